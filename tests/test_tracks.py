@@ -1,0 +1,181 @@
+"""models.tracks: every layout of a data set, and what is said when one is incomplete."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from models.tracks import STEMS, default_data_root, open_tracks
+
+RATE = 8000
+
+
+def write_track(folder: Path, stems=STEMS, mixture=False, num_samples=800, suffix=".wav") -> dict[str, np.ndarray]:
+    folder.mkdir(parents=True)
+    generator = np.random.default_rng(len(folder.name))
+    audio = {stem: generator.uniform(-0.2, 0.2, (2, num_samples)).astype(np.float32) for stem in stems}
+    if mixture:
+        audio["mixture"] = sum(audio.values()) * np.float32(0.5)
+    for name, array in audio.items():
+        subtype = "FLOAT" if suffix == ".wav" else None
+        soundfile.write(folder / f"{name}{suffix}", array.T, RATE, subtype=subtype)
+    return audio
+
+
+def names(tracks):
+    return [track.name for track in tracks]
+
+
+def test_flat_folder_is_in_every_split_but_valid(tmp_path):
+    write_track(tmp_path / "b song")
+    write_track(tmp_path / "a song", suffix=".flac")
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "readme.txt").write_text("not a track")
+    for split in ("train", "test", "all"):
+        assert names(open_tracks(tmp_path, split)) == ["a song", "b song"]
+    assert open_tracks(tmp_path, "valid") == []
+
+
+def test_hq_layout_takes_musdbs_validation_tracks_out_of_train(tmp_path):
+    write_track(tmp_path / "train" / "ANiMAL - Rockshow")  # in musdb's list
+    write_track(tmp_path / "train" / "some other song")
+    write_track(tmp_path / "test" / "a test song")
+    assert names(open_tracks(tmp_path, "train")) == ["some other song"]
+    assert names(open_tracks(tmp_path, "valid")) == ["ANiMAL - Rockshow"]
+    assert names(open_tracks(tmp_path, "test")) == ["a test song"]
+    assert [track.split for track in open_tracks(tmp_path, "all")] == ["valid", "test", "train"]
+
+
+def test_a_valid_folder_overrides_musdbs_list(tmp_path):
+    write_track(tmp_path / "train" / "ANiMAL - Rockshow")
+    write_track(tmp_path / "valid" / "held out")
+    assert names(open_tracks(tmp_path, "train")) == ["ANiMAL - Rockshow"]
+    assert names(open_tracks(tmp_path, "valid")) == ["held out"]
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".flac"])
+def test_reads_stems_ranges_and_mixture_as_sum(tmp_path, suffix):
+    audio = write_track(tmp_path / "song", suffix=suffix)
+    (track,) = open_tracks(tmp_path, "test")
+    assert (track.sample_rate, track.num_frames, track.duration_s) == (RATE, 800, 0.1)
+    tolerance = 0 if suffix == ".wav" else 2**-15
+    stems = track.read_stems()
+    assert tuple(stems) == STEMS
+    for stem in STEMS:
+        assert stems[stem].dtype == np.float32
+        np.testing.assert_allclose(stems[stem], audio[stem], rtol=0, atol=tolerance)
+    np.testing.assert_allclose(track.read_mixture(), sum(audio.values()), rtol=0, atol=4 * tolerance + 1e-6)
+    np.testing.assert_array_equal(track.read_stem("drums", 790, 50), stems["drums"][:, 790:])
+    np.testing.assert_array_equal(track.read_stem("mixture", 5, 7), track.read_mixture()[:, 5:12])
+
+
+def test_mixture_file_wins_over_the_sum(tmp_path):
+    audio = write_track(tmp_path / "song", mixture=True)
+    (track,) = open_tracks(tmp_path, "test")
+    np.testing.assert_array_equal(track.read_mixture(), audio["mixture"])
+    assert set(track.read_stems(("mixture", *STEMS))) == {"mixture", *STEMS}
+
+
+def test_missing_stem_is_named_unless_none_is_asked_for(tmp_path):
+    write_track(tmp_path / "song", stems=("drums", "other"))
+    with pytest.raises(ValueError, match=r"'song' has no vocals: expected vocals.wav or vocals.flac or vocals.ogg in"):
+        open_tracks(tmp_path, "train")
+    (track,) = open_tracks(tmp_path, "train", stems=())
+    assert track.stems == ("drums", "other")
+    np.testing.assert_allclose(
+        track.read_mixture(), track.read_stem("drums") + track.read_stem("other"), rtol=0, atol=1e-7
+    )
+    with pytest.raises(ValueError, match="'song' has no bass"):
+        track.read_stem("bass")
+
+
+def test_stems_of_different_length_are_refused(tmp_path):
+    write_track(tmp_path / "song", stems=("vocals", "drums", "bass"))
+    soundfile.write(tmp_path / "song" / "other.wav", np.zeros((700, 2)), RATE)
+    (track,) = open_tracks(tmp_path, "test")
+    with pytest.raises(ValueError, match=r"'song': expected stems of one shape .* other \(2, 700\)"):
+        track.read_stems()
+
+
+def test_stems_of_different_rate_are_refused(tmp_path):
+    write_track(tmp_path / "song", stems=("vocals", "drums", "bass"))
+    soundfile.write(tmp_path / "song" / "other.wav", np.zeros((800, 2)), 2 * RATE)
+    with pytest.raises(ValueError, match="expected one sample rate, got 8000 and 16000 Hz in other.wav"):
+        open_tracks(tmp_path, "test")[0].read_stems()
+
+
+def test_unreadable_files_are_named(tmp_path):
+    write_track(tmp_path / "song")
+    (tmp_path / "song" / "bass.wav").write_text("text")
+    (track,) = open_tracks(tmp_path, "test")
+    with pytest.raises(ValueError, match="'song': cannot read .*bass.wav"):
+        track.read_stem("bass")
+    with pytest.raises(ValueError, match="start 900 lies outside its 800 samples"):
+        track.read_stem("drums", start=900)
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "x.stem.mp4").write_text("text")
+    (track,) = open_tracks(tmp_path / "broken", "test")
+    with pytest.raises(ValueError, match="'x': expected a stem file of five audio streams"):
+        track.read_stem("bass")
+
+
+def test_roots_without_tracks_and_unknown_splits(tmp_path):
+    with pytest.raises(FileNotFoundError, match="a folder without any.*expected"):
+        open_tracks(tmp_path, "test")
+    with pytest.raises(FileNotFoundError, match="nothing there"):
+        open_tracks(tmp_path / "missing", "test")
+    with pytest.raises(ValueError, match="expected split train, valid, test or all, got 'dev'"):
+        open_tracks(tmp_path, "dev")
+
+
+def test_fingerprint_follows_the_audio(tmp_path):
+    write_track(tmp_path / "a" / "song")
+    write_track(tmp_path / "b" / "song")
+    first, second = (open_tracks(tmp_path / root, "test")[0] for root in "ab")
+    assert first.fingerprint() == second.fingerprint()
+    soundfile.write(tmp_path / "b" / "song" / "bass.wav", np.zeros((800, 2)), RATE, subtype="FLOAT")
+    assert first.fingerprint() != second.fingerprint()
+
+
+def test_default_data_root(monkeypatch, tmp_path):
+    monkeypatch.setenv("MUSDB_PATH", str(tmp_path))
+    assert default_data_root("here") == (Path("here"), "data: here (from --data)")
+    assert default_data_root(None) == (tmp_path, f"data: {tmp_path} (from MUSDB_PATH)")
+    monkeypatch.delenv("MUSDB_PATH")
+    root, message = default_data_root(None)
+    assert root.is_file() and "excerpt" in message and "\n" not in message
+
+
+def test_the_excerpt_equals_musdb(tmp_path, monkeypatch):
+    import musdb
+
+    monkeypatch.delenv("MUSDB_PATH", raising=False)
+    excerpt, _ = default_data_root(None)
+    (track,) = open_tracks(excerpt, "test")
+    assert isinstance(track.duration_s, float) and 6 < track.duration_s < 6.2
+    assert open_tracks(excerpt, "train") == []
+    (tmp_path / "train").mkdir()
+    for name in ("ANiMAL - Rockshow", "some song"):  # the first is one of musdb's validation tracks
+        os.symlink(excerpt, tmp_path / "train" / f"{name}.stem.mp4")
+    for split in ("train", "valid"):
+        assert names(open_tracks(tmp_path, split)) == [t.name for t in musdb.DB(tmp_path, subsets="train", split=split)]
+    theirs = musdb.DB(tmp_path, subsets="train", split="train")[0]
+    audio = track.read_stems(("mixture", *STEMS))
+    np.testing.assert_array_equal(audio["mixture"], theirs.audio.T.astype(np.float32))
+    for stem in STEMS:
+        np.testing.assert_array_equal(audio[stem], theirs.targets[stem].audio.T.astype(np.float32))
+    np.testing.assert_array_equal(track.read_stem("drums", 1000, 50), audio["drums"][:, 1000:1050])
+    with pytest.raises(ValueError, match="has no piano"):
+        track.read_stem("piano")
+
+
+def test_importing_needs_no_audio_library():
+    code = (
+        "import sys, models.tracks; print([m for m in ('soundfile', 'musdb', 'stempeg', 'torch') if m in sys.modules])"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path.cwd())
+    assert shown.stdout.strip() == "[]"
