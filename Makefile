@@ -1,0 +1,65 @@
+# make benchmark   set up, then separate and score the default tracks with every system
+# make test        set up, then run the tests
+# make lint        set up, then ruff and mypy
+# make setup       only set up: .venv, requirements, ffmpeg
+# make clean       remove .venv, caches and out/
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+VENV := .venv
+BIN := $(VENV)/bin
+REQUIREMENTS := requirements.txt requirements-dev.txt pyproject.toml
+# The stamp is named after what was installed and where: a changed requirement or a moved checkout sets up again.
+STAMP := $(VENV)/.installed-$(shell { echo "$(CURDIR)"; cat $(REQUIREMENTS); } | cksum | cut -d' ' -f1)
+NEEDS_PYTHON := import sys; sys.exit(sys.version_info < (3, 11))
+
+.PHONY: help setup ffmpeg benchmark test lint clean
+
+help:
+	@sed -n 's/^# //p' Makefile
+
+setup: ffmpeg $(STAMP)
+
+$(STAMP):
+	@python=; for candidate in $${PYTHON:-python3 python3.11 python3.12 python3.13}; do \
+	  if command -v $$candidate >/dev/null && $$candidate -c '$(NEEDS_PYTHON)'; then python=$$candidate; break; fi; \
+	done; \
+	if [ -z "$$python" ]; then \
+	  echo "setup: Python 3.11 or newer is needed, found $$(python3 --version 2>&1 || true); install it or run make with PYTHON=/path/to/python3.11" >&2; \
+	  exit 1; \
+	fi; \
+	if ! $$python -c 'import ensurepip, venv' 2>/dev/null; then \
+	  echo "setup: $$python has no venv module; on Debian: apt-get install python3-venv" >&2; exit 1; \
+	fi; \
+	echo "setup: installing into $(VENV) with $$($$python --version) (about 5.5 GB and a few minutes the first time)"; \
+	$$python -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -r requirements-dev.txt -e .
+	@rm -f $(VENV)/.installed-*
+	@touch $@
+
+ffmpeg:
+	@if command -v ffmpeg >/dev/null && command -v ffprobe >/dev/null; then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  echo "setup: installing $$(xargs < apt.txt) through apt"; \
+	  export DEBIAN_FRONTEND=noninteractive; \
+	  apt-get update -qq && xargs apt-get install -qq -y --no-install-recommends < apt.txt >/dev/null; \
+	else \
+	  echo "setup: ffmpeg and ffprobe are needed on the PATH; install them (Debian: sudo apt-get install ffmpeg) and run make again" >&2; \
+	  exit 1; \
+	fi
+
+benchmark: setup
+	@$(BIN)/python -m benchmark run --systems bsrnn,demucs,openunmix --out out/benchmark
+
+test: setup
+	@$(BIN)/python -m pytest -q
+
+lint: setup
+	@$(BIN)/python -m ruff check .
+	@$(BIN)/python -m ruff format --check .
+	@$(BIN)/python -m mypy
+
+clean:
+	rm -rf $(VENV) out *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

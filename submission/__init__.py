@@ -1,0 +1,1 @@
+"""The entry for the Music Demixing Challenge 2023."""

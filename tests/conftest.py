@@ -1,0 +1,114 @@
+"""Fixtures for every test file: one seeded synthetic track, a small data set of such tracks, and no network."""
+
+import socket
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+SAMPLE_RATE = 44100
+STEMS = ("vocals", "drums", "bass", "other")
+# musdb's own validation list has the second of these; the other names are made up.
+TRAIN_TRACK, VALID_TRACK, TEST_TRACK = "Tin Lantern - First Light", "Actions - One Minute Smile", "Nadir - Slow Tide"
+
+torch.set_num_threads(1)
+
+
+def synthetic_stems(seed: int, duration_s: float = 3.0) -> dict[str, np.ndarray]:
+    """A small piece of music: gliding voice, noise bursts, low line and chords, each [2, T] float32 and panned."""
+    rng = np.random.default_rng(seed)
+    num_samples = round(duration_s * SAMPLE_RATE)
+    time_s = np.arange(num_samples) / SAMPLE_RATE
+    beat_s = 60 / rng.uniform(90, 140)
+    root_hz = rng.uniform(45, 60)
+
+    voice_hz = 220 + 80 * np.sin(2 * np.pi * 0.4 * time_s + rng.uniform(0, 6)) + 5 * np.sin(2 * np.pi * 5.5 * time_s)
+    phase = 2 * np.pi * np.cumsum(voice_hz) / SAMPLE_RATE
+    vocals = sum(np.sin(k * phase) / k**1.5 for k in range(1, 9)) * (0.6 + 0.4 * np.sin(2 * np.pi * 0.7 * time_s))
+
+    since_beat_s = time_s % beat_s
+    drums = rng.standard_normal(num_samples) * np.exp(-since_beat_s / 0.03)
+    drums += 2 * np.sin(2 * np.pi * 60 * since_beat_s) * np.exp(-since_beat_s / 0.1)
+
+    note = 2.0 ** (rng.integers(0, 12, num_samples // 1000 + 2) / 12)
+    bass_hz = root_hz * note[(time_s / (2 * beat_s)).astype(int)]
+    bass_phase = 2 * np.pi * np.cumsum(bass_hz) / SAMPLE_RATE
+    bass = np.sin(bass_phase) + 0.4 * np.sin(2 * bass_phase)
+
+    other = sum(np.sin(2 * np.pi * root_hz * ratio * time_s + rng.uniform(0, 6)) for ratio in (8, 10, 12, 16))
+
+    stems = {}
+    for name, mono in zip(STEMS, (vocals, drums, bass, other), strict=True):
+        pan = np.array([[1.0], [1.0]]) + rng.uniform(-0.4, 0.4) * np.array([[1.0], [-1.0]])
+        stereo = pan * mono
+        stems[name] = (0.2 * stereo / np.abs(stereo).max()).astype(np.float32)
+    return stems
+
+
+def write_track(folder: Path, stems: dict[str, np.ndarray], with_mixture: bool = True) -> None:
+    """Write one track folder of the MUSDB18-HQ layout as float wav, so that what is read back is exact."""
+    import soundfile
+
+    folder.mkdir(parents=True)
+    files = dict(stems)
+    if with_mixture:
+        files["mixture"] = np.sum([stems[name] for name in STEMS], axis=0)
+    for name, waveform in files.items():
+        soundfile.write(folder / f"{name}.wav", waveform.T, SAMPLE_RATE, subtype="FLOAT")
+
+
+@pytest.fixture
+def stems() -> dict[str, np.ndarray]:
+    """The four stems of the synthetic track, each [2, T] float32, 3 s at 44.1 kHz."""
+    return synthetic_stems(seed=0)
+
+
+@pytest.fixture
+def mixture(stems: dict[str, np.ndarray]) -> np.ndarray:
+    """The synthetic track's mixture [2, T] float32, the exact sum of `stems`."""
+    return np.sum([stems[name] for name in STEMS], axis=0)
+
+
+@pytest.fixture
+def hq_root(tmp_path: Path) -> Path:
+    """A data set in the MUSDB18-HQ layout: one training, one validation (by musdb's list) and one test track."""
+    root = tmp_path / "musdb18hq"
+    for seed, (split, name) in enumerate((("train", TRAIN_TRACK), ("train", VALID_TRACK), ("test", TEST_TRACK))):
+        write_track(root / split / name, synthetic_stems(seed))
+    return root
+
+
+def _is_local(host: object) -> bool:
+    name = host.decode() if isinstance(host, bytes) else host
+    return name in (None, "", "localhost", "::1", "0.0.0.0", socket.gethostname()) or str(name).startswith("127.")
+
+
+@pytest.fixture(autouse=True)
+def no_network(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make a connection to another machine fail, loudly and at once, in every test that is not marked `network`."""
+    if request.node.get_closest_marker("network") is not None:
+        return
+
+    def check(host: object) -> None:
+        if not _is_local(host):
+            raise RuntimeError(f"a test tried to reach {host!r}; mark it `network` if it must")
+
+    def guard_connect(original):
+        def connect(self, address):
+            # Connecting a datagram socket sends nothing: it is how programs ask for their own address.
+            if self.family in (socket.AF_INET, socket.AF_INET6) and not self.type & socket.SOCK_DGRAM:
+                check(address[0])
+            return original(self, address)
+
+        return connect
+
+    original_getaddrinfo = socket.getaddrinfo
+
+    def getaddrinfo(host, *arguments, **options):
+        check(host)
+        return original_getaddrinfo(host, *arguments, **options)
+
+    monkeypatch.setattr(socket.socket, "connect", guard_connect(socket.socket.connect))
+    monkeypatch.setattr(socket.socket, "connect_ex", guard_connect(socket.socket.connect_ex))
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)

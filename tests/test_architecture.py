@@ -1,0 +1,82 @@
+"""The import law of CONTRIBUTING.md; importing the model loads torch but no audio, data set or peer package."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("models", "benchmark", "tuning", "submission")
+HEAVY = ("soundfile", "musdb", "museval", "demucs", "openunmix", "ray", "pandas", "stempeg")
+ALONE = ("models.audio", "models.chunking", "models.metrics", "models.config")
+
+
+def module_name(path: Path) -> str:
+    """The dotted name of a file of ours: models/bsrnn/__init__.py is models.bsrnn."""
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def imported_modules(path: Path) -> set[str]:
+    """Every module that a file imports, at any depth, relative imports resolved; `from a import b` counts as a.b."""
+    package = module_name(path) if path.name == "__init__.py" else module_name(path).rpartition(".")[0]
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(), str(path))):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                parent = package.split(".")[: len(package.split(".")) - node.level + 1]
+                base = ".".join([*parent, base]).rstrip(".")
+            found.update(f"{base}.{alias.name}" for alias in node.names)
+    return found
+
+
+def is_inside(name: str, package: str) -> bool:
+    return name == package or name.startswith(package + ".")
+
+
+FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+
+
+def test_every_package_was_found():
+    assert {module_name(path).split(".")[0] for path in FILES} == set(PACKAGES)
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_name)
+def test_import_law(path: Path):
+    name = module_name(path)
+    imported = imported_modules(path)
+    ours = {other for other in imported if other.split(".")[0] in PACKAGES}
+    top = name.split(".")[0]
+    if is_inside(name, "models.bsrnn"):
+        foreign = {other.split(".")[0] for other in imported - ours}
+        assert foreign <= {"torch", *sys.stdlib_module_names}
+        assert all(is_inside(other, "models.bsrnn") for other in ours)
+    elif name in ALONE:
+        assert not ours
+    elif top == "models":
+        assert all(is_inside(other, "models") for other in ours)
+    else:
+        assert all(is_inside(other, "models") or is_inside(other, top) for other in ours)
+
+
+def test_imported_modules_sees_every_form(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sys.modules[__name__], "ROOT", tmp_path)
+    path = tmp_path / "models" / "training" / "loop.py"
+    path.parent.mkdir(parents=True)
+    path.write_text(
+        "import torch.nn\nfrom ..audio import resample\ndef f():\n    from . import mixing\n    import museval as m\n"
+    )
+    assert imported_modules(path) == {"torch.nn", "models.audio.resample", "models.training.mixing", "museval"}
+
+
+def test_importing_the_model_loads_no_heavy_package():
+    program = "import sys, models, models.bsrnn, models.training, models.tracks\nprint(*sys.modules)"
+    result = subprocess.run([sys.executable, "-W", "error", "-c", program], cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    loaded = {name.split(".")[0] for name in result.stdout.split()}
+    assert "torch" in loaded
+    assert not loaded & set(HEAVY)

@@ -1,0 +1,167 @@
+"""The challenge's class, alone and through a wrapper that does what the kit's does."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from conftest import SAMPLE_RATE, STEMS
+from models.metrics import global_sdr
+from submission.predictor import INSTRUMENTS, PCM16_MAX, BandsplitPredictor
+
+
+class ScalingSeparator:
+    """Stems are the mixture times fixed gains; it refuses what a real separator refuses."""
+
+    sample_rate = SAMPLE_RATE
+
+    def __init__(self, gains: dict[str, float] | None = None):
+        self.gains = gains or {"vocals": 0.4, "drums": 0.3, "bass": 0.2, "other": 0.1}
+        self.stems = tuple(self.gains)
+
+    def separate(self, mixture, sample_rate=None):
+        assert mixture.ndim == 2 and mixture.dtype == np.float32
+        if mixture.shape[1] == 0 or not np.isfinite(mixture).all():
+            raise ValueError("empty or not finite")
+        return {name: (gain * mixture).astype(np.float32) for name, gain in self.gains.items()}
+
+
+class KitWrapper:
+    """What the kit does around the class: read the mixture, check the keys, write each stem without a subtype."""
+
+    instruments = ("bass", "drums", "other", "vocals")
+
+    def __init__(self, build_model, dataset: Path, predictions: Path):
+        self.model = build_model()
+        self.dataset, self.predictions = dataset, predictions
+
+    def separate_music_file(self, track: str) -> None:
+        samples, rate = soundfile.read(str(self.dataset / track / "mixture.wav"))
+        stems, rates = self.model.separate_music_file(samples, rate)
+        assert set(stems) == set(self.instruments)
+        folder = self.predictions / track
+        folder.mkdir(exist_ok=True)
+        for name in self.instruments:
+            soundfile.write(str(folder / f"{name}.wav"), data=stems[name], samplerate=rates[name])
+
+
+def through_the_kit(tmp_path: Path, build_model, samples: np.ndarray, rate: int = SAMPLE_RATE) -> dict[str, np.ndarray]:
+    """Write `samples` as a track, run the wrapper over it and read the predictions back as the grader does."""
+    dataset, predictions = tmp_path / "dataset", tmp_path / "predictions"
+    (dataset / "song").mkdir(parents=True)
+    predictions.mkdir()
+    soundfile.write(dataset / "song" / "mixture.wav", samples, rate, subtype="FLOAT")
+    KitWrapper(build_model, dataset, predictions).separate_music_file("song")
+    written = {}
+    for name in INSTRUMENTS:
+        path = predictions / "song" / f"{name}.wav"
+        assert soundfile.info(path).subtype == "PCM_16"
+        written[name], written_rate = soundfile.read(path)
+        assert written_rate == rate
+    return written
+
+
+def check_contract(
+    predictor: BandsplitPredictor, samples: np.ndarray, rate: int = SAMPLE_RATE
+) -> dict[str, np.ndarray]:
+    stems, rates = predictor.separate_music_file(samples, rate)
+    assert set(stems) == set(rates) == set(predictor.instruments)
+    num_channels = 1 if samples.ndim == 1 else samples.shape[1]
+    for name, stem in stems.items():
+        assert stem.shape == (len(samples), num_channels)
+        assert stem.dtype == np.float32
+        assert np.isfinite(stem).all()
+        assert stem.size == 0 or (stem.min() >= -1 and stem.max() < 1)
+        assert type(rates[name]) is int and rates[name] == rate
+    return stems
+
+
+def test_interface():
+    predictor = BandsplitPredictor(ScalingSeparator())
+    assert predictor.instruments == ["bass", "drums", "other", "vocals"]
+    with pytest.raises(NameError, match="too loud"):
+        predictor.raise_aicrowd_error("too loud")
+
+
+def test_a_separator_without_all_instruments_is_refused():
+    with pytest.raises(ValueError, match="lacks bass, other"):
+        BandsplitPredictor(ScalingSeparator({"vocals": 1.0, "drums": 1.0}))
+
+
+def test_stems_keep_channels_order_and_values(mixture: np.ndarray):
+    stems = check_contract(BandsplitPredictor(ScalingSeparator()), mixture.T.astype(np.float64))
+    np.testing.assert_array_equal(stems["bass"], np.float32(0.2) * mixture.T)
+
+
+@pytest.mark.parametrize(
+    ("shape", "rate"),
+    [
+        ((1, 2), 44100),
+        ((7,), 44100),
+        ((1000, 1), 44100),
+        ((1000, 2), 22050),
+        ((1000, 2), 44099),
+        ((0, 2), 44100),
+        ((0,), 8000),
+    ],
+)
+def test_any_shape_and_rate(shape: tuple[int, ...], rate: int):
+    check_contract(BandsplitPredictor(ScalingSeparator()), np.random.default_rng(0).uniform(-1, 1, shape), rate)
+
+
+def test_rates_are_python_ints_whatever_came_in():
+    _, rates = BandsplitPredictor(ScalingSeparator()).separate_music_file(np.zeros((8, 2)), np.float64(44100.0))
+    assert all(type(rate) is int for rate in rates.values())
+
+
+def test_silence_stays_exactly_silent():
+    stems = check_contract(BandsplitPredictor(ScalingSeparator()), np.zeros((500, 2)))
+    assert all(not stem.any() for stem in stems.values())
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e300])
+def test_non_finite_input_becomes_silence_and_says_so(bad: float):
+    samples = np.full((100, 2), 0.5)
+    samples[10, 1] = bad
+    predictor = BandsplitPredictor(ScalingSeparator())
+    with pytest.warns(RuntimeWarning, match="1 samples of the mixture are not finite"):
+        stems = check_contract(predictor, samples)
+    assert stems["vocals"][10, 1] == 0
+    assert stems["vocals"][10, 0] == stems["vocals"][9, 1] == pytest.approx(0.2)
+
+
+def test_non_finite_estimates_become_silence_and_say_so():
+    predictor = BandsplitPredictor(ScalingSeparator({**dict.fromkeys(STEMS, 0.5), "drums": np.nan}))
+    with pytest.warns(RuntimeWarning, match="samples of drums are not finite"):
+        stems = check_contract(predictor, np.full((100, 2), 0.5))
+    assert not stems["drums"].any()
+    assert stems["bass"].all()
+
+
+def test_clipping_costs_less_than_the_estimate_itself_and_than_scaling(mixture: np.ndarray):
+    reference = np.clip(4 * mixture, -1, PCM16_MAX)
+    estimate = 5 * mixture + 0.05 * np.random.default_rng(0).standard_normal(mixture.shape).astype(np.float32)
+    assert np.abs(estimate).max() > 1.2
+    predictor = BandsplitPredictor(ScalingSeparator(dict.fromkeys(STEMS, 1.0)))
+    clipped = check_contract(predictor, estimate.T)["vocals"].T
+    scaled = estimate / np.abs(estimate).max()
+    assert global_sdr(reference, clipped) > global_sdr(reference, estimate)
+    assert global_sdr(reference, clipped) > global_sdr(reference, scaled)
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_through_the_kits_wrapper(tmp_path: Path, mixture: np.ndarray, channels: int):
+    samples = mixture.T[:, :channels]
+    written = through_the_kit(tmp_path, lambda: BandsplitPredictor(ScalingSeparator()), samples)
+    for name, gain in ScalingSeparator().gains.items():
+        expected = gain * (samples if channels == 2 else samples[:, 0])
+        np.testing.assert_allclose(written[name], expected, atol=1 / 32768)
+
+
+def test_full_scale_survives_pcm16_without_wrapping(tmp_path: Path):
+    samples = np.array([[3.0, -3.0], [1.0, -1.0], [0.5, -0.5]])
+    written = through_the_kit(
+        tmp_path, lambda: BandsplitPredictor(ScalingSeparator(dict.fromkeys(STEMS, 1.0))), samples
+    )
+    np.testing.assert_array_equal(written["other"], [[PCM16_MAX, -1.0], [PCM16_MAX, -1.0], [0.5, -0.5]])

@@ -1,0 +1,1 @@
+"""The search over band splits and network sizes."""
