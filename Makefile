@@ -17,7 +17,7 @@ NEEDS_PYTHON := import sys; sys.exit(sys.version_info < (3, 11))
 .PHONY: help setup ffmpeg benchmark test lint clean
 
 help:
-	@sed -n 's/^# //p' Makefile
+	@sed -n "s/^# make /make /p" Makefile
 
 setup: ffmpeg $(STAMP)
 
@@ -26,7 +26,7 @@ $(STAMP):
 	  if command -v $$candidate >/dev/null && $$candidate -c '$(NEEDS_PYTHON)'; then python=$$candidate; break; fi; \
 	done; \
 	if [ -z "$$python" ]; then \
-	  echo "setup: Python 3.11 or newer is needed, found $$(python3 --version 2>&1 || true); install it or run make with PYTHON=/path/to/python3.11" >&2; \
+	  echo "setup: Python 3.11 or newer is needed, found $$($${PYTHON:-python3} --version 2>&1 || true); install it or run make with PYTHON=/path/to/python3.11" >&2; \
 	  exit 1; \
 	fi; \
 	if ! $$python -c 'import ensurepip, venv' 2>/dev/null; then \
@@ -41,7 +41,7 @@ $(STAMP):
 ffmpeg:
 	@if command -v ffmpeg >/dev/null && command -v ffprobe >/dev/null; then exit 0; fi; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	  echo "setup: installing $$(xargs < apt.txt) through apt"; \
+	  echo "setup: installing $$(cat apt.txt) through apt"; \
 	  export DEBIAN_FRONTEND=noninteractive; \
 	  apt-get update -qq && xargs apt-get install -qq -y --no-install-recommends < apt.txt >/dev/null; \
 	else \
