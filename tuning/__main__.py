@@ -1,0 +1,95 @@
+"""Command line of the search.
+
+    python -m tuning run --preset small --grid model.bands=v4,v7 --grid model.hidden=64,128 \\
+        --budget minutes=10 --data DIR --out out/search --dry-run
+"""
+
+import argparse
+import csv
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from models.preset import load_preset
+from models.tracks import open_tracks
+from tuning.search import Budget, Outcome, TrainTrial, run_trials
+from tuning.space import Cell, expand, format_overrides, parse_grid
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Parse, run, and turn user errors into one line on stderr; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m tuning", description="Search over band splits and network sizes.")
+    run_parser = parser.add_subparsers(dest="command", required=True).add_parser(
+        "run", help="train every cell of a grid"
+    )
+    run_parser.add_argument("--preset", default="small", help="preset name or yaml file that the grid varies")
+    run_parser.add_argument("--grid", action="append", required=True, metavar="KEY=A,B", help="values of one setting")
+    run_parser.add_argument("--budget", required=True, metavar="minutes=M|steps=N", help="what each trial may spend")
+    run_parser.add_argument("--data", action="append", required=True, type=Path, metavar="DIR", help="may be repeated")
+    run_parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="new folder for trials and results")
+    run_parser.add_argument("--cpus-per-trial", type=int, default=1, metavar="N", help="torch threads of a trial")
+    run_parser.add_argument("--dry-run", action="store_true", help="only list the trials")
+    options = parser.parse_args(arguments)
+    try:
+        return run(options)
+    except (ValueError, OSError) as error:
+        print(f"tuning: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("tuning: interrupted", file=sys.stderr)
+        return 130
+
+
+def run(options: argparse.Namespace) -> int:
+    """Check everything, list the trials, train them, and write `trials.csv`; 1 if a trial failed.
+
+    Raises:
+        ValueError: a grid, budget or preset that does not hold, or an output folder that holds something already.
+        FileNotFoundError: no data.
+    """
+    cells, rejections = expand(load_preset(options.preset), parse_grid(options.grid))
+    budget = Budget.parse(options.budget)
+    data_roots = [root.resolve() for root in options.data]  # a trial runs in a folder of its own
+    if not any(open_tracks(root, "train", stems=()) for root in data_roots):
+        raise ValueError(f"--data: no training tracks in {', '.join(map(str, data_roots))}")
+    if options.out.exists() and any(options.out.iterdir()):
+        raise ValueError(f"--out: expected a new or empty folder, {options.out} holds something; choose another")
+    for rejection in rejections:
+        print(f"left out: {format_overrides(rejection.overrides)}: {rejection.reason}")
+    print(f"{len(cells)} trials, each {options.budget}")
+    for index, cell in enumerate(cells):
+        print(f"{index:4d}  {count_parameters(cell) / 1e6:8.3f} M  {cell.name}")
+    if options.dry_run:
+        return 0
+    options.out.mkdir(parents=True, exist_ok=True)
+    trial = TrainTrial(tuple(cell.preset for cell in cells), tuple(data_roots), options.out.resolve(), budget)
+    gpus = min(torch.cuda.device_count(), 1)
+    outcomes = run_trials(trial, len(cells), options.out, options.cpus_per_trial, gpus)
+    write_results(options.out / "trials.csv", cells, outcomes)
+    print(f"wrote {options.out / 'trials.csv'}")
+    return int(any(outcome.error for outcome in outcomes))
+
+
+def count_parameters(cell: Cell) -> int:
+    """Parameters of a cell's network, without allocating them."""
+    with torch.device("meta"):
+        return sum(parameter.numel() for parameter in cell.preset.build_network().parameters())
+
+
+def write_results(path: Path, cells: Sequence[Cell], outcomes: Sequence[Outcome]) -> None:
+    """One row for each trial: what it overrides, its parameters, every number it reported last, and its status."""
+    rows = []
+    for index, (cell, outcome) in enumerate(zip(cells, outcomes, strict=True)):
+        row = {"trial": index, **cell.overrides, "parameters": count_parameters(cell), **outcome.metrics}
+        rows.append({**row, "status": "failed" if outcome.error else "finished", "error": outcome.error or ""})
+    columns = list(dict.fromkeys(column for row in rows for column in row if column not in ("status", "error")))
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, [*columns, "status", "error"], restval="")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
