@@ -1,0 +1,139 @@
+"""Audio files out, block by block: complete under their name, or not there at all."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from torch import Tensor
+
+_WAV_LIMIT_BYTES = 2**32 - 2**16  # a plain wav counts its bytes in 32 bits, header included
+
+
+class SampleFormat(NamedTuple):
+    """How samples are stored in a file."""
+
+    extension: str
+    container: str
+    subtype: str
+    sample_bytes: int
+
+
+FORMATS = {
+    "wav16": SampleFormat(".wav", "WAV", "PCM_16", 2),
+    "wav24": SampleFormat(".wav", "WAV", "PCM_24", 3),
+    "wavfloat": SampleFormat(".wav", "WAV", "FLOAT", 4),
+    "flac16": SampleFormat(".flac", "FLAC", "PCM_16", 2),
+    "flac24": SampleFormat(".flac", "FLAC", "PCM_24", 3),
+}
+
+
+class AudioWriter:
+    """Writes a file block by block; a context manager.
+
+    The samples go to a temporary file beside the target, which takes the target's name when the ``with`` block ends
+    well and is removed when it does not. Samples are never rescaled: beyond +-1, integer formats clip.
+
+    Attributes:
+        path: the file.
+        clipped: samples clipped so far.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        sample_rate: int,
+        channels: int,
+        sample_format: str = "wav16",
+        num_frames: int | None = None,
+    ) -> None:
+        """Prepare to write.
+
+        Args:
+            path: the file.
+            sample_rate: Hz.
+            channels: number of channels.
+            sample_format: one of ``FORMATS``.
+            num_frames: samples per channel to come, if known: a wav file beyond 4 GiB is written as RF64.
+        """
+        if sample_format not in FORMATS:
+            raise ValueError(f"the sample format must be one of {', '.join(FORMATS)}, got {sample_format!r}")
+        self.path = Path(path)
+        self.clipped = 0
+        self._format = FORMATS[sample_format]
+        self._container = self._format.container
+        self._frame_bytes = channels * self._format.sample_bytes
+        if self._container == "WAV" and (num_frames or 0) * self._frame_bytes > _WAV_LIMIT_BYTES:
+            self._container = "RF64"
+        self._sample_rate = sample_rate
+        self._channels = channels
+        self._num_frames = 0
+        self._temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
+
+    def __enter__(self) -> "AudioWriter":
+        import soundfile
+
+        try:
+            with self._one_line_errors():
+                self._file = soundfile.SoundFile(
+                    self._temporary, "w", self._sample_rate, self._channels, self._format.subtype, None, self._container
+                )
+        except BaseException:
+            self._temporary.unlink(missing_ok=True)
+            raise
+        return self
+
+    def write(self, block: Tensor) -> None:
+        """Append a block [C, t].
+
+        Raises:
+            OSError: the disk is full.
+            ValueError: the file would exceed what a wav file can hold.
+        """
+        self._num_frames += block.shape[-1]
+        if self._container == "WAV" and self._num_frames * self._frame_bytes > _WAV_LIMIT_BYTES:
+            raise ValueError(f"{self.path}: a wav file holds at most 4 GiB; write flac16 or flac24, or split the input")
+        if self._format.subtype != "FLOAT":
+            self.clipped += int((block.abs() > 1).sum())
+            block = block.clamp(-1, 1)
+        with self._one_line_errors():
+            self._file.write(block.T.numpy())
+
+    def __exit__(self, error_type: object, *_: object) -> None:
+        try:
+            if error_type is None:
+                self._finish()
+            else:
+                with contextlib.suppress(Exception):  # the error on its way out says more
+                    self._file.close()
+        finally:
+            self._temporary.unlink(missing_ok=True)
+
+    def _finish(self) -> None:
+        import soundfile
+
+        with self._one_line_errors():
+            self._file.close()
+            written = soundfile.info(self._temporary).frames
+        if written != self._num_frames:
+            raise OSError(f"{self.path}: {written} of {self._num_frames} samples were written; is the disk full?")
+        self._temporary.replace(self.path)
+
+    @contextlib.contextmanager
+    def _one_line_errors(self) -> Iterator[None]:
+        """Unite soundfile's ways to report a full disk, an assertion about a short write among them."""
+        import soundfile
+
+        try:
+            yield
+        except (soundfile.SoundFileError, AssertionError, OSError) as error:
+            reason = " ".join(str(error).split()) or "short write"
+            raise OSError(f"{self.path}: cannot be written ({reason}); disk full, or folder not writable?") from error
+
+
+def write_audio(path: str | Path, waveform: Tensor, sample_rate: int, sample_format: str = "wav16") -> int:
+    """Write a waveform [C, T] to a file as ``AudioWriter`` does; returns the number of clipped samples."""
+    with AudioWriter(path, sample_rate, waveform.shape[0], sample_format, waveform.shape[-1]) as writer:
+        writer.write(waveform)
+    return writer.clipped

@@ -1,0 +1,133 @@
+"""Windowed overlap-add: any function of short chunks becomes a function of streams of any length, at bounded memory.
+
+The law: if the function returns its chunks unchanged, the stream comes out unchanged, for every window, hop and length,
+edges included, because each sample is divided by the sum of the window values that reached it.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class SeparateConfig:
+    """How a mixture is cut into chunks for the network."""
+
+    segment_s: float
+    """Length of a chunk, seconds."""
+    overlap: float
+    """Fraction of a chunk that it shares with the next one, in [0, 1)."""
+    batch: int
+    """Chunks that go through the network at once."""
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            ValueError: names the flag, what it must be and what it was.
+        """
+        if not (math.isfinite(self.segment_s) and self.segment_s > 0):
+            raise ValueError(f"separate.segment_s must be a positive number of seconds, got {self.segment_s}")
+        if not 0 <= self.overlap < 1:
+            raise ValueError(f"separate.overlap must be at least 0 and less than 1, got {self.overlap}")
+        if not (isinstance(self.batch, int) and self.batch >= 1):
+            raise ValueError(f"separate.batch must be a whole number of at least 1, got {self.batch}")
+
+    def window_size(self, sample_rate: int) -> int:
+        """Length of a chunk in samples."""
+        return max(1, round(self.segment_s * sample_rate))
+
+    def hop_size(self, sample_rate: int) -> int:
+        """Distance between the starts of neighbouring chunks in samples."""
+        return max(1, round(self.window_size(sample_rate) * (1 - self.overlap)))
+
+
+def triangle_window(size: int) -> Tensor:
+    """Positive weights that rise linearly to 1 in the middle and fall again, [size].
+
+    After division by their sum, chunks that overlap by half or less are joined by linear cross-fades; at larger
+    overlaps a chunk counts most where it has the most context on both sides.
+    """
+    rise = torch.arange(1, size // 2 + size % 2 + 1, dtype=torch.float32)
+    return torch.cat([rise, rise.flip(0)[size % 2 :]]) / rise[-1]
+
+
+def cut_chunks(blocks: Iterable[Tensor], window: int, hop: int) -> Iterator[Tensor]:
+    """Cut a stream into overlapping chunks.
+
+    Args:
+        blocks: consecutive pieces of one signal, each [C, t] with any t.
+        window: length of a chunk, samples.
+        hop: distance between the starts of neighbouring chunks, samples, at most `window`.
+
+    Yields:
+        Chunks [C, window], and a shorter one at the end if samples are left that no chunk has covered.
+    """
+    buffer = None
+    covered = 0  # leading samples of the buffer that an earlier chunk holds too
+    for block in blocks:
+        buffer = block if buffer is None else torch.cat([buffer, block], dim=-1)
+        while buffer.shape[-1] >= window:
+            yield buffer[..., :window]
+            buffer = buffer[..., hop:]
+            covered = window - hop
+    if buffer is not None and buffer.shape[-1] > covered:
+        yield buffer
+
+
+def batch_chunks(chunks: Iterable[Tensor], batch: int) -> Iterator[Tensor]:
+    """Stack up to `batch` consecutive chunks [C, t] of equal length into [B, C, t]."""
+    group: list[Tensor] = []
+    for chunk in chunks:
+        if group and chunk.shape != group[0].shape:
+            yield torch.stack(group)
+            group = []
+        group.append(chunk)
+        if len(group) == batch:
+            yield torch.stack(group)
+            group = []
+    if group:
+        yield torch.stack(group)
+
+
+def overlap_add(
+    process: Callable[[Tensor], Tensor], blocks: Iterable[Tensor], window: int, hop: int, batch: int
+) -> Iterator[Tensor]:
+    """Apply a function of chunks to a stream, joining its results with unity gain.
+
+    Nothing is padded: the last chunk is as short as the samples that are left. A piece is yielded as soon as no later
+    chunk can touch it, so memory is bounded by the batch, whatever the length of the stream.
+
+    Args:
+        process: maps chunks [B, C, t] to [B, ..., t].
+        blocks: consecutive pieces of one signal, each [C, t] with any t.
+        window: length of a chunk, samples.
+        hop: distance between the starts of neighbouring chunks, samples, at most `window`.
+        batch: chunks that are processed at once.
+
+    Yields:
+        Consecutive pieces of the result, each [..., t].
+    """
+    weights = triangle_window(window)
+    total: Tensor | None = None  # weighted sum of the results from the start of the newest chunk on
+    gain = weights[:0]  # sum of the weights there
+    for chunks in batch_chunks(cut_chunks(blocks, window, hop), batch):
+        for result in process(chunks):
+            weight = weights[: result.shape[-1]]
+            if total is None:
+                total, gain = result * weight, weight
+                continue
+            yield total[..., :hop] / gain[:hop]
+            total = _add(total[..., hop:], result * weight)
+            gain = _add(gain[hop:], weight)
+    if total is not None:
+        yield total / gain
+
+
+def _add(older: Tensor, newer: Tensor) -> Tensor:
+    """Sum of two signals that start together, the older being the shorter one."""
+    return newer + F.pad(older, (0, newer.shape[-1] - older.shape[-1]))

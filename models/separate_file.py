@@ -1,0 +1,176 @@
+"""Songs in, stem files out: the `separate` command, at bounded memory however long the song is.
+
+python -m models separate song.mp3 --out stems/
+python -m models separate song.mp3 --out stems/ --stems vocals --device cpu --format flac24
+"""
+
+import argparse
+import contextlib
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from models.audio import AudioFile, open_audio
+from models.audio_writer import FORMATS, AudioWriter
+from models.separator import NetworkSeparator, load_separator, show_progress
+
+
+class StemFile(NamedTuple):
+    """A written stem."""
+
+    path: Path
+    clipped: int
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of the `separate` command."""
+    parser.add_argument(
+        "inputs", nargs="+", type=Path, metavar="FILE", help="songs: wav, flac, ogg, mp3, m4a, mp4, ..."
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="folder of the stems: DIR/vocals.wav, ...; with several songs DIR/<song>/vocals.wav, ...",
+    )
+    parser.add_argument(
+        "--checkpoint", default="small", help="a shipped checkpoint's name or a folder (default: small)"
+    )
+    parser.add_argument("--stems", type=_comma_list, metavar="A,B", help="stems to write (default: all)")
+    parser.add_argument(
+        "--overlap",
+        type=float,
+        metavar="F",
+        help="share of a chunk in common with the next (default: the checkpoint's)",
+    )
+    parser.add_argument("--device", help="cpu, cuda, cuda:1, ... (default: a GPU if there is one)")
+    parser.add_argument(
+        "--format",
+        choices=FORMATS,
+        default="wav16",
+        help="default: wav16, which plays everywhere; wavfloat never clips",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the `separate` command; a file that cannot be separated costs one line on stderr, and the others still run.
+
+    Returns:
+        The exit status: 0, 2 if a file failed, 130 if interrupted.
+
+    Raises:
+        FileNotFoundError: there is no such checkpoint.
+        ValueError: an argument is out of range, or two songs would write the same files.
+    """
+    folders = output_folders(args.inputs, args.out)
+    separator = load_separator(args.checkpoint, args.device, args.stems, args.overlap)
+    check_no_input_is_output(args.inputs, folders, separator.stems, args.format)
+    status = 0
+    for path, folder in zip(args.inputs, folders, strict=True):
+        try:
+            written = separate_file(separator, path, folder, args.format, progress=sys.stderr.isatty())
+        except (ValueError, OSError) as error:
+            print(f"{path}: {_one_line(error).removeprefix(f'{path}: ')}", file=sys.stderr)
+            status = 2
+        except KeyboardInterrupt:
+            print(f"{path}: interrupted, none of its stems were written", file=sys.stderr)
+            return 130
+        else:
+            _report(path, written)
+    return status
+
+
+def separate_file(
+    separator: NetworkSeparator, path: Path, folder: Path, sample_format: str = "wav16", progress: bool = False
+) -> list[StemFile]:
+    """Separate one song into `folder`/<stem>.<extension>, replacing stems of an earlier run.
+
+    The stems have the song's sample rate, channels and length. They all appear when the song is done; when it fails or
+    is interrupted, none does.
+
+    Args:
+        separator: separates it.
+        path: the song.
+        folder: made if absent.
+        sample_format: one of `models.audio_writer.FORMATS`.
+        progress: whether to show a progress bar.
+
+    Raises:
+        FileNotFoundError: there is no such song.
+        ValueError: the song is damaged, truncated, or no audio file, or would be overwritten by one of its stems.
+        OSError: the stems cannot be written.
+    """
+    song = open_audio(path)
+    check_no_input_is_output([path], [folder], separator.stems, sample_format)
+    pieces = separator.separate_stream(song.blocks(), song.sample_rate)
+    if progress:
+        pieces = show_progress(pieces, song.num_frames, song.sample_rate, Path(path).stem)
+    folder.mkdir(parents=True, exist_ok=True)
+    with contextlib.ExitStack() as stack:
+        writers = {
+            stem: stack.enter_context(_stem_writer(song, stem_path(folder, stem, sample_format), sample_format))
+            for stem in separator.stems
+        }
+        for piece in pieces:
+            for stem, samples in piece.items():
+                writers[stem].write(samples)
+    return [StemFile(writer.path, writer.clipped) for writer in writers.values()]
+
+
+def stem_path(folder: Path, stem: str, sample_format: str) -> Path:
+    """The file of a stem."""
+    return folder / f"{stem}{FORMATS[sample_format].extension}"
+
+
+def output_folders(inputs: list[Path], out: Path) -> list[Path]:
+    """The folder for each song's stems: `out` itself for one song, `out`/<song> for several.
+
+    Raises:
+        ValueError: two songs have the same name.
+    """
+    if len(inputs) == 1:
+        return [out]
+    folders: dict[Path, Path] = {}
+    for path in inputs:
+        folder = out / path.stem
+        if folder in folders:
+            raise ValueError(f"{folders[folder]} and {path} would both write to {folder}: separate them one at a time")
+        folders[folder] = path
+    return list(folders)
+
+
+def check_no_input_is_output(
+    inputs: Iterable[Path], folders: Iterable[Path], stems: Iterable[str], sample_format: str
+) -> None:
+    """Refuse to overwrite a song with a stem.
+
+    Raises:
+        ValueError: a stem would take the place of one of the inputs.
+    """
+    songs = {Path(path).resolve() for path in inputs}
+    targets = (stem_path(folder, stem, sample_format) for folder in folders for stem in stems)
+    for target in targets:
+        if target.resolve() in songs:
+            raise ValueError(f"{target} is an input and would be overwritten by a stem: choose another output folder")
+
+
+def _stem_writer(song: AudioFile, path: Path, sample_format: str) -> AudioWriter:
+    return AudioWriter(path, song.sample_rate, song.channels, sample_format, song.num_frames)
+
+
+def _report(path: Path, written: list[StemFile]) -> None:
+    """Say what was written, and what was lost to clipping."""
+    print(f"{path} -> {' '.join(str(stem.path) for stem in written)}")
+    for stem in written:
+        if stem.clipped:
+            print(f"{stem.path}: {stem.clipped} samples clipped; --format wavfloat keeps them", file=sys.stderr)
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
+def _comma_list(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",")]

@@ -1,0 +1,274 @@
+"""From a mixture to its stems: the boundary between networks and the music that people have.
+
+A `Separator` takes any length, mono or stereo, at any sample rate, and returns stems of the same kind, length, channels
+and rate.
+"""
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from models.audio import BLOCK_S, check_finite
+from models.chunking import SeparateConfig, overlap_add
+from models.resampling import resample_blocks
+
+Waveform = TypeVar("Waveform", np.ndarray, Tensor)
+Stems = dict[str, Tensor]
+
+
+class Separator(Protocol):
+    """What every system in this project looks like to those who use it.
+
+    Attributes:
+        stems: names of the stems it returns, in order.
+        sample_rate: the rate it works at, Hz.
+    """
+
+    stems: tuple[str, ...]
+    sample_rate: int
+
+    def separate(self, mixture: Waveform, sample_rate: int | None = None) -> dict[str, Waveform]:
+        """Separate a mixture [C, T] into {stem: [C, T]} of the same kind, at the same rate."""
+        ...
+
+
+class NetworkSeparator:
+    """Separates with a network, chunk by chunk.
+
+    Chunks of digital silence do not go through the network: their stems are silent.
+
+    Attributes:
+        name: which network this is, for messages and tables.
+        network: the network, in evaluation mode, on the device.
+        settings: how the mixture is cut into chunks.
+        device: where the network runs.
+        stems: names of the stems it returns, in order.
+        sample_rate: the rate the network works at, Hz.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        settings: SeparateConfig,
+        device: str | torch.device = "cpu",
+        stems: Sequence[str] | None = None,
+        name: str = "network",
+    ) -> None:
+        """Put the network into evaluation mode and onto the device.
+
+        Args:
+            network: has `stems`, `sample_rate` and `channels`, and maps mixtures [B, C, T] to an `Estimate`, for any T.
+            settings: how the mixture is cut into chunks.
+            device: where the network runs.
+            stems: the stems to return, all of the network's by default.
+            name: which network this is, for messages and tables.
+
+        Raises:
+            ValueError: a stem that the network does not have, or a device that this machine does not have.
+        """
+        traits: Any = network  # for type checkers: every attribute of a Module is a Tensor or a Module
+        self.name = name
+        self.settings = settings
+        self.device = _usable_device(device)
+        self.network = network.eval().to(self.device)
+        self.sample_rate: int = traits.sample_rate
+        self.stems = _chosen_stems(stems, traits.stems)
+        self._stem_indices = [traits.stems.index(stem) for stem in self.stems]
+        self._channels: int = traits.channels
+
+    def separate(
+        self, mixture: Waveform, sample_rate: int | None = None, progress: bool = False
+    ) -> dict[str, Waveform]:
+        """Separate a whole mixture.
+
+        Args:
+            mixture: floating-point samples [C, T], array or tensor; C is 1 or the network's channels, T at least 1.
+            sample_rate: its rate in Hz, the network's by default.
+            progress: whether to show a progress bar.
+
+        Returns:
+            {stem: [C, T]} of the same kind, type and sample rate as the mixture.
+
+        Raises:
+            ValueError: the mixture is empty or of another shape or type, or it or the network's output is not finite.
+        """
+        _check_mixture(mixture)
+        sample_rate = self.sample_rate if sample_rate is None else sample_rate
+        pieces = self.separate_stream(_split(mixture, round(BLOCK_S * self.sample_rate)), sample_rate)
+        if progress:
+            pieces = show_progress(pieces, mixture.shape[-1], sample_rate, self.name)
+        stems = {stem: torch.empty(mixture.shape) for stem in self.stems}
+        start = 0
+        for piece in pieces:
+            stop = start + _length(piece)
+            for stem, samples in piece.items():
+                stems[stem][:, start:stop] = samples
+            start = stop
+        return {stem: _in_kind_of(mixture, waveform) for stem, waveform in stems.items()}
+
+    def separate_stream(self, blocks: Iterable[Tensor], sample_rate: int) -> Iterator[Stems]:
+        """Separate a mixture of any length at bounded memory.
+
+        Args:
+            blocks: consecutive float32 pieces of one mixture on the CPU, each [C, t] with any t.
+            sample_rate: their rate, Hz.
+
+        Yields:
+            Consecutive pieces {stem: [C, t']} of the stems, in all as long as the mixture.
+
+        Raises:
+            ValueError: as `separate`.
+        """
+        if not (isinstance(sample_rate, int | np.integer) and sample_rate > 0):
+            raise ValueError(f"the sample rate must be a positive whole number of Hz, got {sample_rate!r}")
+        sample_rate = int(sample_rate)
+        source = _Source(blocks, sample_rate, self._channels)
+        mixture = resample_blocks(source, sample_rate, self.sample_rate)
+        window, hop = self.settings.window_size(self.sample_rate), self.settings.hop_size(self.sample_rate)
+        separated = overlap_add(self._separate_chunks, mixture, window, hop, self.settings.batch)
+        separated = check_finite(separated, self.sample_rate, f"output of {self.name}")
+        num_out = 0
+        for piece in resample_blocks(separated, self.sample_rate, sample_rate):
+            piece = piece[..., : source.num_samples - num_out]  # two conversions may add a sample at the very end
+            num_out += piece.shape[-1]
+            if source.is_mono:
+                piece = piece.mean(dim=1, keepdim=True)
+            yield dict(zip(self.stems, piece, strict=True))
+
+    def _separate_chunks(self, mixtures: Tensor) -> Tensor:
+        """Run the network on chunks [B, C, t] on the CPU; returns the chosen stems [B, S, C, t], on the CPU too."""
+        num_chunks, channels, length = mixtures.shape
+        stems = torch.zeros(num_chunks, len(self.stems), channels, length)
+        is_audible = (mixtures != 0).flatten(1).any(dim=1)
+        if is_audible.any():
+            with torch.inference_mode():
+                waveforms = self.network(mixtures[is_audible].to(self.device)).waveforms
+            stems[is_audible] = waveforms[:, self._stem_indices].float().cpu()
+        return stems
+
+
+class _Source:
+    """The mixture on its way into the network: checked, counted, and mono brought to the network's channels."""
+
+    def __init__(self, blocks: Iterable[Tensor], sample_rate: int, channels: int) -> None:
+        self.num_samples = 0
+        self.is_mono = False
+        self._blocks = check_finite(blocks, sample_rate, "mixture")
+        self._channels = channels
+
+    def __iter__(self) -> Iterator[Tensor]:
+        for block in self._blocks:
+            self.is_mono = block.shape[0] == 1 and self._channels > 1
+            if block.shape[0] != self._channels and not self.is_mono:
+                expected = "1" if self._channels == 1 else f"1 or {self._channels}"
+                raise ValueError(
+                    f"the mixture must be [channels, samples] with {expected} channels, got {block.shape[0]}"
+                )
+            self.num_samples += block.shape[-1]
+            yield block.expand(self._channels, -1)
+        if self.num_samples == 0:
+            raise ValueError("the mixture is empty: expected at least 1 sample, got 0")
+
+
+def load_separator(
+    name_or_path: str = "small",
+    device: str | None = None,
+    stems: Sequence[str] | None = None,
+    overlap: float | None = None,
+) -> NetworkSeparator:
+    """Load a trained network, ready to separate.
+
+    Args:
+        name_or_path: a checkpoint that ships with the project, or a checkpoint folder.
+        device: where to run; by default a CUDA GPU if there is one, else the CPU.
+        stems: the stems to return, all of the network's by default.
+        overlap: fraction of a chunk that it shares with the next one, the checkpoint's own setting by default.
+
+    Raises:
+        FileNotFoundError: there is no such checkpoint.
+        ValueError: an unknown stem, an overlap outside [0, 1), or a device that this machine does not have.
+    """
+    from models.checkpoint import find_checkpoint, load_checkpoint
+
+    checkpoint = load_checkpoint(find_checkpoint(name_or_path))
+    settings = checkpoint.preset.separate
+    if overlap is not None:
+        settings = replace(settings, overlap=overlap)
+    if device is None:
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    return NetworkSeparator(checkpoint.network, settings, device, stems, checkpoint.identity)
+
+
+def show_progress(pieces: Iterable[Stems], num_samples: int | None, sample_rate: int, label: str) -> Iterator[Stems]:
+    """Pass pieces of stems on while a bar on stderr counts the seconds of audio done and estimates the time left.
+
+    Args:
+        pieces: consecutive pieces {stem: [C, t]}.
+        num_samples: how many samples are to come in all, None if unknown.
+        sample_rate: their rate, Hz.
+        label: what stands before the bar.
+    """
+    from tqdm import tqdm
+
+    num_done = 0
+    total_s = None if num_samples is None else math.ceil(num_samples / sample_rate)
+    with tqdm(total=total_s, desc=label, unit="s") as bar:
+        for piece in pieces:
+            yield piece
+            num_done += _length(piece)
+            bar.update(math.ceil(num_done / sample_rate) - bar.n)
+
+
+def _length(piece: Stems) -> int:
+    return next(iter(piece.values())).shape[-1]
+
+
+def _split(mixture: Waveform, size: int) -> Iterator[Tensor]:
+    """Cut a mixture [C, T] into float32 CPU tensors [C, size] (the last one shorter)."""
+    for start in range(0, mixture.shape[-1], size):
+        block = mixture[:, start : start + size]
+        if isinstance(block, Tensor):
+            yield block.detach().to("cpu", torch.float32)
+        else:
+            yield torch.from_numpy(np.array(block, dtype=np.float32))
+
+
+def _in_kind_of(mixture: Waveform, waveform: Tensor) -> Waveform:
+    """A waveform with the kind, type and device of the mixture."""
+    if isinstance(mixture, Tensor):
+        return waveform.to(mixture.device, mixture.dtype)
+    return waveform.numpy().astype(mixture.dtype, copy=False)
+
+
+def _check_mixture(mixture: np.ndarray | Tensor) -> None:
+    if not isinstance(mixture, np.ndarray | Tensor):
+        raise ValueError(f"the mixture must be a numpy array or a torch tensor, got {type(mixture).__name__}")
+    if mixture.ndim != 2:
+        raise ValueError(f"the mixture must have the shape [channels, samples], got {tuple(mixture.shape)}")
+    is_float = mixture.is_floating_point() if isinstance(mixture, Tensor) else mixture.dtype.kind == "f"
+    if not is_float:
+        raise ValueError(f"the mixture must hold floating-point samples between -1 and 1, got {mixture.dtype}")
+    if mixture.shape[-1] == 0:
+        raise ValueError("the mixture is empty: expected at least 1 sample, got 0")
+
+
+def _chosen_stems(wanted: Sequence[str] | None, available: tuple[str, ...]) -> tuple[str, ...]:
+    chosen = available if wanted is None else tuple(wanted)
+    if not chosen or len(set(chosen)) < len(chosen) or not set(chosen) <= set(available):
+        raise ValueError(f"stems must be different ones of {', '.join(available)}, got {', '.join(chosen) or 'none'}")
+    return chosen
+
+
+def _usable_device(name: str | torch.device) -> torch.device:
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device).item()
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        usable = "cpu or cuda" if torch.cuda.is_available() else "cpu"
+        raise ValueError(f"device must be {usable} on this machine, got {name}") from error
+    return device

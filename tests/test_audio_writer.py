@@ -1,0 +1,100 @@
+"""Files appear complete under their name or not at all, and nothing is rescaled."""
+
+import resource
+import signal
+from pathlib import Path
+
+import pytest
+import soundfile
+import torch
+
+from models import audio_writer
+from models.audio import read_audio
+from models.audio_writer import FORMATS, AudioWriter, write_audio
+
+RATE = 44100
+
+
+def noise(length: int = RATE, channels: int = 2) -> torch.Tensor:
+    return torch.randn(channels, length, generator=torch.Generator().manual_seed(0)).mul(0.2).clamp(-1, 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "tolerance"),
+    [("wav16", 2**-15), ("wav24", 2**-23), ("wavfloat", 0), ("flac16", 2**-15), ("flac24", 2**-23)],
+)
+@pytest.mark.parametrize("channels", [1, 2])
+def test_round_trip(tmp_path, name, tolerance, channels):
+    path = tmp_path / f"x{FORMATS[name].extension}"
+    waveform = noise(channels=channels)
+    with AudioWriter(path, 48000, channels, name) as writer:
+        for block in waveform.split(1000, dim=-1):
+            writer.write(block)
+    read, sample_rate = read_audio(path)
+    assert sample_rate == 48000 and read.shape == waveform.shape
+    assert (read - waveform).abs().max() <= tolerance
+    assert soundfile.info(path).subtype == FORMATS[name].subtype
+    assert [item.name for item in tmp_path.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize(("name", "clipped"), [("wav16", 3), ("flac24", 3), ("wavfloat", 0)])
+def test_loud_samples_clip_without_wrapping_or_rescaling(tmp_path, name, clipped):
+    waveform = torch.tensor([[0.5, 1.0, 1.5, -2.0], [-0.5, -1.0, 0.25, 30.0]])
+    path = tmp_path / "x"
+    assert write_audio(path, waveform, RATE, name) == clipped
+    expected = waveform if name == "wavfloat" else waveform.clamp(-1, 1)
+    torch.testing.assert_close(read_audio(path)[0], expected, rtol=0, atol=1e-4)
+
+
+def test_failure_leaves_the_old_file_and_no_other(tmp_path):
+    path = tmp_path / "x.wav"
+    write_audio(path, noise(), RATE)
+    before = path.read_bytes()
+    with pytest.raises(KeyboardInterrupt), AudioWriter(path, RATE, 2) as writer:
+        writer.write(noise(100))
+        raise KeyboardInterrupt
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.fixture
+def full_disk():
+    """No file of this process may grow beyond 64 KiB."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2**16, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    signal.signal(signal.SIGXFSZ, handler)
+
+
+@pytest.mark.parametrize("name", list(FORMATS))
+@pytest.mark.parametrize("block", [100, 100_000])
+def test_full_disk(tmp_path, full_disk, name, block):
+    with pytest.raises(OSError, match="x.out: .*disk full") as caught:  # noqa: SIM117 (the writer is under test)
+        with AudioWriter(tmp_path / "x.out", RATE, 2, name) as writer:
+            for part in noise(3 * RATE).split(block, dim=-1):
+                writer.write(part)
+    assert "\n" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_missing_folder(tmp_path):
+    with pytest.raises(OSError, match="x.wav: cannot be written"):
+        write_audio(tmp_path / "none" / "x.wav", noise(), RATE)
+
+
+def test_unknown_format(tmp_path):
+    with pytest.raises(ValueError, match="one of wav16, wav24, wavfloat, flac16, flac24, got 'mp3'"):
+        AudioWriter(tmp_path / "x.mp3", RATE, 2, "mp3")
+
+
+def test_long_wav(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Beyond 4 GiB (here 10 kB) a wav of known length becomes RF64, and one of unknown length an error."""
+    monkeypatch.setattr(audio_writer, "_WAV_LIMIT_BYTES", 10_000)
+    write_audio(tmp_path / "long.wav", noise(), RATE)
+    assert soundfile.info(tmp_path / "long.wav").format == "RF64"
+    assert read_audio(tmp_path / "long.wav")[0].shape == (2, RATE)
+    with pytest.raises(ValueError, match="at most 4 GiB.*flac"), AudioWriter(tmp_path / "x.wav", RATE, 2) as writer:
+        writer.write(noise())
+    assert not (tmp_path / "x.wav").exists()
