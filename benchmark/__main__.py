@@ -1,0 +1,100 @@
+"""Compare systems on the same tracks.
+
+The real run, and a toy one of a few seconds on the excerpt that stempeg ships:
+
+    python -m benchmark run --data ~/musdb18 --split test --systems bsrnn,demucs,openunmix --out out/musdb18
+    python -m benchmark run --systems mixture,oracle --out out/toy
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status (1: something failed, 2: wrong input, 130: interrupted)."""
+    args = _parser().parse_args(arguments)
+    try:
+        return _run(args)
+    except (ValueError, OSError) as error:
+        print(f"benchmark: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"\ninterrupted: finished tracks are in {args.out}, the same command goes on from there", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmark", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    run = commands.add_parser("run", help="separate and score tracks with several systems, and print the tables")
+    run.add_argument("--data", help="data set, or one *.stem.mp4 (default: MUSDB_PATH, else the excerpt of stempeg)")
+    run.add_argument("--split", default="test", choices=("train", "valid", "test", "all"), help="default: test")
+    run.add_argument(
+        "--systems",
+        default="bsrnn,demucs,openunmix",
+        help="comma-separated: mixture, oracle (both are always added), bsrnn, demucs, openunmix, the last three also"
+        " as KIND:CHECKPOINT, demucs:htdemucs (official), openunmix:umxhq (official), KIND:FOLDER (local files);"
+        " default: %(default)s",
+    )
+    run.add_argument("--out", required=True, type=Path, help="folder for the results; finished ones in it are kept")
+    run.add_argument("--limit", type=_positive, metavar="N", help="only the first N tracks")
+    run.add_argument("--download", action="store_true", help="allow official weights to be downloaded")
+    run.add_argument("--threads", type=_positive, metavar="N", help="CPU threads of each system (default: all)")
+    run.add_argument("--device", default="cpu", help="where the systems run: cpu, cuda, ... (default: cpu)")
+    run.add_argument("--demucs", metavar="NAME_OR_FOLDER", help="what `demucs` in --systems stands for")
+    run.add_argument("--openunmix", metavar="NAME_OR_FOLDER", help="what `openunmix` in --systems stands for")
+    return parser
+
+
+def _positive(text: str) -> int:
+    value = int(text) if text.isdigit() else 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
+    return value
+
+
+def _num_cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _usable_device(name: str) -> str:
+    if name != "cpu":
+        import torch
+
+        try:
+            torch.zeros(1, device=name).item()
+        except (RuntimeError, AssertionError, NotImplementedError) as error:
+            raise ValueError(f"--device: this machine has no {name!r}; expected cpu, or cuda with a GPU") from error
+    return name
+
+
+def _run(args: argparse.Namespace) -> int:
+    from benchmark.report import write
+    from benchmark.run import Settings, run
+    from benchmark.systems import parse_systems, resolve
+    from models.tracks import default_data_root, open_tracks
+
+    names = parse_systems(args.systems, args.demucs, args.openunmix)
+    root, message = default_data_root(args.data)
+    print(message)
+    tracks = open_tracks(root, args.split)[: args.limit]
+    if not tracks:
+        raise ValueError(f"--split {args.split}: no such tracks in {root}; try another split")
+    sources = [resolve(name, args.download) for name in names]
+    settings = Settings(_usable_device(args.device), args.threads or _num_cores())
+    results, failures = run(sources, tracks, args.out, settings)
+    data = f"{root.name.removesuffix('.stem.mp4')}, split {args.split}"
+    print("\n" + write(args.out, results, failures, data, len(tracks), settings))
+    print(f"written: {args.out / 'table.md'}, {args.out / 'scores.csv'}")
+    for failure in failures:
+        print(f"failed: {failure.system}, {failure.track or 'every track left'}: {failure.reason}", file=sys.stderr)
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,77 @@
+"""What every system looks like to the benchmark, and how a model with one rate and channel count takes any mixture."""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+
+
+class System(Protocol):
+    """A `models.separator.Separator` that also knows its size."""
+
+    @property
+    def stems(self) -> tuple[str, ...]:
+        """Names of the stems it returns; those out of STEMS are scored."""
+        ...
+
+    @property
+    def sample_rate(self) -> int | None:
+        """The rate it works at in Hz, None for any."""
+        ...
+
+    @property
+    def parameters(self) -> int:
+        """Number of weights."""
+        ...
+
+    def separate(self, mixture: np.ndarray, sample_rate: int | None = None) -> dict[str, np.ndarray]:
+        """Separate a mixture [C, T] into {stem: [C, T]}."""
+        ...
+
+
+def separate_at(
+    model_rate: int,
+    num_channels: int,
+    separate: Callable[[Any], dict[str, Any]],
+    mixture: np.ndarray,
+    sample_rate: int | None,
+) -> dict[str, np.ndarray]:
+    """Call a separation of tensors at its own rate and channels, and bring its stems back to the mixture's.
+
+    Args:
+        model_rate: the sample rate it needs, Hz.
+        num_channels: the channels it needs; a mono mixture is copied to them, and the stems averaged back.
+        separate: maps a tensor [C, T] to {stem: [C, T]}.
+        mixture: [C, T].
+        sample_rate: the mixture's rate in Hz, the model's by default.
+
+    Raises:
+        ValueError: the mixture has another number of channels.
+    """
+    import torch
+
+    channels, num_samples = mixture.shape
+    if channels not in (1, num_channels):
+        raise ValueError(f"expected a mixture of {num_channels} channels or one, got {channels}")
+    sample_rate = sample_rate or model_rate
+    audio = torch.from_numpy(np.ascontiguousarray(mixture, dtype=np.float32)).expand(num_channels, -1)
+    stems = {}
+    for stem, output in separate(_resample(audio, sample_rate, model_rate)).items():
+        output = _resample(output.float().cpu(), model_rate, sample_rate)[..., :num_samples]
+        if channels < num_channels:
+            output = output.mean(0, keepdim=True)
+        stems[stem] = output.numpy()
+    return stems
+
+
+def _resample(audio: Any, from_hz: int, to_hz: int) -> Any:
+    if from_hz == to_hz:
+        return audio
+    from torchaudio.functional import resample
+
+    return resample(audio, from_hz, to_hz)
+
+
+def count_parameters(module: Any) -> int:
+    """Number of weights of a torch module."""
+    return sum(parameter.numel() for parameter in module.parameters())

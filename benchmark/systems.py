@@ -1,0 +1,159 @@
+"""The systems that can be compared: where the weights of each lie, and one small adapter for each kind.
+
+`resolve` finds the weights without loading them, so that a missing file is reported before anything is separated;
+`load` builds the system in the process that will run it. Nothing is downloaded unless the user asks for it, and no
+system ever runs with random weights. Third-party packages are imported only by the function that needs them.
+"""
+
+import difflib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from benchmark.adapter import System, count_parameters
+from benchmark.demucs_system import load_demucs_folder, load_demucs_official, official_bags, resolve_demucs
+from benchmark.openunmix_system import (
+    OFFICIAL_FILES,
+    load_openunmix_folder,
+    load_openunmix_official,
+    resolve_openunmix,
+)
+from benchmark.oracle import HOP, N_FFT, IdealRatioMask
+from benchmark.source import Source, file_hash
+from models.tracks import STEMS
+
+MIXTURE, ORACLE = "mixture", "oracle"
+KINDS = (MIXTURE, "bsrnn", "demucs", "openunmix", ORACLE)
+DEFAULT_CHECKPOINTS = {"bsrnn": "small", "demucs": "hdemucs-small", "openunmix": "openunmix-small"}
+LABELS = {"bsrnn": "BSRNN", "demucs": "Demucs", "openunmix": "Open-Unmix"}
+
+
+def parse_systems(text: str, demucs: str | None = None, openunmix: str | None = None) -> list[str]:
+    """Read `--systems`: the mixture first and the oracle last, which bound the table and are always there.
+
+    Args:
+        text: comma-separated names, each `kind` or `kind:variant`.
+        demucs: variant for a bare `demucs`, else our checkpoint.
+        openunmix: variant for a bare `openunmix`, else our checkpoint.
+
+    Raises:
+        ValueError: an unknown kind, a variant where there is none, or a variant option without its system.
+    """
+    names: list[str] = []
+    variants = {"demucs": demucs, "openunmix": openunmix}
+    for name in (part.strip() for part in text.split(",")):
+        kind, colon, variant = name.partition(":")
+        if kind not in KINDS:
+            near = difflib.get_close_matches(kind.lower(), KINDS, n=1, cutoff=0.4)
+            hint = f" (nearest: {near[0]})" if near else ""
+            raise ValueError(f"--systems: expected some of {', '.join(KINDS)}, got {name!r}{hint}")
+        if colon and (kind in (MIXTURE, ORACLE) or not variant):
+            raise ValueError(
+                f"--systems: expected {kind} {'alone' if variant else 'or ' + kind + ':NAME'}, got {name!r}"
+            )
+        if not variant and variants.get(kind):
+            name = f"{kind}:{variants[kind]}"
+        if name not in names:
+            names.append(name)
+    for kind, option in variants.items():
+        if option and f"{kind}:{option}" not in names:
+            raise ValueError(f"--{kind} {option}: --systems has no {kind} that it could apply to")
+    return [MIXTURE, *(name for name in names if name not in (MIXTURE, ORACLE)), ORACLE]
+
+
+def resolve(name: str, download: bool = False) -> Source:
+    """Find a system's weights; nothing is loaded, and nothing downloaded unless `download`.
+
+    Raises:
+        FileNotFoundError: there are no weights; the message says what would provide them.
+        ValueError: the weights are ambiguous.
+    """
+    kind, _, variant = name.partition(":")
+    if kind == MIXTURE:
+        return Source(
+            name, "Mixture (lower bound)", MIXTURE, "", "", "mixture", "the mixture as estimate of every stem"
+        )
+    if kind == ORACLE:
+        digest = f"magnitude ratio mask, n_fft {N_FFT}, hop {HOP}"
+        return Source(name, "Ideal ratio mask (upper bound)", ORACLE, "", "", digest, f"oracle: {digest}")
+    if kind == "demucs" and variant:
+        found = resolve_demucs(name, variant, download)
+    elif kind == "openunmix" and variant:
+        found = resolve_openunmix(name, variant, download)
+    else:
+        found = None
+    return found or _resolve_checkpoint(name, kind, variant or DEFAULT_CHECKPOINTS[kind])
+
+
+def load(source: Source, device: str = "cpu") -> System | IdealRatioMask:
+    """Build the system of a source.
+
+    Raises:
+        ValueError: its files cannot be loaded, or it has none of the stems.
+    """
+    loaders: Mapping[str, Callable[[str, str], Any]] = {
+        MIXTURE: lambda location, device: Mixture(),
+        ORACLE: lambda location, device: IdealRatioMask(),
+        "checkpoint": CheckpointSystem,
+        "demucs folder": load_demucs_folder,
+        "demucs official": load_demucs_official,
+        "openunmix folder": load_openunmix_folder,
+        "openunmix official": load_openunmix_official,
+    }
+    system = loaders[source.loader](source.location, device)
+    if not set(STEMS) & set(system.stems):
+        raise ValueError(f"{source.label} separates {', '.join(system.stems)}: expected some of {', '.join(STEMS)}")
+    return system
+
+
+class Mixture:
+    """The mixture as the estimate of every stem: what doing nothing scores."""
+
+    stems = STEMS
+    sample_rate = None
+    parameters = 0
+
+    def separate(self, mixture: np.ndarray, sample_rate: int | None = None) -> dict[str, np.ndarray]:
+        """Return the mixture for every stem."""
+        return dict.fromkeys(self.stems, mixture)
+
+
+def _resolve_checkpoint(name: str, kind: str, checkpoint: str) -> Source:
+    from models.checkpoint import find_checkpoint
+
+    try:
+        folder = find_checkpoint(checkpoint)
+    except FileNotFoundError as error:
+        official = {"demucs": list(official_bags()), "openunmix": list(OFFICIAL_FILES)}.get(kind)
+        names = f"; official names, with --download: {', '.join(official)}" if official else ""
+        raise FileNotFoundError(f"{name} has no weights: {error}{names}") from error
+    weights = sorted(folder.glob("*.safetensors"))
+    budget = ", equal budget" if kind != "bsrnn" and checkpoint == DEFAULT_CHECKPOINTS[kind] else ""
+    return Source(
+        name,
+        f"{LABELS[kind]} ({folder.name}, ours{budget})",
+        "checkpoint",
+        str(folder),
+        f"{folder.resolve().name}@{file_hash(weights)}",
+        file_hash([*weights, *sorted(folder.glob("*.json"))]),
+    )
+
+
+class CheckpointSystem:
+    """One of our checkpoints, through `models.load_separator`.
+
+    Attributes:
+        stems, sample_rate, parameters: see System.
+    """
+
+    def __init__(self, folder: str, device: str) -> None:
+        from models.separator import load_separator
+
+        self._separator = load_separator(folder, device=device)
+        self.stems, self.sample_rate = self._separator.stems, self._separator.sample_rate
+        self.parameters = count_parameters(self._separator.network)
+
+    def separate(self, mixture: np.ndarray, sample_rate: int | None = None) -> dict[str, np.ndarray]:
+        """See System."""
+        return self._separator.separate(mixture, sample_rate)
