@@ -2,8 +2,9 @@
 
 import pytest
 
+from models.config import override
 from models.preset import load_preset
-from tuning.space import expand, parse_grid
+from tuning.space import expand, parse_budget, parse_grid
 
 
 def test_a_grid_is_every_combination_once():
@@ -55,3 +56,23 @@ def test_invalid_combinations_are_listed_with_the_reason():
 def test_a_grid_without_a_valid_combination_is_refused_with_the_reason(argument: str):
     with pytest.raises(ValueError, match="none of the .* combinations is valid: .*model"):
         expand(load_preset("small"), parse_grid([argument]))
+
+
+def test_a_budget_is_the_whole_length_of_a_run():
+    preset = override(load_preset("small"), {"train.minutes": "3", "train.patience": "5"})
+    by_steps = override(preset, parse_budget("steps=20")).train
+    assert (by_steps.steps, by_steps.minutes, by_steps.patience) == (20, 0, 0)
+    by_minutes = override(preset, parse_budget("minutes=0.5")).train
+    assert (by_minutes.steps, by_minutes.minutes, by_minutes.patience) == (preset.train.steps, 0.5, 0)
+
+
+@pytest.mark.parametrize("text", ["20", "steps", "steps=", "steps=0", "minutes=0.0", "hours=1"])
+def test_what_is_no_budget_is_refused(text: str):
+    with pytest.raises(ValueError, match="--budget: expected steps=N or minutes=M"):
+        parse_budget(text)
+
+
+@pytest.mark.parametrize("text", ["steps=1.5", "steps=-1", "minutes=-1", "minutes=nan", "minutes=inf", "minutes=x"])
+def test_an_impossible_amount_is_refused_by_the_preset(text: str):
+    with pytest.raises(ValueError, match=f"train.{text.split('=')[0]}: expected"):
+        override(load_preset("small"), parse_budget(text))

@@ -6,16 +6,18 @@
 
 import argparse
 import csv
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
+from models.config import override
 from models.preset import load_preset
-from models.tracks import open_tracks
-from tuning.search import Budget, Outcome, TrainTrial, run_trials
-from tuning.space import Cell, expand, format_overrides, parse_grid
+from models.training.packs import INDEX, open_pack, prepare_pack
+from tuning.search import Outcome, TrainTrial, run_trials
+from tuning.space import Cell, expand, format_overrides, parse_budget, parse_grid
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -27,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     run_parser.add_argument("--preset", default="small", help="preset name or yaml file that the grid varies")
     run_parser.add_argument("--grid", action="append", required=True, metavar="KEY=A,B", help="values of one setting")
     run_parser.add_argument("--budget", required=True, metavar="minutes=M|steps=N", help="what each trial may spend")
-    run_parser.add_argument("--data", action="append", required=True, type=Path, metavar="DIR", help="may be repeated")
+    run_parser.add_argument("--data", nargs="+", required=True, type=Path, metavar="DIR", help="folders, or a pack")
     run_parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="new folder for trials and results")
     run_parser.add_argument("--cpus-per-trial", type=int, default=1, metavar="N", help="torch threads of a trial")
     run_parser.add_argument("--dry-run", action="store_true", help="only list the trials")
@@ -35,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return run(options)
     except (ValueError, OSError) as error:
-        print(f"tuning: {error}", file=sys.stderr)
+        print(f"tuning: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("tuning: interrupted", file=sys.stderr)
@@ -49,27 +51,50 @@ def run(options: argparse.Namespace) -> int:
         ValueError: a grid, budget or preset that does not hold, or an output folder that holds something already.
         FileNotFoundError: no data.
     """
-    cells, rejections = expand(load_preset(options.preset), parse_grid(options.grid))
-    budget = Budget.parse(options.budget)
-    data_roots = [root.resolve() for root in options.data]  # a trial runs in a folder of its own
-    if not any(open_tracks(root, "train", stems=()) for root in data_roots):
-        raise ValueError(f"--data: no training tracks in {', '.join(map(str, data_roots))}")
+    num_cpus = os.cpu_count() or 1
+    if not 1 <= options.cpus_per_trial <= num_cpus:
+        raise ValueError(f"--cpus-per-trial: expected 1 to {num_cpus}, got {options.cpus_per_trial}")
     if options.out.exists() and any(options.out.iterdir()):
         raise ValueError(f"--out: expected a new or empty folder, {options.out} holds something; choose another")
+    preset = override(load_preset(options.preset), parse_budget(options.budget))
+    cells, rejections = expand(preset, parse_grid(options.grid))
     for rejection in rejections:
         print(f"left out: {format_overrides(rejection.overrides)}: {rejection.reason}")
-    print(f"{len(cells)} trials, each {options.budget}")
+    print(f"{len(cells)} trials, {options.budget} each")
     for index, cell in enumerate(cells):
         print(f"{index:4d}  {count_parameters(cell) / 1e6:8.3f} M  {cell.name}")
     if options.dry_run:
         return 0
-    options.out.mkdir(parents=True, exist_ok=True)
-    trial = TrainTrial(tuple(cell.preset for cell in cells), tuple(data_roots), options.out.resolve(), budget)
-    gpus = min(torch.cuda.device_count(), 1)
-    outcomes = run_trials(trial, len(cells), options.out, options.cpus_per_trial, gpus)
-    write_results(options.out / "trials.csv", cells, outcomes)
+    out = options.out.resolve()
+    pack = open_data([root.resolve() for root in options.data], cells, out / "pack")
+    num_gpus = min(torch.cuda.device_count(), 1)
+    trial = TrainTrial(tuple(cell.preset for cell in cells), pack, out, "cuda" if num_gpus else "cpu")
+    outcomes = run_trials(trial, len(cells), out, options.cpus_per_trial, num_gpus)
+    write_results(out / "trials.csv", cells, outcomes)
     print(f"wrote {options.out / 'trials.csv'}")
-    return int(any(outcome.error for outcome in outcomes))
+    if any(outcome.status == "stopped" for outcome in outcomes):
+        raise KeyboardInterrupt  # Ray Tune takes it for itself and ends early
+    return int(any(outcome.status == "failed" for outcome in outcomes))
+
+
+def open_data(roots: Sequence[Path], cells: Sequence[Cell], cache: Path) -> Path:
+    """The folder of a pack that serves every cell: the one given, or one made out of data folders.
+
+    Raises:
+        ValueError: cells ask for different stems or rates, or for others than the pack's; or unusable data.
+        FileNotFoundError: no data.
+    """
+    needs = {(cell.preset.data.sources, cell.preset.model.sample_rate) for cell in cells}
+    if len(needs) > 1:
+        raise ValueError("--grid: data.sources and model.sample_rate must be one for all trials; search each by itself")
+    sources, sample_rate = needs.pop()
+    if len(roots) > 1 or not (roots[0] / INDEX).is_file():
+        prepare_pack(roots, cache, sources, sample_rate)
+        return cache
+    pack = open_pack(roots[0])
+    if (pack.stems, pack.sample_rate) != (sources, sample_rate):
+        raise ValueError(f"--data: {roots[0]} is a pack of {', '.join(pack.stems)} at {pack.sample_rate} Hz")
+    return roots[0]
 
 
 def count_parameters(cell: Cell) -> int:
@@ -83,7 +108,7 @@ def write_results(path: Path, cells: Sequence[Cell], outcomes: Sequence[Outcome]
     rows = []
     for index, (cell, outcome) in enumerate(zip(cells, outcomes, strict=True)):
         row = {"trial": index, **cell.overrides, "parameters": count_parameters(cell), **outcome.metrics}
-        rows.append({**row, "status": "failed" if outcome.error else "finished", "error": outcome.error or ""})
+        rows.append({**row, "status": outcome.status, "error": outcome.error})
     columns = list(dict.fromkeys(column for row in rows for column in row if column not in ("status", "error")))
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, [*columns, "status", "error"], restval="")

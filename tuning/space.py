@@ -56,6 +56,18 @@ def parse_grid(arguments: Sequence[str]) -> dict[str, tuple[str, ...]]:
     return grid
 
 
+def parse_budget(text: str) -> dict[str, str]:
+    """Read `steps=2000` or `minutes=10` as the overrides that give every trial so much and no more.
+
+    Raises:
+        ValueError: anything else.
+    """
+    kind, _, amount = text.partition("=")
+    if kind not in ("steps", "minutes") or not amount or set(amount) <= set("0."):
+        raise ValueError(f"--budget: expected steps=N or minutes=M, above 0, got {text!r}")
+    return {"train.minutes": "0", "train.patience": "0", f"train.{kind}": amount}
+
+
 def expand(preset: Preset, grid: Mapping[str, Sequence[str]]) -> tuple[list[Cell], list[Rejection]]:
     """Every combination of the grid's values, as cells and as rejections with the preset's own reason.
 
