@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib.util
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -161,11 +162,15 @@ class DemucsSystem:
         import torch
         from demucs.apply import apply_model
 
+        num_samples = mixture.shape[-1]
         mono = mixture.mean(0)
         mean, scale = mono.mean(), mono.std(correction=0) + 1e-8
+        audio = (mixture - mean) / scale
+        # Its norms fail where the deepest layer has a single frame: no less than a second goes in.
+        audio = torch.nn.functional.pad(audio, (0, max(0, self.sample_rate - num_samples)))
         with torch.inference_mode():
-            audio = ((mixture - mean) / scale)[None]
-            output = apply_model(self._model, audio, shifts=0, overlap=OVERLAP, device=self._device)[0]
+            output = apply_model(self._model, audio[None], shifts=0, overlap=OVERLAP, device=self._device)
+        output = output[0, ..., :num_samples]
         return _four_stems(dict(zip(self._model.sources, output * scale + mean, strict=True)))
 
 
@@ -183,7 +188,7 @@ def load_demucs_folder(location: str, device: str) -> System:
         model = get_model(name, repo=Path(folder))
     except ModelLoadingError as error:
         raise ValueError(f"{location}: {error}") from error
-    except (KeyError, TypeError, RuntimeError, EOFError) as error:
+    except (KeyError, TypeError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
         raise ValueError(f"{location}: not a Demucs model ({str(error).splitlines()[0]})") from error
     return DemucsSystem(model, device)
 

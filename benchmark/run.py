@@ -338,8 +338,9 @@ def _run_system(source: Source, tracks: Sequence[Track], out: Path, settings: Se
             connection.close()
         if not remaining:
             break
-        how = f"the process ended with signal {-process.exitcode}" if process.exitcode else "the process ended early"
-        hint = " (out of memory?)" if process.exitcode == -signal.SIGKILL else ""
+        code = process.exitcode or 0
+        how = f"the process ended with signal {-code}" if code < 0 else f"the process ended with exit code {code}"
+        hint = " (out of memory?)" if code == -signal.SIGKILL else ""
         if begun is None:
             return [*failures, Failure(source.name, "", how + hint)]
         failures.append(Failure(source.name, begun, how + hint))
