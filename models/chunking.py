@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -113,21 +112,16 @@ def overlap_add(
         Consecutive pieces of the result, each [..., t].
     """
     weights = triangle_window(window)
-    total: Tensor | None = None  # weighted sum of the results from the start of the newest chunk on
-    gain = weights[:0]  # sum of the weights there
+    total = gain = None  # weighted sum of the results, and of the weights, from the start of the newest chunk on
     for chunks in batch_chunks(cut_chunks(blocks, window, hop), batch):
         for result in process(chunks):
-            weight = weights[: result.shape[-1]]
-            if total is None:
-                total, gain = result * weight, weight
-                continue
-            yield total[..., :hop] / gain[:hop]
-            total = _add(total[..., hop:], result * weight)
-            gain = _add(gain[hop:], weight)
-    if total is not None:
+            weight = weights[: result.shape[-1]].clone()
+            weighted = result * weight
+            if total is not None and gain is not None:
+                yield total[..., :hop] / gain[:hop]
+                shared = gain.shape[-1] - hop
+                weighted[..., :shared] += total[..., hop:]
+                weight[:shared] += gain[hop:]
+            total, gain = weighted, weight
+    if total is not None and gain is not None:
         yield total / gain
-
-
-def _add(older: Tensor, newer: Tensor) -> Tensor:
-    """Sum of two signals that start together, the older being the shorter one."""
-    return newer + F.pad(older, (0, newer.shape[-1] - older.shape[-1]))

@@ -78,7 +78,9 @@ class NetworkSeparator:
         self.network = network.eval().to(self.device)
         self.sample_rate: int = traits.sample_rate
         self.stems = _chosen_stems(stems, traits.stems)
-        self._stem_indices = [traits.stems.index(stem) for stem in self.stems]
+        self._stem_selection: list[int] | slice = [traits.stems.index(stem) for stem in self.stems]
+        if self.stems == traits.stems:
+            self._stem_selection = slice(None)  # a view, where a list makes a copy
         self._channels: int = traits.channels
 
     def separate(
@@ -142,13 +144,15 @@ class NetworkSeparator:
 
     def _separate_chunks(self, mixtures: Tensor) -> Tensor:
         """Run the network on chunks [B, C, t] on the CPU; returns the chosen stems [B, S, C, t], on the CPU too."""
+        is_audible = (mixtures != 0).flatten(1).any(dim=1)
+        if is_audible.all():
+            with torch.inference_mode():
+                waveforms = self.network(mixtures.to(self.device)).waveforms
+                return waveforms[:, self._stem_selection].float().cpu()
         num_chunks, channels, length = mixtures.shape
         stems = torch.zeros(num_chunks, len(self.stems), channels, length)
-        is_audible = (mixtures != 0).flatten(1).any(dim=1)
         if is_audible.any():
-            with torch.inference_mode():
-                waveforms = self.network(mixtures[is_audible].to(self.device)).waveforms
-            stems[is_audible] = waveforms[:, self._stem_indices].float().cpu()
+            stems[is_audible] = self._separate_chunks(mixtures[is_audible])
         return stems
 
 

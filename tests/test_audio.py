@@ -33,7 +33,13 @@ def songs(tmp_path_factory: pytest.TempPathFactory, signal: np.ndarray) -> Path:
         soundfile.write(folder / name, signal.T, RATE)
     soundfile.write(folder / "song64.wav", signal.T, RATE, format="RF64", subtype="PCM_16")
     if shutil.which("ffmpeg"):
-        for arguments in ("song.m4a", "-movflags +faststart fast.m4a", "-write_xing 0 bare.mp3", "-f flac piped.flac"):
+        for arguments in (
+            "song.m4a",
+            "-movflags +faststart fast.m4a",
+            "song.webm",
+            "-write_xing 0 bare.mp3",
+            "-f flac piped.flac",
+        ):
             *options, name = arguments.split()
             target = "pipe:1" if name == "piped.flac" else str(folder / name)
             command = ["ffmpeg", "-v", "error", "-i", str(folder / "song.wav"), *options, target]
@@ -75,6 +81,7 @@ def test_soundfile_formats(songs, signal, name):
 def test_ffmpeg_formats(songs, signal, name):
     file = open_audio(songs / name)
     assert (file.decoder, file.sample_rate, file.channels) == ("ffmpeg", RATE, 2)
+    assert file.num_frames is None or abs(file.num_frames - 2 * RATE) <= 2048
     waveform = torch.cat(list(file.blocks(0.3)), dim=-1)
     length = min(waveform.shape[-1], 2 * RATE)
     assert abs(waveform.shape[-1] - 2 * RATE) <= 2048
@@ -106,9 +113,10 @@ def test_truncated(songs, tmp_path, capfd, name, share):
 
 
 @needs_ffmpeg
-@pytest.mark.parametrize("name", ["song.m4a", "fast.m4a", "piped.flac"])
-def test_truncated_through_ffmpeg(songs, tmp_path, name):
-    path = cut(songs / name, 0.6, tmp_path)
+@pytest.mark.parametrize("name", ["song.m4a", "fast.m4a", "song.webm", "piped.flac"])
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.95])
+def test_truncated_through_ffmpeg(songs, tmp_path, name, share):
+    path = cut(songs / name, share, tmp_path)
     with pytest.raises(ValueError, match=f"{path}: .*truncated") as caught:
         read_audio(path)
     assert "\n" not in str(caught.value)
@@ -160,6 +168,15 @@ def test_wav_from_a_pipe_states_no_size(songs, tmp_path, size):
     content[at : at + 4] = struct.pack("<I", size)
     (tmp_path / "piped.wav").write_bytes(content)
     assert read_audio(tmp_path / "piped.wav")[0].shape == (2, 2 * RATE)
+
+
+def test_mp4_of_64_bit_and_open_ended_boxes(tmp_path):
+    """Only the box that reaches beyond the file makes it truncated; the rest is for ffmpeg to judge."""
+    head = struct.pack(">I4s", 16, b"ftyp") + bytes(8) + struct.pack(">I4sQ", 1, b"free", 100) + bytes(84)
+    for mdat, is_cut in ((struct.pack(">I4s", 0, b"mdat"), False), (struct.pack(">I4sQ", 1, b"mdat", 5000), True)):
+        (tmp_path / "x.m4a").write_bytes(head + mdat + bytes(100))
+        with pytest.raises(ValueError, match="expected 5116 bytes, got 232" if is_cut else "not an audio file|ffmpeg"):
+            open_audio(tmp_path / "x.m4a")
 
 
 def test_tags_are_skipped(songs, tmp_path):
