@@ -102,7 +102,7 @@ def render(
     minutes = max((row["audio_s"] for row in rows), default=0) / 60
     dates = sorted({date[:10] for row in rows for date in (row["first_date"], row["last_date"])})
     lines = [
-        f"Data: {data}, {num_tracks} tracks ({minutes:.1f} min). "
+        f"Data: {data}, {num_tracks} track{'s' if num_tracks != 1 else ''} ({minutes:.1f} min). "
         f"Measured {' to '.join(dict.fromkeys([dates[0], dates[-1]])) if dates else 'nothing'} on "
         f"{_processor()}, device {settings.device}, {settings.threads} threads.",
         "",

@@ -36,7 +36,7 @@ from models.tracks import STEMS, Track
 
 FORMAT = 1
 """Raised when results of an older version must not be reused."""
-WARM_UP_S = 1.0
+WARM_UP_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -249,7 +249,7 @@ def _row(source: Source, system: System | IdealRatioMask) -> dict[str, Any]:
 
 
 def _warm_up(system: System | IdealRatioMask) -> None:
-    """Separate a second of noise: the first call also pays for what later ones find ready."""
+    """Separate seconds of noise: the first call also pays for what later ones find ready."""
     rate = 44100 if isinstance(system, IdealRatioMask) else system.sample_rate or 44100
     noise = np.random.default_rng(0).normal(scale=0.1, size=(2, int(WARM_UP_S * rate))).astype(np.float32)
     if isinstance(system, IdealRatioMask):
