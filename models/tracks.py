@@ -207,7 +207,7 @@ class FolderTrack(Track):
         if file is None:
             if stem == "mixture" and self.stems:
                 parts = self._checked({name: self.read_stem(name, start, frames) for name in self.stems})
-                return np.sum(np.stack(list(parts.values())), axis=0, dtype=np.float32)
+                return np.stack(list(parts.values())).sum(axis=0, dtype=np.float32)
             raise self._no_stem(stem, " or ".join(stem + suffix for suffix in AUDIO_SUFFIXES))
         try:
             with soundfile.SoundFile(file) as sound:
