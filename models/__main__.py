@@ -1,0 +1,48 @@
+"""Command line: ``python -m models separate | train | prepare``.
+
+python -m models separate song.mp3 --out stems/
+python -m models train --preset small --data MUSDB18-HQ --out runs/small --max-minutes 60
+python -m models prepare --data MUSDB18-HQ --out packs/musdb
+"""
+
+import argparse
+import sys
+
+from models import separate_file
+from models.training import commands
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command; user errors are one line on stderr.
+
+    Returns:
+        The exit code: 0, 2 for bad input, 130 after Ctrl-C.
+    """
+    parser = argparse.ArgumentParser(prog="python -m models", description="Band-Split RNN music demixing.")
+    subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
+    for name, text, add_arguments, run in (
+        ("separate", "cut songs into stems", separate_file.add_arguments, separate_file.run),
+        ("train", "train a preset's network, or go on", commands.add_train_arguments, commands.run_train),
+        (
+            "prepare",
+            "decode data folders into a pack for training",
+            commands.add_prepare_arguments,
+            commands.run_prepare,
+        ),
+    ):
+        subparser = subparsers.add_parser(name, help=text, description=text)
+        add_arguments(subparser)
+        subparser.set_defaults(run=run)
+    args = parser.parse_args(arguments)
+    try:
+        return args.run(args)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except (ValueError, OSError, FloatingPointError) as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,77 @@
+"""The configuration of a BSRNN, kept beside its network."""
+
+from dataclasses import dataclass
+
+from models.bsrnn.bands import band_widths
+from models.bsrnn.norm import NORMS
+
+STEREO = ("folded", "features")
+
+
+@dataclass(frozen=True)
+class BSRNNConfig:
+    """Everything that fixes the network's shape; the defaults are the paper's (Luo & Yu 2022, section 4.2).
+
+    Raises:
+        ValueError: a value out of range, named as on the command line (``model.hidden`` ...).
+    """
+
+    stems: tuple[str, ...] = ("vocals",)
+    """S output stems; several share one encoder and have one masker each."""
+    sample_rate: int = 44100
+    """Hz."""
+    n_fft: int = 2048
+    """FFT and window length, samples."""
+    hop: int = 512
+    """Samples between frames."""
+    bands: str = "v7"
+    """Band scheme: a name or a spec, see ``models.bsrnn.bands``."""
+    band_rounding: str = "bins"
+    """``bins`` (the authors' equal bin counts) or ``hz`` (each edge at its nearest bin)."""
+    features: int = 128
+    """N, features of each band."""
+    hidden: int = 256
+    """Hidden units of each direction of each BLSTM."""
+    layers: int = 12
+    """Band-and-sequence modules; each holds one BLSTM over time and one over bands."""
+    mask_factor: int = 4
+    """Hidden units of the mask MLP, in multiples of N."""
+    norm: str = "group"
+    """``group`` (the paper's) or ``rms`` (each band and frame for itself)."""
+    stereo: str = "folded"
+    """``folded``: each channel is an example of its own. ``features``: both channels are one example."""
+    level_inputs: bool = False
+    """Give each band the level and magnitudes that its norm hides (Differs from the paper)."""
+
+    def __post_init__(self) -> None:
+        """Check ranges and that the band scheme fits the FFT."""
+        object.__setattr__(self, "stems", tuple(self.stems))
+        if not self.stems or len(set(self.stems)) != len(self.stems):
+            raise ValueError(f"model.stems: expected one or more different names, got {list(self.stems)}")
+        for name in ("sample_rate", "features", "hidden", "layers", "mask_factor"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"model.{name}: expected at least 1, got {getattr(self, name)}")
+        if self.n_fft < 16 or self.n_fft % 2:
+            raise ValueError(f"model.n_fft: expected an even number of at least 16, got {self.n_fft}")
+        if not 1 <= self.hop <= self.n_fft // 2:
+            raise ValueError(f"model.hop: expected 1 to n_fft / 2 = {self.n_fft // 2}, got {self.hop}")
+        if self.norm not in NORMS:
+            raise ValueError(f"model.norm: expected one of {', '.join(NORMS)}, got {self.norm!r}")
+        if self.stereo not in STEREO:
+            raise ValueError(f"model.stereo: expected one of {', '.join(STEREO)}, got {self.stereo!r}")
+        _ = self.band_widths
+
+    @property
+    def band_widths(self) -> tuple[int, ...]:
+        """Bins of each of the K bands."""
+        return band_widths(self.bands, self.n_fft, self.sample_rate, self.band_rounding)
+
+    @property
+    def num_bins(self) -> int:
+        """F, bins of the spectrum."""
+        return self.n_fft // 2 + 1
+
+    @property
+    def feature_channels(self) -> int:
+        """Channels that one example of the network holds: 1 when folded, else 2."""
+        return 1 if self.stereo == "folded" else 2

@@ -1,0 +1,45 @@
+"""Mask estimation: an MLP for each band that ends in a complex mask."""
+
+import torch
+from torch import Tensor, nn
+
+from models.bsrnn.grouping import BandGroups
+from models.bsrnn.linear import BandLinear
+from models.bsrnn.norm import SequenceNorm
+
+
+class MaskEstimator(nn.Module):
+    """Band features [K, B, L, N] to one stem's complex mask [B, C, F, L].
+
+    For each band: norm -> fully connected -> tanh -> fully connected -> GLU -> real and imaginary part for each bin.
+
+    Args:
+        band_widths: bins of each of the K bands.
+        channels: C.
+        features: N.
+        mask_factor: hidden units of the MLP in multiples of N.
+        norm: see ``SequenceNorm``.
+
+    Source: Luo & Yu 2022, section 3.3 (one hidden layer, as the text says; the authors' code has two).
+    """
+
+    def __init__(self, band_widths: tuple[int, ...], channels: int, features: int, mask_factor: int, norm: str) -> None:
+        super().__init__()
+        bands, hidden = len(band_widths), mask_factor * features
+        self.channels = channels
+        self.groups = BandGroups(band_widths)
+        self.norm = SequenceNorm(norm, bands, 1, features)
+        self.hidden = BandLinear(bands, features, hidden)
+        self.outputs = nn.ModuleList(
+            BandLinear(count, hidden, 4 * channels * width) for count, width in self.groups.groups
+        )
+
+    def forward(self, bands: Tensor) -> Tensor:
+        """[K, B, L, N] to a complex mask [B, C, F, L]."""
+        hidden = torch.tanh(self.hidden(self.norm(bands)))
+        bins = []
+        for part, output in zip(self.groups.split_bands(hidden), self.outputs, strict=True):
+            values = nn.functional.glu(output(part), dim=-1).unflatten(-1, (-1, self.channels, 2))  # [k, B, L, w, C, 2]
+            bins.append(values.permute(0, 3, 1, 2, 4, 5).flatten(0, 1))  # [k * w, B, L, C, 2]
+        mask = self.groups.join_bins(bins).permute(1, 3, 0, 2, 4)  # [B, C, F, L, 2]
+        return torch.view_as_complex(mask.float().contiguous())

@@ -1,0 +1,65 @@
+"""Band-Split RNN: mixture in, stems out."""
+
+import torch
+from torch import Tensor, nn
+
+from models.bsrnn.config import BSRNNConfig
+from models.bsrnn.estimate import Estimate
+from models.bsrnn.mask import MaskEstimator
+from models.bsrnn.sequence import BandSequenceModule
+from models.bsrnn.spectrogram import Spectrogram
+from models.bsrnn.split import BandSplit
+
+
+class BSRNN(nn.Module):
+    """Complex spectrogram -> band split -> band-and-sequence modules -> one mask for each stem -> masked spectrograms.
+
+    Args:
+        config: the network's shape.
+
+    Attributes:
+        stems: names of the S outputs.
+        sample_rate: Hz.
+        channels: 2; a folded network takes any number.
+
+    Source: Luo & Yu 2022 (arXiv 2209.15174); several stems on one encoder as in SIMO-BSRNN (ICASSP 2024).
+    """
+
+    channels = 2
+
+    def __init__(self, config: BSRNNConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.stems = config.stems
+        self.sample_rate = config.sample_rate
+        widths, channels = config.band_widths, config.feature_channels
+        self.spectrogram = Spectrogram(config.n_fft, config.hop)
+        self.split = BandSplit(widths, channels, config.features, config.norm, config.level_inputs)
+        self.sequence = nn.Sequential(
+            *(BandSequenceModule(config.features, config.hidden, config.norm) for _ in range(config.layers))
+        )
+        self.masks = nn.ModuleList(
+            MaskEstimator(widths, channels, config.features, config.mask_factor, config.norm) for _ in config.stems
+        )
+
+    def forward(self, mixture: Tensor) -> Estimate:
+        """Mixture [B, C, T] to the stems' waveforms [B, S, C, T] and spectrograms [B, S, C, F, L]."""
+        with torch.autocast(mixture.device.type, enabled=False):
+            spectrogram = self.spectrogram(mixture.float())
+        spectrograms = spectrogram[:, None] * self.estimate_masks(spectrogram)
+        return Estimate(self.spectrogram.inverse(spectrograms, mixture.shape[-1]), spectrograms)
+
+    def estimate_masks(self, spectrogram: Tensor) -> Tensor:
+        """Spectrogram [B, C, F, L] to complex masks [B, S, C, F, L].
+
+        Raises:
+            ValueError: the channels are not those of a network with stereo features.
+        """
+        batch, channels = spectrogram.shape[:2]
+        group = self.config.feature_channels
+        if channels % group:
+            raise ValueError(f"model.stereo: 'features' needs {group} channels, got {channels}")
+        folded = spectrogram.reshape(batch * channels // group, group, *spectrogram.shape[2:])
+        bands = self.sequence(self.split(folded))
+        masks = torch.stack([mask(bands) for mask in self.masks], dim=1)  # [B', S, C', F, L]
+        return masks.unflatten(0, (batch, -1)).transpose(1, 2).flatten(2, 3)

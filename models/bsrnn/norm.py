@@ -1,0 +1,35 @@
+"""The two normalisations a BSRNN is built with; both accept sequences of any length."""
+
+import torch
+from torch import Tensor, nn
+
+NORMS = ("group", "rms")
+EPSILON = 1e-5
+
+
+class SequenceNorm(nn.Module):
+    """Normalise [..., sequence, features] and scale each feature.
+
+    ``"group"`` is GroupNorm with one group: mean and variance over the sequence and the features together, as in the
+    authors' code. ``"rms"`` divides each position by the root mean square of its features, so that the result does not
+    depend on what lies before or after it.
+
+    Args:
+        kind: ``"group"`` or ``"rms"``.
+        *shape: shape of the scale (and shift); the last is the number of features, those before it broadcast against
+            the dimensions left of the sequence.
+    """
+
+    def __init__(self, kind: str, *shape: int) -> None:
+        super().__init__()
+        self.kind = kind
+        self.weight = nn.Parameter(torch.ones(*shape[:-1], 1, shape[-1]))
+        self.bias = nn.Parameter(torch.zeros(*shape[:-1], 1, shape[-1])) if kind == "group" else None
+
+    def forward(self, sequence: Tensor) -> Tensor:
+        """[..., sequence, features] to the same shape."""
+        if self.bias is None:
+            power = sequence.square().mean(dim=-1, keepdim=True)
+            return sequence * torch.rsqrt(power + EPSILON) * self.weight
+        variance, mean = torch.var_mean(sequence, dim=(-2, -1), keepdim=True, correction=0)
+        return (sequence - mean) * torch.rsqrt(variance + EPSILON) * self.weight + self.bias

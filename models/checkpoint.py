@@ -1,0 +1,129 @@
+"""Checkpoints: a folder with ``weights.safetensors`` (float16), ``config.json`` and a model card.
+
+Loading executes no code.
+"""
+
+import hashlib
+import json
+import os
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from models.config import to_mapping
+from models.preset import Preset, preset_from_mapping
+
+CHECKPOINT_FOLDER = Path(__file__).parents[1] / "checkpoints"
+WEIGHTS, CONFIG, CARD = "weights.safetensors", "config.json", "README.md"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A trained network.
+
+    Attributes:
+        network: in eval mode, on the CPU, float32.
+        preset: its settings.
+        info: how it was trained: data, steps, minutes, hardware, validation SDR.
+        identity: folder name and the start of the weights' SHA-256, ``small@1a2b3c4d``.
+    """
+
+    network: nn.Module
+    preset: Preset
+    info: dict[str, Any] = field(repr=False)
+    identity: str
+
+
+def save_checkpoint(
+    folder: Path, weights: Mapping[str, Tensor], preset: Preset, info: Mapping[str, Any], card: str
+) -> None:
+    """Write a checkpoint folder; each file appears whole or not at all, the weights last.
+
+    Args:
+        folder: made if absent.
+        weights: the network's state; floating-point tensors are stored as float16.
+        preset: the settings that build the network.
+        info: facts of the training, kept in ``config.json``.
+        card: the model card, Markdown.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    halves = {
+        name: (value.half() if value.is_floating_point() else value).detach().cpu().contiguous()
+        for name, value in weights.items()
+    }
+    config = json.dumps({"preset": to_mapping(preset), "info": dict(info)}, indent=1, allow_nan=False) + "\n"
+    write_atomically(folder / CARD, lambda path: path.write_text(card, encoding="utf-8"))
+    write_atomically(folder / CONFIG, lambda path: path.write_text(config, encoding="utf-8"))
+    write_atomically(folder / WEIGHTS, lambda path: save_file(halves, path))
+
+
+def load_checkpoint(folder: Path) -> Checkpoint:
+    """Load a checkpoint folder.
+
+    Raises:
+        FileNotFoundError: a file is absent.
+        ValueError: the files are damaged, are LFS pointers, or do not belong together.
+    """
+    for name in (WEIGHTS, CONFIG):
+        if not (folder / name).is_file():
+            raise FileNotFoundError(f"{folder}: expected a checkpoint folder with {WEIGHTS} and {CONFIG}, no {name}")
+    content = (folder / WEIGHTS).read_bytes()
+    if content.startswith(b"version https://git-lfs"):
+        raise ValueError(f"{folder / WEIGHTS} is a git-LFS pointer, not weights; run `git lfs pull`")
+    try:
+        values = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        preset, info = preset_from_mapping(values["preset"]), dict(values["info"])
+    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
+        raise ValueError(f"{folder / CONFIG}: not a checkpoint's configuration ({error!r})") from None
+    network = preset.build_network()
+    try:
+        weights = load_file(folder / WEIGHTS)
+        network.load_state_dict(
+            {name: value.float() if value.is_floating_point() else value for name, value in weights.items()}
+        )
+    except SafetensorError as error:
+        raise ValueError(f"{folder / WEIGHTS}: not a safetensors file, or cut short ({error})") from None
+    except RuntimeError as error:
+        raise ValueError(f"{folder}: {WEIGHTS} and {CONFIG} do not belong together ({_first_line(error)})") from None
+    if any(not torch.isfinite(value).all() for value in weights.values()):
+        raise ValueError(f"{folder / WEIGHTS}: holds values that are not finite; train or download it again")
+    identity = f"{folder.resolve().name}@{hashlib.sha256(content).hexdigest()[:8]}"
+    return Checkpoint(network.eval(), preset, info, identity)
+
+
+def find_checkpoint(name_or_path: str | Path) -> Path:
+    """The folder of a checkpoint that ships, by name, or of one on disk, by path.
+
+    Raises:
+        FileNotFoundError: neither; the message lists the names.
+    """
+    for folder in (Path(name_or_path), CHECKPOINT_FOLDER / name_or_path):
+        if (folder / CONFIG).is_file() or (folder / WEIGHTS).is_file():
+            return folder
+    shipped = ", ".join(sorted(path.parent.name for path in CHECKPOINT_FOLDER.glob(f"*/{CONFIG}"))) or "none"
+    raise FileNotFoundError(
+        f"no checkpoint {str(name_or_path)!r}: expected a folder with {WEIGHTS}, or one of: {shipped}"
+    )
+
+
+def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
+    """Call ``write(temporary path)``, flush to disk and rename it to ``path``; on failure ``path`` stays as it was."""
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        write(temporary)
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _first_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]

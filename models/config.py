@@ -1,0 +1,164 @@
+"""Strict configuration: frozen dataclasses from YAML mappings, and overrides such as ``model.hidden=128``.
+
+One function, ``override``, serves ``--set`` on every command line and the search spaces. Unknown keys raise with the
+nearest name.
+"""
+
+import dataclasses
+import difflib
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+T = TypeVar("T")
+
+
+def build(cls: type[T], values: Mapping[str, Any], path: str = "") -> T:
+    """Make a dataclass from a mapping; fields that are left out keep their defaults.
+
+    Args:
+        cls: a dataclass whose fields are str, int, float, bool, ``tuple[str, ...]`` or dataclasses.
+        values: field names and values; a value given as text is read as the field's type.
+        path: where the mapping lies, for messages ("model", say).
+
+    Raises:
+        ValueError: an unknown or missing key, or a value of another type; the message gives the nearest name.
+    """
+    if not isinstance(values, Mapping):
+        raise ValueError(f"{path or cls.__name__}: expected a mapping of settings, got {values!r}")
+    hints = typing.get_type_hints(cls)
+    names = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
+    for key in values:
+        if key not in names:
+            raise ValueError(_unknown(_join(path, str(key)), [_join(path, name) for name in names]))
+    required = {
+        field.name
+        for field in dataclasses.fields(cls)  # type: ignore[arg-type]
+        if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+    }
+    if missing := sorted(required - set(values)):
+        raise ValueError(f"missing setting: {', '.join(_join(path, name) for name in missing)}")
+    return cls(**{key: _convert(hints[key], value, _join(path, key)) for key, value in values.items()})
+
+
+def override(config: T, assignments: Mapping[str, Any]) -> T:
+    """Copy a dataclass with some settings changed.
+
+    Args:
+        config: a dataclass, nested ones included.
+        assignments: dotted names and values, ``{"model.hidden": 128, "train.lr": "3e-4"}``.
+
+    Raises:
+        ValueError: an unknown name (the message gives the nearest), a value of another type, or one out of range.
+    """
+    nested: dict[str, dict[str, Any]] = {}
+    for name, value in assignments.items():
+        head, _, tail = name.partition(".")
+        nested.setdefault(head, {})[tail] = value
+    hints = typing.get_type_hints(type(config))
+    changes: dict[str, Any] = {}
+    for head, values in nested.items():
+        current = getattr(config, head, None) if head in hints else None
+        if dataclasses.is_dataclass(current) and "" not in values:
+            known = {field.name for field in dataclasses.fields(current)}
+            for tail in values:
+                if tail not in known:
+                    raise ValueError(_unknown(f"{head}.{tail}", _settings(config)))
+            types = typing.get_type_hints(type(current))
+            converted = {tail: _convert(types[tail], value, f"{head}.{tail}") for tail, value in values.items()}
+            changes[head] = dataclasses.replace(current, **converted)  # type: ignore[type-var]
+        else:
+            raise ValueError(_unknown(next(name for name in assignments if name.startswith(head)), _settings(config)))
+    return dataclasses.replace(config, **changes)  # type: ignore[type-var]
+
+
+def parse_assignments(texts: list[str]) -> dict[str, str]:
+    """Read ``["model.hidden=128"]`` as ``{"model.hidden": "128"}``.
+
+    Raises:
+        ValueError: a text without ``=``, or a name given twice.
+    """
+    assignments: dict[str, str] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name.strip():
+            raise ValueError(f"--set: expected NAME=VALUE such as model.hidden=128, got {text!r}")
+        if name.strip() in assignments:
+            raise ValueError(f"--set: {name.strip()} is given twice")
+        assignments[name.strip()] = value.strip()
+    return assignments
+
+
+def to_mapping(config: Any) -> dict[str, Any]:
+    """A dataclass as plain values that YAML and JSON hold; ``build`` reads it back."""
+    return {
+        key: list(value)
+        if isinstance(value, tuple)
+        else to_mapping(value)
+        if dataclasses.is_dataclass(value)
+        else value
+        for key, value in ((field.name, getattr(config, field.name)) for field in dataclasses.fields(config))
+    }
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read a YAML mapping.
+
+    Raises:
+        ValueError: not YAML, or not a mapping.
+        FileNotFoundError: no such file.
+    """
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: not valid YAML ({' '.join(str(error).split())})") from None
+    if not isinstance(values, dict):
+        raise ValueError(f"{path}: expected a mapping of settings, got {type(values).__name__}")
+    return values
+
+
+def _convert(kind: Any, value: Any, name: str) -> Any:
+    if dataclasses.is_dataclass(kind):
+        return build(typing.cast(type, kind), value, name)
+    if typing.get_origin(kind) is tuple:
+        items = [item.strip() for item in value.split(",")] if isinstance(value, str) else value
+        if isinstance(items, (list, tuple)) and all(isinstance(item, str) and item for item in items):
+            return tuple(items)
+        raise ValueError(f"{name}: expected names separated by commas, got {value!r}")
+    if kind is bool:
+        answers = {"true": True, "false": False}
+        if isinstance(value, bool) or (isinstance(value, str) and value.lower() in answers):
+            return value if isinstance(value, bool) else answers[value.lower()]
+        raise ValueError(f"{name}: expected true or false, got {value!r}")
+    if kind is str and isinstance(value, str):
+        return value
+    if kind in (int, float) and not isinstance(value, bool):
+        try:
+            number = kind(value) if isinstance(value, str) else value
+        except ValueError:
+            number = None
+        if isinstance(number, int) or (kind is float and isinstance(number, float)):
+            return kind(number)
+    expected = {int: "a whole number", float: "a number", str: "text"}[kind]
+    raise ValueError(f"{name}: expected {expected}, got {value!r}")
+
+
+def _settings(config: Any) -> list[str]:
+    return [
+        f"{field.name}.{inner.name}"
+        for field in dataclasses.fields(config)
+        if dataclasses.is_dataclass(getattr(config, field.name))
+        for inner in dataclasses.fields(getattr(config, field.name))
+    ]
+
+
+def _unknown(name: str, known: list[str]) -> str:
+    nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
+    return f"unknown setting {name!r}" + (f"; did you mean {nearest[0]!r}?" if nearest else "")
+
+
+def _join(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name

@@ -1,0 +1,76 @@
+"""A preset: everything that describes one kind of model, how it is trained and how it separates."""
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from models.bsrnn import BSRNN, BSRNNConfig
+from models.chunking import SeparateConfig
+from models.config import build, read_yaml
+from models.peers import HDemucsConfig, HDemucsNetwork, OpenUnmixConfig, OpenUnmixNetwork
+from models.training.config import DataConfig, TrainConfig
+
+PRESET_FOLDER = Path(__file__).parent / "presets"
+
+ModelConfig = BSRNNConfig | OpenUnmixConfig | HDemucsConfig
+
+ARCHITECTURES: dict[str, tuple[type, type[nn.Module]]] = {
+    "bsrnn": (BSRNNConfig, BSRNN),
+    "openunmix": (OpenUnmixConfig, OpenUnmixNetwork),
+    "hdemucs": (HDemucsConfig, HDemucsNetwork),
+}
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Settings of one model; each section's fields are the names on the command line (``model.hidden`` ...)."""
+
+    architecture: str
+    model: ModelConfig
+    data: DataConfig
+    train: TrainConfig
+    separate: SeparateConfig
+
+    def build_network(self) -> nn.Module:
+        """An untrained network: mixture [B, C, T] to ``Estimate``, with ``stems``, ``sample_rate`` and ``channels``."""
+        return ARCHITECTURES[self.architecture][1](self.model)
+
+
+def preset_from_mapping(values: Mapping[str, Any]) -> Preset:
+    """Build a preset from a mapping, as YAML and checkpoints hold it.
+
+    Raises:
+        ValueError: an unknown architecture or setting, or a value out of range.
+    """
+    architecture = values.get("architecture")
+    if architecture not in ARCHITECTURES:
+        raise ValueError(f"architecture: expected one of {', '.join(ARCHITECTURES)}, got {architecture!r}")
+    sections = {"model": ARCHITECTURES[architecture][0], "data": DataConfig, "train": TrainConfig}
+    sections["separate"] = SeparateConfig
+    if unknown := sorted(set(values) - set(sections) - {"architecture"}):
+        raise ValueError(f"unknown section {unknown[0]!r}; expected architecture, {', '.join(sections)}")
+    return Preset(architecture, **{name: build(kind, values.get(name, {}), name) for name, kind in sections.items()})
+
+
+def preset_names() -> list[str]:
+    """Names of the presets that ship."""
+    return sorted(path.stem for path in PRESET_FOLDER.glob("*.yaml"))
+
+
+def load_preset(name_or_path: str) -> Preset:
+    """Load a preset that ships, by name, or a YAML file.
+
+    Raises:
+        ValueError: no such preset (the message gives the nearest name), or settings that do not hold.
+    """
+    path = Path(name_or_path)
+    if path.suffix not in (".yaml", ".yml"):
+        path = PRESET_FOLDER / f"{name_or_path}.yaml"
+        if name_or_path not in preset_names():
+            nearest = difflib.get_close_matches(name_or_path, preset_names(), n=1, cutoff=0.0)
+            raise ValueError(f"no preset {name_or_path!r}; did you mean {nearest[0]!r}? (or give a .yaml file)")
+    return preset_from_mapping(read_yaml(path))

@@ -1,0 +1,1 @@
+"""Training: packs of decoded audio, random mixing, the loss and the loop."""

@@ -1,0 +1,108 @@
+"""The commands ``train`` and ``prepare``."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from models.config import override, parse_assignments
+from models.preset import load_preset, preset_names
+from models.tracks import STEMS, default_data_root
+from models.training.loop import train
+from models.training.packs import INDEX, Pack, open_pack, prepare_pack
+
+
+def add_train_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``train``."""
+    parser.add_argument("--preset", required=True, help=f"{', '.join(preset_names())}, or a .yaml file")
+    _add_data_argument(parser)
+    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder of the run")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", help="change one setting, e.g. train.lr=3e-4"
+    )
+    parser.add_argument(
+        "--max-minutes", type=float, metavar="M", help="end this call after M minutes, with a checkpoint"
+    )
+    parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
+    parser.add_argument("--device", default="cpu", help="cpu (default) or cuda")
+    parser.add_argument("--threads", type=int, metavar="N", help="processor threads")
+
+
+def add_prepare_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``prepare``."""
+    _add_data_argument(parser)
+    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder of the pack")
+    parser.add_argument("--stems", default=",".join(STEMS), help=f"stems of each track (default {','.join(STEMS)})")
+    parser.add_argument("--sample-rate", type=int, default=44100, metavar="HZ", help="of the pack (default 44100)")
+
+
+def run_train(args: argparse.Namespace) -> int:
+    """Train, or go on training."""
+    if args.max_minutes is not None and not args.max_minutes > 0:
+        raise ValueError(f"--max-minutes: expected minutes above 0, got {args.max_minutes}")
+    preset = override(load_preset(args.preset), parse_assignments(args.set))
+    _check_device(args.device)
+    if args.threads is not None:
+        _set_threads(args.threads)
+    pack = _open_data(args.data, args.out / "pack", preset.data.sources, preset.model.sample_rate)
+    result = train(preset, pack, args.out, max_minutes=args.max_minutes, resume=args.resume, device=args.device)
+    ending = "finished" if result.finished else "stopped; go on with --resume"
+    print(
+        f"{args.out}: {result.steps} steps, {result.minutes:.1f} minutes, "
+        f"best validation SDR {result.best_sdr:.2f} dB; {ending}"
+    )
+    return 130 if result.interrupted else 0
+
+
+def run_prepare(args: argparse.Namespace) -> int:
+    """Decode data folders into a pack."""
+    stems = tuple(stem.strip() for stem in args.stems.split(","))
+    pack = prepare_pack(_roots(args.data), args.out, stems, args.sample_rate)
+    print(f"{args.out}: {len(pack.split('train'))} training and {len(pack.split('valid'))} validation tracks")
+    return 0
+
+
+def _add_data_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--data",
+        nargs="+",
+        metavar="DIR",
+        help="MUSDB18, MUSDB18-HQ, folders of track folders, or a pack (default: MUSDB_PATH)",
+    )
+
+
+def _roots(data: list[str] | None) -> list[Path]:
+    if data:
+        return [Path(folder) for folder in data]
+    root, message = default_data_root(None)
+    print(message, file=sys.stderr)
+    return [root]
+
+
+def _open_data(data: list[str] | None, cache: Path, stems: tuple[str, ...], sample_rate: int) -> Pack:
+    roots = _roots(data)
+    if len(roots) > 1 or not (roots[0] / INDEX).is_file():
+        return prepare_pack(roots, cache, stems, sample_rate)
+    pack = open_pack(roots[0])
+    if pack.sample_rate != sample_rate or set(pack.stems) != set(stems):
+        raise ValueError(
+            f"{roots[0]} is a pack of {', '.join(pack.stems)} at {pack.sample_rate} Hz, "
+            f"expected {', '.join(stems)} at {sample_rate} Hz"
+        )
+    return pack
+
+
+def _check_device(device: str) -> None:
+    import torch
+
+    if device not in ("cpu", "cuda"):
+        raise ValueError(f"--device: expected cpu or cuda, got {device!r}")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("--device: cuda asked for, but this machine has no usable GPU")
+
+
+def _set_threads(threads: int) -> None:
+    import torch
+
+    if threads < 1:
+        raise ValueError(f"--threads: expected at least 1, got {threads}")
+    torch.set_num_threads(threads)

@@ -1,0 +1,91 @@
+"""What the trainer is told: the data it makes and how it optimises."""
+
+from dataclasses import dataclass
+
+OPTIMIZERS = ("adam", "muon")
+SCHEDULES = ("linear", "exponential")
+PRECISIONS = ("float32", "bfloat16")
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Random mixing; the defaults are the paper's (Luo & Yu 2022, section 4.1)."""
+
+    sources: tuple[str, ...] = ("vocals", "drums", "bass", "other")
+    """Stems that a mixture is the sum of; every track must have them all."""
+    crop_s: float = 3.0
+    """Length of a training example, seconds."""
+    channels: int = 1
+    """1: a random channel of each stem; 2: stereo examples."""
+    gain_db: float = 10.0
+    """Each source's gain is uniform in [-gain_db, gain_db]."""
+    drop: float = 0.1
+    """Probability that a source is left out of a mixture."""
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        if not self.sources or len(set(self.sources)) != len(self.sources):
+            raise ValueError(f"data.sources: expected one or more different names, got {list(self.sources)}")
+        if not self.crop_s > 0:
+            raise ValueError(f"data.crop_s: expected seconds above 0, got {self.crop_s}")
+        if self.channels not in (1, 2):
+            raise ValueError(f"data.channels: expected 1 or 2, got {self.channels}")
+        if not 0 <= self.gain_db <= 60:
+            raise ValueError(f"data.gain_db: expected 0 to 60 dB, got {self.gain_db}")
+        if not 0 <= self.drop < 1:
+            raise ValueError(f"data.drop: expected a probability in [0, 1), got {self.drop}")
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Optimisation; the defaults are the paper's (Luo & Yu 2022, section 4.2)."""
+
+    batch: int = 16
+    """Examples in a step."""
+    steps: int = 1_000_000
+    """Optimiser steps of a whole run (the paper: 100 epochs of 10 000)."""
+    minutes: float = 0.0
+    """Minutes of a whole run, over all its calls; 0: as many as the first call's ``--max-minutes``."""
+    optimizer: str = "adam"
+    """``adam``, or ``muon``: Muon on the matrices and Adam on the rest."""
+    lr: float = 1e-3
+    """Peak learning rate."""
+    warmup_steps: int = 0
+    """Steps of linear rise to ``lr``."""
+    schedule: str = "exponential"
+    """``exponential``: times ``decay`` every ``decay_steps``. ``linear``: to 0 at the run's end (steps or minutes)."""
+    decay: float = 0.98
+    """Factor of the exponential schedule."""
+    decay_steps: int = 20_000
+    """Steps between two factors (the paper: 2 epochs)."""
+    clip: float = 5.0
+    """Largest norm of the gradient."""
+    ema: float = 0.0
+    """Decay of the averaged weights that are validated and saved; 0 uses the trained weights."""
+    precision: str = "float32"
+    """``bfloat16`` runs the network under autocast where the device can; weights stay float32."""
+    validate_every: int = 10_000
+    """Steps between validations (the paper: an epoch)."""
+    patience: int = 10
+    """Validations without a better SDR after which training stops; 0 never stops."""
+    seed: int = 0
+    """Fixes initial weights and every batch."""
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        for name in ("batch", "steps", "decay_steps", "validate_every"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"train.{name}: expected at least 1, got {getattr(self, name)}")
+        for name in ("warmup_steps", "patience", "seed"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"train.{name}: expected at least 0, got {getattr(self, name)}")
+        if not 0 <= self.minutes < float("inf"):
+            raise ValueError(f"train.minutes: expected at least 0, got {self.minutes}")
+        for name in ("lr", "decay", "clip"):
+            if not 0 < getattr(self, name) < float("inf"):
+                raise ValueError(f"train.{name}: expected a number above 0, got {getattr(self, name)}")
+        if not 0 <= self.ema < 1:
+            raise ValueError(f"train.ema: expected a decay in [0, 1), got {self.ema}")
+        for name, known in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES), ("precision", PRECISIONS)):
+            if getattr(self, name) not in known:
+                raise ValueError(f"train.{name}: expected one of {', '.join(known)}, got {getattr(self, name)!r}")

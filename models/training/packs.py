@@ -1,0 +1,169 @@
+"""Packs: decoded stems on disk that training maps into memory, one int16 file a track.
+
+Decoding once is what keeps the processor free for the network, and a memory map keeps hours of music out of memory.
+"""
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from models.checkpoint import write_atomically
+from models.tracks import Track, open_tracks
+
+INDEX = "index.json"
+FULL_SCALE = 32767
+
+
+@dataclass(frozen=True)
+class PackedTrack:
+    """A track's stems, mapped from disk.
+
+    Attributes:
+        name: of the track.
+        split: "train" or "valid".
+        path: the int16 file.
+        scale: what one unit of the stored integers is worth.
+        silent: for each stem, whether it has no sound at all.
+    """
+
+    name: str
+    split: str
+    path: Path
+    scale: float
+    silent: tuple[bool, ...]
+
+    def audio(self) -> np.ndarray:
+        """The stored integers, a read-only memory map [S, 2, T]."""
+        return np.load(self.path, mmap_mode="r")
+
+
+@dataclass(frozen=True)
+class Pack:
+    """Decoded tracks.
+
+    Attributes:
+        stems: the S names, in stored order.
+        sample_rate: Hz.
+        tracks: all of them, train and valid.
+        origin: names of the data folders.
+    """
+
+    stems: tuple[str, ...]
+    sample_rate: int
+    tracks: tuple[PackedTrack, ...]
+    origin: str
+
+    def split(self, name: str) -> list[PackedTrack]:
+        """The tracks of "train" or "valid"."""
+        return [track for track in self.tracks if track.split == name]
+
+
+def prepare_pack(roots: Sequence[Path], out: Path, stems: tuple[str, ...], sample_rate: int) -> Pack:
+    """Decode the train and valid tracks of data folders into a pack; tracks that are there already are kept.
+
+    Where no folder has validation tracks, every tenth training track in the order of names (one at least) becomes one.
+
+    Args:
+        roots: data folders, see ``models.tracks``; test splits are never read.
+        out: the pack's folder.
+        stems: what each track must have.
+        sample_rate: in Hz; other rates are converted.
+
+    Raises:
+        ValueError: no usable training track, a track that lacks a stem, or a pack of other stems or rate at ``out``.
+        FileNotFoundError: a folder that is not there.
+    """
+    if (out / INDEX).exists():
+        existing = open_pack(out)
+        if (existing.stems, existing.sample_rate) != (stems, sample_rate):
+            raise ValueError(
+                f"{out} is a pack of {', '.join(existing.stems)} at {existing.sample_rate} Hz, "
+                f"expected {', '.join(stems)} at {sample_rate} Hz; choose another folder"
+            )
+    found = [
+        (root, track) for root in roots for split in ("train", "valid") for track in open_tracks(root, split, stems)
+    ]
+    held_out = _held_out([(root, track) for root, track in found])
+    out.mkdir(parents=True, exist_ok=True)
+    entries: list[dict[str, Any]] = []
+    for root, track in tqdm(found, desc="decode", unit="track", file=sys.stderr, disable=None):
+        file = out / f"{track.fingerprint()}.npy"
+        facts = out / f"{track.fingerprint()}.json"
+        if not (file.exists() and facts.exists()):
+            audio = _decode(track, stems, sample_rate)
+            scale = max(1.0, float(np.abs(audio).max())) / FULL_SCALE
+            integers = np.round(audio / scale).astype(np.int16)
+            silent = [not stem.any() for stem in integers]
+            write_atomically(file, lambda path, data=integers: _save_array(path, data))
+            write_atomically(facts, lambda path, data=(scale, silent): path.write_text(json.dumps(data)))  # type: ignore[misc]
+        scale, silent = json.loads(facts.read_text())
+        split = "valid" if (root, track.name) in held_out else track.split
+        entries.append(
+            {"name": track.name, "split": split, "file": file.name, "scale": scale, "silent": silent, "root": root.name}
+        )
+    index = json.dumps({"stems": stems, "sample_rate": sample_rate, "tracks": entries}, indent=1)
+    write_atomically(out / INDEX, lambda path: path.write_text(index))
+    return open_pack(out)
+
+
+def open_pack(folder: Path) -> Pack:
+    """Open a pack.
+
+    Raises:
+        FileNotFoundError: no pack there.
+        ValueError: a damaged index.
+    """
+    if not (folder / INDEX).is_file():
+        raise FileNotFoundError(f"{folder}: expected a pack with {INDEX}; make one with `python -m models prepare`")
+    try:
+        index = json.loads((folder / INDEX).read_text())
+        tracks = tuple(
+            PackedTrack(entry["name"], entry["split"], folder / entry["file"], entry["scale"], tuple(entry["silent"]))
+            for entry in index["tracks"]
+        )
+        origin = ", ".join(dict.fromkeys(entry["root"] for entry in index["tracks"]))
+        return Pack(tuple(index["stems"]), index["sample_rate"], tracks, origin)
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{folder / INDEX}: not a pack's index ({error!r}); delete the folder and prepare again"
+        ) from None
+
+
+def _held_out(found: list[tuple[Path, Track]]) -> set[tuple[Path, str]]:
+    if any(track.split == "valid" for _, track in found):
+        return set()
+    training = sorted((track.name, root) for root, track in found)
+    if len(training) < 2:
+        raise ValueError(
+            f"expected at least two training tracks (one is kept for validation), got {len(training)}; "
+            "name a folder with a train split"
+        )
+    chosen = training[::10]
+    print(f"no validation split: {len(chosen)} of {len(training)} training tracks validate", file=sys.stderr)
+    return {(root, name) for name, root in chosen}
+
+
+def _decode(track: Track, stems: tuple[str, ...], sample_rate: int) -> np.ndarray:
+    parts = track.read_stems(stems)
+    audio = np.stack([parts[stem] for stem in stems])
+    if audio.shape[1] > 2:
+        raise ValueError(f"track {track.name!r}: expected mono or stereo stems, got {audio.shape[1]} channels")
+    if not np.isfinite(audio).all():
+        raise ValueError(f"track {track.name!r}: a stem holds values that are not finite")
+    if track.sample_rate != sample_rate:
+        import torch
+        from torchaudio.functional import resample
+
+        audio = resample(torch.from_numpy(audio), track.sample_rate, sample_rate).numpy()
+    return np.repeat(audio, 2, axis=1) if audio.shape[1] == 1 else audio
+
+
+def _save_array(path: Path, data: np.ndarray) -> None:
+    with path.open("wb") as file:
+        np.save(file, data)
