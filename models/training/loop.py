@@ -184,8 +184,8 @@ class _Trainer:
         value = float(loss.detach())
         if not (math.isfinite(value) and math.isfinite(gradient_norm)):
             raise FloatingPointError(
-                f"step {step}: loss {value}, gradient norm {gradient_norm}; the batch was: {' | '.join(batch.origins)}. "
-                f"The last good state is {self.folder.path}; resume with a lower train.lr in a new folder"
+                f"step {step}: loss {value}, gradient norm {gradient_norm}; the last good state stays in "
+                f"{self.folder.path}, a lower train.lr may help. The batch was: {' | '.join(batch.origins)}"
             )
         for optimizer in self.optimizers:
             optimizer.step()
@@ -241,15 +241,11 @@ class _Trainer:
 
     def _info(self, scores: dict[str, float]) -> dict[str, Any]:
         progress, preset = self.progress, self.preset
-        audio = {
-            split: sum(track.audio().shape[-1] for track in self.pack.split(split)) for split in ("train", "valid")
-        }
-        minutes = {split: samples / self.pack.sample_rate / 60 for split, samples in audio.items()}
         return {
             "name": self.folder.path.resolve().name,
             "date": date.today().isoformat(),
-            "training_data": f"{len(self.pack.split('train'))} tracks, {minutes['train']:.1f} minutes, from {self.pack.origin}",
-            "validation_data": f"{len(self.pack.split('valid'))} tracks, {minutes['valid']:.1f} minutes",
+            "training_data": f"{self.pack.describe('train')}, from {self.pack.origin}",
+            "validation_data": self.pack.describe("valid"),
             "steps": progress.step,
             "minutes": progress.minutes,
             "cpu_minutes": progress.cpu_minutes,

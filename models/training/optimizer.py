@@ -58,11 +58,12 @@ class Muon(torch.optim.Optimizer):
                     parameter.add_(update, alpha=-scale)
 
     def _momentum(self, parameter: Tensor, momentum: float) -> Tensor:
-        state = self.state[parameter]
+        state, gradient = self.state[parameter], parameter.grad
+        assert gradient is not None
         if not state:
             state["momentum"] = torch.zeros_like(parameter)
-        state["momentum"].lerp_(parameter.grad, 1 - momentum)  # type: ignore[arg-type]
-        return parameter.grad.lerp(state["momentum"], momentum)  # type: ignore[union-attr]
+        state["momentum"].lerp_(gradient, 1 - momentum)
+        return gradient.lerp(state["momentum"], momentum)
 
 
 def build_optimizers(network: nn.Module, config: TrainConfig) -> list[torch.optim.Optimizer]:

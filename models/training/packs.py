@@ -63,6 +63,12 @@ class Pack:
         """The tracks of "train" or "valid"."""
         return [track for track in self.tracks if track.split == name]
 
+    def describe(self, name: str) -> str:
+        """How many tracks and minutes a split has."""
+        tracks = self.split(name)
+        minutes = sum(track.audio().shape[-1] for track in tracks) / self.sample_rate / 60
+        return f"{len(tracks)} tracks, {minutes:.1f} minutes"
+
 
 def prepare_pack(roots: Sequence[Path], out: Path, stems: tuple[str, ...], sample_rate: int) -> Pack:
     """Decode the train and valid tracks of data folders into a pack; tracks that are there already are kept.
@@ -93,20 +99,12 @@ def prepare_pack(roots: Sequence[Path], out: Path, stems: tuple[str, ...], sampl
     out.mkdir(parents=True, exist_ok=True)
     entries: list[dict[str, Any]] = []
     for root, track in tqdm(found, desc="decode", unit="track", file=sys.stderr, disable=None):
-        file = out / f"{track.fingerprint()}.npy"
-        facts = out / f"{track.fingerprint()}.json"
-        if not (file.exists() and facts.exists()):
-            audio = _decode(track, stems, sample_rate)
-            scale = max(1.0, float(np.abs(audio).max())) / FULL_SCALE
-            integers = np.round(audio / scale).astype(np.int16)
-            silent = [not stem.any() for stem in integers]
-            write_atomically(file, lambda path, data=integers: _save_array(path, data))
-            write_atomically(facts, lambda path, data=(scale, silent): path.write_text(json.dumps(data)))  # type: ignore[misc]
-        scale, silent = json.loads(facts.read_text())
+        name = track.fingerprint()
+        if not (out / f"{name}.json").exists():  # written after the audio: where it is, the audio is whole
+            _write_track(_decode(track, stems, sample_rate), out / name)
+        facts = json.loads((out / f"{name}.json").read_text())
         split = "valid" if (root, track.name) in held_out else track.split
-        entries.append(
-            {"name": track.name, "split": split, "file": file.name, "scale": scale, "silent": silent, "root": root.name}
-        )
+        entries.append({"name": track.name, "split": split, "file": f"{name}.npy", "root": root.name, **facts})
     index = json.dumps({"stems": stems, "sample_rate": sample_rate, "tracks": entries}, indent=1)
     write_atomically(out / INDEX, lambda path: path.write_text(index))
     return open_pack(out)
@@ -164,6 +162,14 @@ def _decode(track: Track, stems: tuple[str, ...], sample_rate: int) -> np.ndarra
     return np.repeat(audio, 2, axis=1) if audio.shape[1] == 1 else audio
 
 
-def _save_array(path: Path, data: np.ndarray) -> None:
-    with path.open("wb") as file:
-        np.save(file, data)
+def _write_track(audio: np.ndarray, path: Path) -> None:
+    scale = max(1.0, float(np.abs(audio).max())) / FULL_SCALE
+    integers = np.round(audio / scale).astype(np.int16)
+    facts = json.dumps({"scale": scale, "silent": [not stem.any() for stem in integers]})
+
+    def save_array(temporary: Path) -> None:
+        with temporary.open("wb") as file:
+            np.save(file, integers)
+
+    write_atomically(path.with_suffix(".npy"), save_array)
+    write_atomically(path.with_suffix(".json"), lambda temporary: temporary.write_text(facts))
