@@ -4,6 +4,8 @@ The real run, and a toy one of a few seconds on the excerpt that stempeg ships:
 
     python -m benchmark run --data ~/musdb18 --split test --systems bsrnn,demucs,openunmix --out out/musdb18
     python -m benchmark run --systems mixture,oracle --out out/toy
+
+`python -m benchmark speed` times the shipped checkpoint beside Open-Unmix and HTDemucs at their official sizes.
 """
 
 import argparse
@@ -17,12 +19,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status (1: something failed, 2: wrong input, 130: interrupted)."""
     args = _parser().parse_args(arguments)
     try:
-        return _run(args)
+        return _speed(args) if args.command == "speed" else _run(args)
     except (ValueError, OSError) as error:
         print(f"benchmark: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print(f"\ninterrupted: finished tracks are in {args.out}, the same command goes on from there", file=sys.stderr)
+        kept = f": finished tracks are in {args.out}, the same command goes on" if args.command == "run" else ""
+        print(f"\ninterrupted{kept}", file=sys.stderr)
         return 130
 
 
@@ -48,6 +51,11 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--device", default="cpu", help="where the systems run: cpu, cuda, ... (default: cpu)")
     run.add_argument("--demucs", metavar="NAME_OR_FOLDER", help="what `demucs` in --systems stands for")
     run.add_argument("--openunmix", metavar="NAME_OR_FOLDER", help="what `openunmix` in --systems stands for")
+    speed = commands.add_parser("speed", help="time the shipped checkpoint beside the peers at their official sizes")
+    speed.add_argument("--checkpoint", default="small", help="name or folder (default: small)")
+    speed.add_argument("--seconds", type=_positive, default=30, metavar="S", help="length of the audio (default: 30)")
+    speed.add_argument("--repeats", type=_positive, default=5, metavar="N", help="runs of each system (default: 5)")
+    speed.add_argument("--threads", type=_positive, metavar="N", help="CPU threads (default: all)")
     return parser
 
 
@@ -71,6 +79,15 @@ def _usable_device(name: str) -> str:
         except (RuntimeError, AssertionError, NotImplementedError) as error:
             raise ValueError(f"--device: this machine has no {name!r}; expected cpu, or cuda with a GPU") from error
     return name
+
+
+def _speed(args: argparse.Namespace) -> int:
+    from benchmark.speed import measure_speed, render_speed, speed_systems
+
+    threads = args.threads or _num_cores()
+    timings = measure_speed(speed_systems(args.checkpoint), args.seconds, args.repeats, threads)
+    print(render_speed(timings, args.seconds, threads))
+    return 0
 
 
 def _run(args: argparse.Namespace) -> int:

@@ -1,0 +1,117 @@
+"""How fast the shipped separator is beside the peers at their official sizes, measured in one process and one run.
+
+Speed does not depend on the weights' values, so the peers are built untrained, from their own packages, and what they
+return is thrown away: this measures time and never a score.
+"""
+
+import os
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from benchmark.adapter import System
+from benchmark.demucs_system import DemucsSystem
+from benchmark.openunmix_system import OpenUnmixSystem
+from benchmark.systems import CheckpointSystem
+from models.tracks import STEMS
+
+SAMPLE_RATE = 44100
+WARM_UP_S = 2
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How long one system took for the same noise, again and again.
+
+    Attributes:
+        name: the system.
+        parameters: number of weights.
+        real_time_factors: separation time over audio duration of each run.
+    """
+
+    name: str
+    parameters: int
+    real_time_factors: tuple[float, ...]
+
+    @property
+    def median(self) -> float:
+        """Median real-time factor."""
+        return statistics.median(self.real_time_factors)
+
+
+def speed_systems(checkpoint: str = "small") -> dict[str, Callable[[], System]]:
+    """What is timed: our checkpoint, overlap included, and the peers as they separate by default."""
+    return {
+        f"BSRNN ({checkpoint})": lambda: CheckpointSystem(_folder(checkpoint), "cpu"),
+        "Open-Unmix, umxhq's size, no Wiener filter": lambda: _umxhq(0),
+        "Open-Unmix, umxhq's size, its default filter": lambda: _umxhq(1),
+        "HTDemucs, official size and overlap": _htdemucs,
+    }
+
+
+def measure_speed(systems: dict[str, Callable[[], System]], seconds: float, repeats: int, threads: int) -> list[Timing]:
+    """Time every system on the same stereo noise, in turns, so that a busy moment meets all of them.
+
+    Args:
+        systems: name and factory of each.
+        seconds: length of the noise.
+        repeats: runs of each system, after one short warm-up.
+        threads: CPU threads.
+    """
+    import torch
+
+    torch.set_num_threads(threads)
+    noise = np.random.default_rng(0).normal(0, 0.1, (2, max(1, round(seconds * SAMPLE_RATE)))).astype(np.float32)
+    built = {name: factory() for name, factory in systems.items()}
+    for system in built.values():
+        system.separate(noise[:, : WARM_UP_S * SAMPLE_RATE], SAMPLE_RATE)
+    factors: dict[str, list[float]] = {name: [] for name in built}
+    for _ in range(repeats):
+        for name, system in built.items():
+            start = time.perf_counter()
+            system.separate(noise, SAMPLE_RATE)
+            factors[name].append((time.perf_counter() - start) * SAMPLE_RATE / noise.shape[-1])
+    return [Timing(name, system.parameters, tuple(factors[name])) for name, system in built.items()]
+
+
+def render_speed(timings: list[Timing], seconds: float, threads: int) -> str:
+    """The timings as Markdown; the ratio is to the first system."""
+    load = f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown"
+    lines = [
+        f"{len(timings[0].real_time_factors)} runs each of {seconds:g} s of stereo noise in turns, {threads} threads, "
+        f"load {load} at the end; real-time factor is separation time over audio duration, four stems.",
+        "",
+        "| system | parameters | RTF median | RTF range | times the first |",
+        "|---|--:|--:|--:|--:|",
+    ]
+    for timing in timings:
+        spread = f"{min(timing.real_time_factors):.3f}–{max(timing.real_time_factors):.3f}"
+        ratio = f"{timing.median / timings[0].median:.1f}"
+        lines.append(f"| {timing.name} | {timing.parameters / 1e6:.1f} M | {timing.median:.3f} | {spread} | {ratio} |")
+    return "\n".join(lines)
+
+
+def _folder(checkpoint: str) -> str:
+    from models.checkpoint import find_checkpoint
+
+    return str(find_checkpoint(checkpoint))
+
+
+def _umxhq(wiener_iterations: int) -> System:
+    from openunmix.model import OpenUnmix, Separator
+
+    targets: dict[str, Any] = {
+        stem: OpenUnmix(nb_bins=2049, nb_channels=2, hidden_size=512, max_bin=1487) for stem in STEMS
+    }
+    separator = Separator(targets, niter=wiener_iterations, sample_rate=SAMPLE_RATE, n_fft=4096, n_hop=1024)
+    return OpenUnmixSystem(separator, 2, 4096, "cpu")
+
+
+def _htdemucs() -> System:
+    from demucs.htdemucs import HTDemucs
+
+    return DemucsSystem(HTDemucs(sources=["drums", "bass", "other", "vocals"], bottom_channels=512), "cpu")
