@@ -9,6 +9,7 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -114,4 +115,6 @@ def _umxhq(wiener_iterations: int) -> System:
 def _htdemucs() -> System:
     from demucs.htdemucs import HTDemucs
 
-    return DemucsSystem(HTDemucs(sources=["drums", "bass", "other", "vocals"], bottom_channels=512), "cpu")
+    sources = ["drums", "bass", "other", "vocals"]
+    network = HTDemucs(sources=sources, bottom_channels=512, dconv_mode=3, segment=Fraction(39, 5))
+    return DemucsSystem(network, "cpu")
