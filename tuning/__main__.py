@@ -15,7 +15,7 @@ import torch
 
 from models.config import override
 from models.preset import load_preset
-from models.training.packs import INDEX, open_pack, prepare_pack
+from models.training.packs import open_data
 from tuning.search import Outcome, TrainTrial, run_trials
 from tuning.space import Cell, expand, format_overrides, parse_budget, parse_grid
 
@@ -66,7 +66,7 @@ def run(options: argparse.Namespace) -> int:
     if options.dry_run:
         return 0
     out = options.out.resolve()
-    pack = open_data([root.resolve() for root in options.data], cells, out / "pack")
+    pack = open_common_data([root.resolve() for root in options.data], cells, out / "pack")
     num_gpus = min(torch.cuda.device_count(), 1)
     trial = TrainTrial(tuple(cell.preset for cell in cells), pack, out, "cuda" if num_gpus else "cpu")
     outcomes = run_trials(trial, len(cells), out, options.cpus_per_trial, num_gpus)
@@ -77,7 +77,7 @@ def run(options: argparse.Namespace) -> int:
     return int(any(outcome.status == "failed" for outcome in outcomes))
 
 
-def open_data(roots: Sequence[Path], cells: Sequence[Cell], cache: Path) -> Path:
+def open_common_data(roots: Sequence[Path], cells: Sequence[Cell], cache: Path) -> Path:
     """The folder of a pack that serves every cell: the one given, or one made out of data folders.
 
     Raises:
@@ -88,13 +88,7 @@ def open_data(roots: Sequence[Path], cells: Sequence[Cell], cache: Path) -> Path
     if len(needs) > 1:
         raise ValueError("--grid: data.sources and model.sample_rate must be one for all trials; search each by itself")
     sources, sample_rate = needs.pop()
-    if len(roots) > 1 or not (roots[0] / INDEX).is_file():
-        prepare_pack(roots, cache, sources, sample_rate)
-        return cache
-    pack = open_pack(roots[0])
-    if (pack.stems, pack.sample_rate) != (sources, sample_rate):
-        raise ValueError(f"--data: {roots[0]} is a pack of {', '.join(pack.stems)} at {pack.sample_rate} Hz")
-    return roots[0]
+    return open_data(roots, cache, sources, sample_rate).folder
 
 
 def count_parameters(cell: Cell) -> int:

@@ -8,7 +8,7 @@ from models.config import override, parse_assignments
 from models.preset import load_preset, preset_names
 from models.tracks import STEMS, default_data_root
 from models.training.loop import train
-from models.training.packs import INDEX, Pack, open_pack, prepare_pack
+from models.training.packs import open_data, prepare_pack
 
 
 def add_train_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,7 +43,7 @@ def run_train(args: argparse.Namespace) -> int:
     _check_device(args.device)
     if args.threads is not None:
         _set_threads(args.threads)
-    pack = _open_data(args.data, args.out / "pack", preset.data.sources, preset.model.sample_rate)
+    pack = open_data(_roots(args.data), args.out / "pack", preset.data.sources, preset.model.sample_rate)
     result = train(preset, pack, args.out, max_minutes=args.max_minutes, resume=args.resume, device=args.device)
     ending = "finished" if result.finished else "stopped; go on with --resume"
     print(
@@ -76,19 +76,6 @@ def _roots(data: list[str] | None) -> list[Path]:
     root, message = default_data_root(None)
     print(message, file=sys.stderr)
     return [root]
-
-
-def _open_data(data: list[str] | None, cache: Path, stems: tuple[str, ...], sample_rate: int) -> Pack:
-    roots = _roots(data)
-    if len(roots) > 1 or not (roots[0] / INDEX).is_file():
-        return prepare_pack(roots, cache, stems, sample_rate)
-    pack = open_pack(roots[0])
-    if pack.sample_rate != sample_rate or set(pack.stems) != set(stems):
-        raise ValueError(
-            f"{roots[0]} is a pack of {', '.join(pack.stems)} at {pack.sample_rate} Hz, "
-            f"expected {', '.join(stems)} at {sample_rate} Hz"
-        )
-    return pack
 
 
 def _check_device(device: str) -> None:

@@ -48,12 +48,14 @@ class Pack:
     """Decoded tracks.
 
     Attributes:
+        folder: where it lies.
         stems: the S names, in stored order.
         sample_rate: Hz.
         tracks: all of them, train and valid.
         origin: names of the data folders.
     """
 
+    folder: Path
     stems: tuple[str, ...]
     sample_rate: int
     tracks: tuple[PackedTrack, ...]
@@ -86,16 +88,11 @@ def prepare_pack(roots: Sequence[Path], out: Path, stems: tuple[str, ...], sampl
         FileNotFoundError: a folder that is not there.
     """
     if (out / INDEX).exists():
-        existing = open_pack(out)
-        if (existing.stems, existing.sample_rate) != (stems, sample_rate):
-            raise ValueError(
-                f"{out} is a pack of {', '.join(existing.stems)} at {existing.sample_rate} Hz, "
-                f"expected {', '.join(stems)} at {sample_rate} Hz; choose another folder"
-            )
+        _check_fits(open_pack(out), stems, sample_rate)
     found = [
         (root, track) for root in roots for split in ("train", "valid") for track in open_tracks(root, split, stems)
     ]
-    held_out = _held_out([(root, track) for root, track in found])
+    held_out = _held_out(found)
     out.mkdir(parents=True, exist_ok=True)
     entries: list[dict[str, Any]] = []
     for root, track in tqdm(found, desc="decode", unit="track", file=sys.stderr, disable=None):
@@ -108,6 +105,20 @@ def prepare_pack(roots: Sequence[Path], out: Path, stems: tuple[str, ...], sampl
     index = json.dumps({"stems": stems, "sample_rate": sample_rate, "tracks": entries}, indent=1)
     write_atomically(out / INDEX, lambda path: path.write_text(index))
     return open_pack(out)
+
+
+def open_data(roots: Sequence[Path], cache: Path, stems: tuple[str, ...], sample_rate: int) -> Pack:
+    """Open what the user named: one pack, or data folders, which are decoded into ``cache`` once.
+
+    Raises:
+        ValueError: a pack of other stems or another rate, or unusable data.
+        FileNotFoundError: no data.
+    """
+    if len(roots) > 1 or not (roots[0] / INDEX).is_file():
+        return prepare_pack(roots, cache, stems, sample_rate)
+    pack = open_pack(roots[0])
+    _check_fits(pack, stems, sample_rate)
+    return pack
 
 
 def open_pack(folder: Path) -> Pack:
@@ -126,11 +137,19 @@ def open_pack(folder: Path) -> Pack:
             for entry in index["tracks"]
         )
         origin = ", ".join(dict.fromkeys(entry["root"] for entry in index["tracks"]))
-        return Pack(tuple(index["stems"]), index["sample_rate"], tracks, origin)
+        return Pack(folder, tuple(index["stems"]), index["sample_rate"], tracks, origin)
     except (json.JSONDecodeError, KeyError, TypeError) as error:
         raise ValueError(
             f"{folder / INDEX}: not a pack's index ({error!r}); delete the folder and prepare again"
         ) from None
+
+
+def _check_fits(pack: Pack, stems: tuple[str, ...], sample_rate: int) -> None:
+    if (pack.stems, pack.sample_rate) != (stems, sample_rate):
+        raise ValueError(
+            f"{pack.folder} is a pack of {', '.join(pack.stems)} at {pack.sample_rate} Hz, "
+            f"expected {', '.join(stems)} at {sample_rate} Hz; choose another folder"
+        )
 
 
 def _held_out(found: list[tuple[Path, Track]]) -> set[tuple[Path, str]]:

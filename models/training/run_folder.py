@@ -3,6 +3,7 @@
 import csv
 import io
 import pickle
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,8 @@ class RunFolder:
         if not file.is_file():
             raise FileNotFoundError(f"{file}: nothing to resume; leave out --resume to start a run")
         try:
-            state = torch.load(file, map_location="cpu", weights_only=True)
+            with warnings.catch_warnings(action="ignore"):  # torch warns of foreign pickles, and then refuses them
+                state = torch.load(file, map_location="cpu", weights_only=True)
             saved, self.rows = state["preset"], state["rows"]
         except (RuntimeError, EOFError, KeyError, TypeError, pickle.UnpicklingError) as error:
             raise ValueError(

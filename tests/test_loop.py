@@ -1,0 +1,247 @@
+"""The training loop: it learns, resumes exactly, stops cleanly and never loses what it had."""
+
+import csv
+import dataclasses
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from conftest import SAMPLE_RATE, STEMS
+from models import checkpoint
+from models.bsrnn import BSRNNConfig
+from models.checkpoint import load_checkpoint
+from models.chunking import SeparateConfig
+from models.preset import Preset
+from models.training import loop
+from models.training.config import DataConfig, TrainConfig
+from models.training.loop import train
+from models.training.packs import prepare_pack
+from models.training.validation import validation_sdr
+
+TINY = Preset(
+    "bsrnn",
+    BSRNNConfig(
+        stems=("vocals", "drums"),
+        n_fft=1024,
+        hop=512,
+        bands="1k:4k,4k:16k",
+        features=8,
+        hidden=8,
+        layers=1,
+        mask_factor=1,
+        norm="rms",
+        level_inputs=True,
+    ),
+    DataConfig(crop_s=0.25),
+    TrainConfig(batch=2, steps=12, optimizer="muon", lr=0.01, schedule="linear", ema=0.9, validate_every=5, patience=0),
+    SeparateConfig(segment_s=2.0, overlap=0.1, batch=1),
+)
+
+
+def with_train(**changes):
+    return dataclasses.replace(TINY, train=dataclasses.replace(TINY.train, **changes))
+
+
+@pytest.fixture
+def pack(hq_root, tmp_path):
+    return prepare_pack([hq_root], tmp_path / "pack", STEMS, SAMPLE_RATE)
+
+
+@pytest.fixture(autouse=True)
+def log_every_step(monkeypatch):
+    monkeypatch.setattr(loop, "LOG_EVERY", 1)
+
+
+def metrics(folder):
+    with (folder / "metrics.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def losses(folder):
+    return [(row["step"], row["loss"]) for row in metrics(folder)]
+
+
+def test_the_loss_falls_and_the_best_weights_are_a_checkpoint(pack, tmp_path):
+    result = train(with_train(steps=60, validate_every=20), pack, tmp_path / "run")
+    rows = metrics(tmp_path / "run")
+    assert result.finished and result.steps == 60 and not result.interrupted
+    first, last = (sum(float(row["loss"]) for row in part) for part in (rows[:10], rows[-10:]))
+    assert last < 0.9 * first
+    scores = [float(row["valid_sdr"]) for row in rows if row["valid_sdr"]]
+    assert len(scores) == 3 and max(scores) == pytest.approx(result.best_sdr)
+    best = load_checkpoint(tmp_path / "run" / "best")
+    again = validation_sdr(best.network, pack, TINY.separate, "cpu")
+    assert sum(again.values()) / 2 == pytest.approx(result.best_sdr, abs=0.01)  # float16 weights
+    assert best.info["steps"] == 20 * (1 + scores.index(max(scores)))
+    assert "1 tracks" in best.info["training_data"] and "musdb18hq" in best.info["training_data"]
+    assert "vocals" in (tmp_path / "run" / "best" / "README.md").read_text()
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "muon"])
+def test_resume_is_exact(pack, tmp_path, monkeypatch, optimizer):
+    preset = with_train(optimizer=optimizer)
+    train(preset, pack, tmp_path / "whole")
+    calls = []
+    original = loop._Trainer._step
+
+    def stop_at_seven(self):
+        calls.append(self.progress.step)
+        if self.progress.step == 6 and len(calls) == 7:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return original(self)
+
+    monkeypatch.setattr(loop._Trainer, "_step", stop_at_seven)
+    stopped = train(preset, pack, tmp_path / "parts")
+    assert stopped.interrupted and not stopped.finished and stopped.steps == 7
+    torch.rand(5)
+    result = train(preset, pack, tmp_path / "parts", resume=True)
+    assert result.finished and calls == list(range(12))
+    assert losses(tmp_path / "parts") == losses(tmp_path / "whole")
+    states = [torch.load(tmp_path / name / "last.pt", weights_only=True) for name in ("whole", "parts")]
+    for whole, parts in zip(states[0]["average"].values(), states[1]["average"].values(), strict=True):
+        assert torch.equal(whole, parts)
+
+
+def test_kill_9_loses_no_more_than_since_the_last_save(pack, tmp_path):
+    script = tmp_path / "run.py"
+    script.write_text(
+        "import sys; sys.path[:0] = [sys.argv[1]]\n"
+        "from pathlib import Path\n"
+        "from test_loop import with_train\n"
+        "from models.training import loop\n"
+        "from models.training.packs import open_pack\n"
+        "loop.SAVE_EVERY_S, loop.LOG_EVERY = 0.0, 1\n"
+        "loop.train(with_train(steps=40), open_pack(Path(sys.argv[2])), Path(sys.argv[3]), resume=len(sys.argv) > 4)\n"
+    )
+    command = [sys.executable, str(script), str(Path(__file__).parent), str(pack.folder), str(tmp_path / "run")]
+    child = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    for _ in range(600):
+        if (tmp_path / "run" / "metrics.csv").exists() and len(metrics(tmp_path / "run")) >= 8:
+            break
+        time.sleep(0.05)
+    child.kill()
+    child.wait()
+    before = losses(tmp_path / "run")
+    assert 8 <= len(before) < 40
+    subprocess.run([*command, "resume"], check=True, stderr=subprocess.DEVNULL)
+    train(with_train(steps=40), pack, tmp_path / "whole")
+    assert losses(tmp_path / "run") == losses(tmp_path / "whole")
+
+
+def test_minutes_are_a_horizon_and_calls_share_it(pack, tmp_path):
+    preset = with_train(steps=10_000, minutes=0.06)
+    first = train(preset, pack, tmp_path / "run", max_minutes=0.03)
+    assert not first.finished and 0.03 <= first.minutes < 0.06
+    second = train(preset, pack, tmp_path / "run", max_minutes=10, resume=True)
+    assert second.finished and second.steps > first.steps
+    rates = [float(row["lr"]) for row in metrics(tmp_path / "run")]
+    assert rates[-1] < 0.1 * rates[0] and rates == sorted(rates, reverse=True)
+    third = train(preset, pack, tmp_path / "run", resume=True)
+    assert third.finished and third.steps == second.steps
+    longer = train(with_train(steps=10_000, minutes=0.08), pack, tmp_path / "run", resume=True)
+    assert longer.steps > second.steps
+
+
+def test_max_minutes_alone_is_the_whole_run(pack, tmp_path):
+    assert train(with_train(steps=10_000), pack, tmp_path / "run", max_minutes=0.02).finished
+
+
+def test_patience_ends_a_run_that_no_longer_improves(pack, tmp_path, monkeypatch):
+    scores = iter([{"vocals": 1.0}, {"vocals": 3.0}, {"vocals": 2.0}, {"vocals": 2.5}])
+    monkeypatch.setattr(loop, "validation_sdr", lambda *_: next(scores))
+    rows = []
+    result = train(
+        with_train(steps=100, validate_every=2, patience=2), pack, tmp_path / "run", on_validation=rows.append
+    )
+    assert result.finished and result.steps == 8 and result.best_sdr == 3.0
+    assert [row["valid_sdr"] for row in rows] == [1.0, 3.0, 2.0, 2.5]
+    assert load_checkpoint(tmp_path / "run" / "best").info["steps"] == 4
+
+
+def test_a_non_finite_loss_names_step_and_tracks_and_keeps_the_last_state(pack, tmp_path, monkeypatch):
+    train(with_train(steps=3), pack, tmp_path / "run")
+    kept = (tmp_path / "run" / "last.pt").read_bytes()
+    original = loop.ComplexL1Loss.forward
+    monkeypatch.setattr(loop.ComplexL1Loss, "forward", lambda *arguments: original(*arguments) * math.nan)
+    with pytest.raises(FloatingPointError, match=r"step 3: loss nan.*vocals of 'Tin Lantern.*at sample"):
+        train(with_train(steps=6), pack, tmp_path / "run", resume=True)
+    assert (tmp_path / "run" / "last.pt").read_bytes() == kept
+
+
+def test_a_full_disk_keeps_the_previous_state(pack, tmp_path, monkeypatch):
+    train(with_train(steps=3), pack, tmp_path / "run")
+    kept = (tmp_path / "run" / "last.pt").read_bytes()
+
+    def full(_descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoint.os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        train(with_train(steps=4), pack, tmp_path / "run", resume=True)
+    assert (tmp_path / "run" / "last.pt").read_bytes() == kept
+    assert not list((tmp_path / "run").rglob("*.tmp"))
+
+
+def test_runs_are_not_overwritten_or_mixed(pack, tmp_path):
+    with pytest.raises(FileNotFoundError, match="nothing to resume"):
+        train(TINY, pack, tmp_path / "run", resume=True)
+    train(with_train(steps=1), pack, tmp_path / "run")
+    with pytest.raises(ValueError, match="holds a run already"):
+        train(with_train(steps=1), pack, tmp_path / "run")
+    with pytest.raises(ValueError, match="train.lr was 0.01 .* and is 0.02 now"):
+        train(with_train(lr=0.02), pack, tmp_path / "run", resume=True)
+    for content in (b"", b"not a state", (tmp_path / "run" / "last.pt").read_bytes()[:2000]):
+        (tmp_path / "run" / "last.pt").write_bytes(content)
+        with pytest.raises(ValueError, match="not a training state, or damaged"):
+            train(TINY, pack, tmp_path / "run", resume=True)
+
+
+def test_a_state_cannot_execute_code(pack, tmp_path):
+    import pickle
+
+    (tmp_path / "run").mkdir()
+    marker = tmp_path / "executed"
+    payload = type("Payload", (), {"__reduce__": lambda self: (os.mkdir, (str(marker),))})()
+    (tmp_path / "run" / "last.pt").write_bytes(pickle.dumps(payload))
+    with pytest.raises(ValueError, match="not a training state"):
+        train(TINY, pack, tmp_path / "run", resume=True)
+    assert not marker.exists()
+
+
+def test_no_validation_tracks_is_an_error_at_once(pack, tmp_path):
+    training = dataclasses.replace(pack, tracks=tuple(pack.split("train")))
+    with pytest.raises(ValueError, match="expected validation tracks, got 0"):
+        train(TINY, training, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_bfloat16_falls_back_where_the_processor_cannot(pack, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(loop.nn, "LSTM", lambda *_, **__: _Refusing())
+    assert not loop._can_bfloat16("cpu")
+    assert "float32 instead" in capsys.readouterr().err
+
+
+class _Refusing(torch.nn.Module):
+    def forward(self, _):
+        raise RuntimeError("could not create a primitive descriptor")
+
+
+def test_bfloat16_trains_where_it_can(pack, tmp_path):
+    result = train(with_train(steps=3, precision="bfloat16", validate_every=3), pack, tmp_path / "run")
+    info = json.loads((tmp_path / "run" / "best" / "config.json").read_text())["info"]
+    assert result.finished and info["precision"] == ("bfloat16 autocast" if loop._can_bfloat16("cpu") else "float32")
+
+
+def test_validation_scores_silence_nowhere(pack):
+    network = TINY.build_network()
+    tracks = tuple(dataclasses.replace(track) for track in pack.tracks)
+    scores = validation_sdr(network, dataclasses.replace(pack, tracks=tracks), TINY.separate, "cpu")
+    assert set(scores) == {"vocals", "drums"} and all(math.isfinite(score) for score in scores.values())

@@ -1,0 +1,123 @@
+"""Packs: decoded once, the same audio within 16 bits, test tracks never read, every misuse a clear error."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import soundfile
+
+from conftest import SAMPLE_RATE, STEMS, TRAIN_TRACK, VALID_TRACK, synthetic_stems, write_track
+from models.training import packs
+from models.training.packs import open_data, open_pack, prepare_pack
+
+
+def test_audio_survives_within_half_a_step(hq_root, tmp_path):
+    pack = prepare_pack([hq_root], tmp_path / "pack", STEMS, SAMPLE_RATE)
+    (track,) = pack.split("train")
+    assert track.name == TRAIN_TRACK
+    stored = track.audio() * track.scale
+    for index, (_, stem) in enumerate(synthetic_stems(0).items()):
+        assert np.abs(stored[index] - stem).max() <= 0.5 * track.scale + 1e-7
+
+
+def test_loud_stems_do_not_clip(tmp_path):
+    stems = {name: 8 * stem for name, stem in synthetic_stems(1).items()}
+    for name in ("a", "b"):
+        write_track(tmp_path / "data" / "train" / name, stems, with_mixture=False)
+    pack = prepare_pack([tmp_path / "data"], tmp_path / "pack", STEMS, SAMPLE_RATE)
+    track = pack.tracks[0]
+    assert np.abs(track.audio() * track.scale).max() == pytest.approx(1.6, rel=1e-3)
+
+
+def test_splits_are_musdbs_and_the_test_split_is_never_read(hq_root, tmp_path):
+    shutil.rmtree(next((hq_root / "test").iterdir()) / "..", ignore_errors=True)
+    (hq_root / "test" / "broken").mkdir(parents=True)
+    (hq_root / "test" / "broken" / "vocals.wav").write_text("not audio")
+    pack = prepare_pack([hq_root], tmp_path / "pack", STEMS, SAMPLE_RATE)
+    assert {track.name: track.split for track in pack.tracks} == {TRAIN_TRACK: "train", VALID_TRACK: "valid"}
+    assert pack.origin == hq_root.name
+    assert pack.describe("train") == "1 tracks, 0.1 minutes"
+
+
+def test_without_validation_every_tenth_training_track_validates(tmp_path, capsys):
+    for index in range(11):
+        write_track(tmp_path / "songs" / f"track {index:02d}", synthetic_stems(index, 0.1), with_mixture=False)
+    pack = prepare_pack([tmp_path / "songs"], tmp_path / "pack", STEMS, SAMPLE_RATE)
+    assert [track.name for track in pack.split("valid")] == ["track 00", "track 10"]
+    assert len(pack.split("train")) == 9
+    assert "2 of 11 training tracks validate" in capsys.readouterr().err
+
+
+def test_one_track_is_not_enough(tmp_path):
+    write_track(tmp_path / "songs" / "only", synthetic_stems(0, 0.1))
+    with pytest.raises(ValueError, match="at least two training tracks .* got 1"):
+        prepare_pack([tmp_path / "songs"], tmp_path / "pack", STEMS, SAMPLE_RATE)
+
+
+def test_mono_and_other_rates_are_converted(tmp_path):
+    for name in ("a", "b"):
+        folder = tmp_path / "songs" / name
+        folder.mkdir(parents=True)
+        time_s = np.arange(24000) / 48000
+        for stem in STEMS:
+            soundfile.write(folder / f"{stem}.wav", 0.5 * np.sin(2 * np.pi * 440 * time_s), 48000, subtype="FLOAT")
+    track = prepare_pack([tmp_path / "songs"], tmp_path / "pack", STEMS, SAMPLE_RATE).tracks[0]
+    audio = track.audio() * track.scale
+    assert audio.shape == (4, 2, 22050)
+    expected = 0.5 * np.sin(2 * np.pi * 440 * np.arange(22050) / 44100)
+    assert np.abs(audio[0, 0] - expected)[1000:-1000].max() < 1e-3
+    assert np.array_equal(audio[0, 0], audio[0, 1])
+
+
+def test_finished_tracks_are_not_decoded_again(hq_root, tmp_path, monkeypatch):
+    first = prepare_pack([hq_root], tmp_path / "pack", STEMS, SAMPLE_RATE)
+    (tmp_path / "pack" / first.split("valid")[0].path.with_suffix(".json").name).unlink()
+    decoded = []
+    original = packs._decode
+    monkeypatch.setattr(packs, "_decode", lambda track, *rest: decoded.append(track.name) or original(track, *rest))
+    assert prepare_pack([hq_root], tmp_path / "pack", STEMS, SAMPLE_RATE) == first
+    assert decoded == [VALID_TRACK]
+
+
+def test_silent_stems_are_marked(hq_root, tmp_path):
+    file = hq_root / "train" / TRAIN_TRACK / "bass.wav"
+    audio, _ = soundfile.read(file)
+    soundfile.write(file, np.zeros_like(audio), SAMPLE_RATE)
+    pack = prepare_pack([hq_root], tmp_path / "pack", STEMS, SAMPLE_RATE)
+    assert pack.split("train")[0].silent == (False, False, True, False)
+
+
+def test_a_missing_stem_names_track_and_stem(hq_root, tmp_path):
+    (hq_root / "train" / TRAIN_TRACK / "drums.wav").unlink()
+    with pytest.raises(ValueError, match=f"{TRAIN_TRACK}.*drums"):
+        prepare_pack([hq_root], tmp_path / "pack", STEMS, SAMPLE_RATE)
+
+
+def test_nan_in_a_stem_names_the_track(hq_root, tmp_path):
+    file = hq_root / "train" / TRAIN_TRACK / "drums.wav"
+    audio, _ = soundfile.read(file, dtype="float32")
+    audio[5] = np.nan
+    soundfile.write(file, audio, SAMPLE_RATE, subtype="FLOAT")
+    with pytest.raises(ValueError, match=f"{TRAIN_TRACK}.*not finite"):
+        prepare_pack([hq_root], tmp_path / "pack", STEMS, SAMPLE_RATE)
+
+
+def test_open_data_takes_a_pack_or_folders(hq_root, tmp_path):
+    made = open_data([hq_root], tmp_path / "cache", STEMS, SAMPLE_RATE)
+    assert made.folder == tmp_path / "cache"
+    assert open_data([made.folder], tmp_path / "unused", STEMS, SAMPLE_RATE) == made
+    assert not (tmp_path / "unused").exists()
+    with pytest.raises(ValueError, match="is a pack of vocals, drums, bass, other at 44100 Hz, expected .* 48000 Hz"):
+        open_data([made.folder], tmp_path / "unused", STEMS, 48000)
+    with pytest.raises(ValueError, match="expected vocals at 44100 Hz"):
+        prepare_pack([hq_root], made.folder, ("vocals",), SAMPLE_RATE)
+
+
+def test_damaged_and_absent_packs(tmp_path):
+    with pytest.raises(FileNotFoundError, match="expected a pack with index.json"):
+        open_pack(tmp_path)
+    for content in ("{", json.dumps({"stems": []}), "[]"):
+        (tmp_path / "index.json").write_text(content)
+        with pytest.raises(ValueError, match="not a pack's index"):
+            open_pack(tmp_path)
