@@ -80,8 +80,9 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     try:
         values = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
         preset, info = preset_from_mapping(values["preset"]), dict(values["info"])
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
-        raise ValueError(f"{folder / CONFIG}: not a checkpoint's configuration ({error!r})") from None
+    except (ValueError, KeyError, TypeError) as error:
+        reason = f"{type(error).__name__}: {_first_line(error)}"
+        raise ValueError(f"{folder / CONFIG}: not a checkpoint's configuration ({reason})") from None
     network = preset.build_network()
     try:
         weights = load_file(folder / WEIGHTS)

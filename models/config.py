@@ -71,7 +71,8 @@ def override(config: T, assignments: Mapping[str, Any]) -> T:
             converted = {tail: _convert(types[tail], value, f"{head}.{tail}") for tail, value in values.items()}
             changes[head] = dataclasses.replace(current, **converted)  # type: ignore[type-var]
         else:
-            raise ValueError(_unknown(next(name for name in assignments if name.startswith(head)), _settings(config)))
+            name = head if "" in values else f"{head}.{next(iter(values))}"
+            raise ValueError(_unknown(name, _settings(config)))
     return dataclasses.replace(config, **changes)  # type: ignore[type-var]
 
 

@@ -35,6 +35,7 @@ class OpenUnmixConfig:
 
     def __post_init__(self) -> None:
         """Check ranges."""
+        _check_stems(self.stems)
         for name in ("sample_rate", "hop", "hidden", "layers"):
             if getattr(self, name) < 1:
                 raise ValueError(f"model.{name}: expected at least 1, got {getattr(self, name)}")
@@ -65,6 +66,7 @@ class HDemucsConfig:
 
     def __post_init__(self) -> None:
         """Check ranges."""
+        _check_stems(self.stems)
         for name in ("sample_rate", "growth"):
             if getattr(self, name) < 1:
                 raise ValueError(f"model.{name}: expected at least 1, got {getattr(self, name)}")
@@ -72,6 +74,11 @@ class HDemucsConfig:
             raise ValueError(f"model.features: expected a multiple of 4, got {self.features}")
         if self.depth not in (5, 6):
             raise ValueError(f"model.depth: expected 5 or 6 (fewer do not merge the two branches), got {self.depth}")
+
+
+def _check_stems(stems: tuple[str, ...]) -> None:
+    if not stems or len(set(stems)) != len(stems):
+        raise ValueError(f"model.stems: expected one or more different names, got {list(stems)}")
 
 
 class OpenUnmixNetwork(nn.Module):

@@ -46,8 +46,10 @@ def preset_from_mapping(values: Mapping[str, Any]) -> Preset:
     Raises:
         ValueError: an unknown architecture or setting, or a value out of range.
     """
+    if not isinstance(values, Mapping):
+        raise ValueError(f"preset: expected a mapping of settings, got {values!r}")
     architecture = values.get("architecture")
-    if architecture not in ARCHITECTURES:
+    if not isinstance(architecture, str) or architecture not in ARCHITECTURES:
         raise ValueError(f"architecture: expected one of {', '.join(ARCHITECTURES)}, got {architecture!r}")
     sections = {"model": ARCHITECTURES[architecture][0], "data": DataConfig, "train": TrainConfig}
     sections["separate"] = SeparateConfig

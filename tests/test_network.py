@@ -1,0 +1,228 @@
+"""Laws of the whole network: the unit mask returns the mixture, a zero mask is silence, every length goes through."""
+
+import dataclasses
+import re
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from models.bsrnn import BSRNN, BSRNNConfig
+from models.preset import load_preset
+
+TINY = BSRNNConfig(
+    stems=("vocals", "drums", "bass"),
+    n_fft=64,
+    hop=16,
+    bands="900:3600,3600:18k",
+    band_rounding="hz",
+    features=4,
+    hidden=5,
+    layers=2,
+    mask_factor=2,
+)
+VARIANTS = {
+    "paper": TINY,
+    "bins": dataclasses.replace(TINY, bands="2k:8k,4k:20k", band_rounding="bins"),
+    "rms": dataclasses.replace(TINY, norm="rms", level_inputs=True),
+    "features": dataclasses.replace(TINY, stereo="features"),
+    "features-rms": dataclasses.replace(TINY, stereo="features", norm="rms", level_inputs=True),
+}
+
+
+def make_network(config: BSRNNConfig = TINY) -> BSRNN:
+    torch.manual_seed(0)
+    return BSRNN(config).eval()
+
+
+def noise(*shape: int) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(sum(shape)))
+
+
+def force_masks(network: BSRNN, real: float, imaginary: float) -> None:
+    """Make every mask this constant through the last layers' biases alone."""
+    with torch.no_grad():
+        for masks in network.masks:
+            for output in masks.outputs:
+                output.weight.zero_()
+                value, gate = output.bias.chunk(2, dim=-1)
+                value[..., 0::2], value[..., 1::2] = real, imaginary
+                gate.fill_(100.0)  # sigmoid(100) is 1
+
+
+@pytest.fixture(params=VARIANTS)
+def config(request) -> BSRNNConfig:
+    return VARIANTS[request.param]
+
+
+class TestEveryVariant:
+    @pytest.mark.parametrize("length", [1, 15, 16, 17, 501])
+    def test_unit_masks_return_the_mixture(self, config, length):
+        network, mixture = make_network(config), noise(2, 2, length).clamp(-1, 1)
+        force_masks(network, 1.0, 0.0)
+        with torch.no_grad():
+            estimate = network(mixture)
+        assert estimate.waveforms.shape == (2, 3, 2, length)
+        assert (estimate.waveforms - mixture[:, None]).abs().max() < 1e-6
+        assert torch.equal(estimate.spectrograms[:, 1], network.spectrogram(mixture))
+
+    def test_masks_are_multiplied_as_complex_numbers(self, config):
+        network, mixture = make_network(config), noise(1, 2, 200)
+        force_masks(network, 0.6, 0.8)
+        expected = (0.6 + 0.8j) * network.spectrogram(mixture)
+        torch.testing.assert_close(network(mixture).spectrograms[:, 2], expected)
+
+    def test_zero_masks_are_silence(self, config):
+        network = make_network(config)
+        force_masks(network, 0.0, 0.0)
+        waveforms = network(5 + noise(2, 2, 300)).waveforms
+        assert torch.equal(waveforms, torch.zeros(2, 3, 2, 300))
+
+    def test_silence_stays_silent_and_finite(self, config):
+        network = make_network(config).train()
+        estimate = network(torch.zeros(2, 2, 100))
+        assert torch.equal(estimate.waveforms, torch.zeros(2, 3, 2, 100))
+        network.estimate_masks(estimate.spectrograms[:, 0]).abs().square().sum().backward()
+        assert all(parameter.grad.isfinite().all() for parameter in network.parameters())
+
+    def test_every_length_goes_through_one_network(self, config):
+        network = make_network(config)
+        for length in (1, 2, 100, 333, 64):
+            estimate = network(noise(1, 2, length))
+            assert estimate.waveforms.shape == (1, 3, 2, length)
+            assert estimate.spectrograms.shape == (1, 3, 2, 33, -(-length // 16) + 1)
+            assert estimate.waveforms.isfinite().all()
+            restored = network.spectrogram.inverse(estimate.spectrograms, length)
+            torch.testing.assert_close(estimate.waveforms, restored)
+
+    def test_examples_do_not_mix(self, config):
+        network, mixtures = make_network(config), noise(3, 2, 200)
+        alone = torch.cat([network(mixture[None]).waveforms for mixture in mixtures])
+        torch.testing.assert_close(network(mixtures).waveforms, alone, rtol=1e-4, atol=1e-5)
+
+    def test_gradients_reach_every_parameter_of_every_band(self, config):
+        network = make_network(config)
+        network(noise(2, 2, 400)).waveforms.square().mean().backward()
+        for name, parameter in network.named_parameters():
+            assert parameter.grad is not None and parameter.grad.isfinite().all(), name
+            # Parameters of the split and the masks have one slice for each band.
+            slices = parameter.grad.flatten(1) if parameter.ndim == 3 or "norms" in name else parameter.grad[None]
+            assert (slices.flatten(1).abs().amax(dim=1) > 0).all(), name
+
+    def test_gradients_of_one_band_stay_in_its_masker(self, config):
+        network = make_network(config)
+        spectrograms = network(noise(2, 2, 400)).spectrograms
+        widths = config.band_widths
+        for band, part in enumerate(spectrograms[:, 1].split(list(widths), dim=2)):
+            network.zero_grad()
+            part.abs().square().sum().backward(retain_graph=True)
+            group = list(dict.fromkeys(widths)).index(widths[band])
+            place = [other for other, width in enumerate(widths) if width == widths[band]].index(band)
+            for index, output in enumerate(network.masks[1].outputs):
+                reached = output.weight.grad.abs().amax(dim=(1, 2)) > 0
+                assert reached.tolist() == [index == group and row == place for row in range(len(reached))]
+            assert all(
+                parameter.grad is None or not parameter.grad.any() for parameter in network.masks[0].parameters()
+            )
+
+
+def test_folded_channels_are_examples_of_their_own():
+    network, mixture = make_network(), noise(2, 2, 200)
+    estimate = network(mixture).waveforms
+    torch.testing.assert_close(network(mixture.flip(1)).waveforms, estimate.flip(2), rtol=1e-4, atol=1e-5)
+    for channel in range(2):
+        alone = network(mixture[:, channel : channel + 1]).waveforms
+        torch.testing.assert_close(alone, estimate[:, :, channel : channel + 1], rtol=1e-4, atol=1e-5)
+
+
+def test_stereo_features_hear_both_channels():
+    network, mixture = make_network(VARIANTS["features"]), noise(1, 2, 200)
+    changed = mixture.clone()
+    changed[:, 1] = noise(1, 200)
+    assert (network(mixture).waveforms - network(changed).waveforms)[:, :, 0].abs().max() > 1e-4
+    with pytest.raises(ValueError, match=re.escape("model.stereo: 'features' needs 2 channels, got 1")):
+        network(mixture[:, :1])
+
+
+def test_each_stem_has_its_own_masker_in_order():
+    network, mixture = make_network(), noise(1, 2, 200)
+    before = network(mixture).waveforms
+    assert network.stems == ("vocals", "drums", "bass") and len(network.masks) == 3
+    with torch.no_grad():
+        for output in network.masks[1].outputs:
+            output.weight.zero_()
+            output.bias.zero_()
+    after = network(mixture).waveforms
+    assert not after[:, 1].any()
+    assert torch.equal(after[:, [0, 2]], before[:, [0, 2]])
+    assert (before[:, 0] - before[:, 2]).abs().max() > 1e-4
+
+
+def test_low_precision_stays_between_split_and_masks():
+    """Under bfloat16 autocast the spectrogram, its masking and its inverse are still float32."""
+    network, mixture = make_network(VARIANTS["rms"]), noise(1, 2, 200).clamp(-1, 1)
+    network.sequence = nn.Sequential()  # some CPUs have no bfloat16 LSTM
+    force_masks(network, 1.0, 0.0)
+    with torch.autocast("cpu", torch.bfloat16):
+        estimate = network(mixture)
+    assert estimate.waveforms.dtype == torch.float32
+    assert (estimate.waveforms - mixture[:, None]).abs().max() < 1e-6
+
+
+def test_attributes_are_what_a_separator_needs():
+    network = make_network(dataclasses.replace(TINY, sample_rate=48000))
+    assert (network.stems, network.sample_rate, network.channels) == (("vocals", "drums", "bass"), 48000, 2)
+
+
+def test_the_defaults_are_the_papers():
+    assert dataclasses.asdict(BSRNNConfig()) == {
+        "stems": ("vocals",),
+        "sample_rate": 44100,
+        "n_fft": 2048,
+        "hop": 512,
+        "bands": "v7",
+        "band_rounding": "bins",
+        "features": 128,
+        "hidden": 256,
+        "layers": 12,
+        "mask_factor": 4,
+        "norm": "group",
+        "stereo": "folded",
+        "level_inputs": False,
+    }
+    assert BSRNNConfig().num_bins == 1025
+
+
+@pytest.mark.parametrize(("preset", "millions"), [("paper-vocals", 25.6), ("paper-bass", 24.9), ("paper-drums", 26.6)])
+def test_paper_networks_have_the_papers_number_of_parameters(preset, millions):
+    with torch.device("meta"):
+        network = load_preset(preset).build_network()
+    total = sum(parameter.numel() for parameter in network.parameters())
+    assert total / 1e6 == pytest.approx(millions, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"stems": ()}, "model.stems: expected one or more different names, got []"),
+        ({"stems": ("bass", "bass")}, "model.stems: expected one or more different names, got ['bass', 'bass']"),
+        ({"sample_rate": 0}, "model.sample_rate: expected at least 1, got 0"),
+        ({"features": 0}, "model.features: expected at least 1, got 0"),
+        ({"hidden": -1}, "model.hidden: expected at least 1, got -1"),
+        ({"layers": 0}, "model.layers: expected at least 1, got 0"),
+        ({"mask_factor": 0}, "model.mask_factor: expected at least 1, got 0"),
+        ({"n_fft": 14}, "model.n_fft: expected an even number of at least 16, got 14"),
+        ({"n_fft": 2047}, "model.n_fft: expected an even number of at least 16, got 2047"),
+        ({"hop": 0}, "model.hop: expected 1 to n_fft / 2 = 1024, got 0"),
+        ({"hop": 1025}, "model.hop: expected 1 to n_fft / 2 = 1024, got 1025"),
+        ({"norm": "batch"}, "model.norm: expected one of group, rms, got 'batch'"),
+        ({"stereo": "mid-side"}, "model.stereo: expected one of folded, features, got 'mid-side'"),
+        ({"bands": "v9"}, "model.bands: no scheme 'v9'"),
+        ({"band_rounding": "mel"}, "model.band_rounding: expected one of bins, hz, got 'mel'"),
+        ({"sample_rate": 16000}, "model.bands: the last edge of 'v7' is 20000 Hz, expected under 8000 Hz"),
+        ({"n_fft": 256, "hop": 64}, "has no bin at n_fft 256 and 44100 Hz"),
+    ],
+)
+def test_wrong_configurations_are_named(change, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        BSRNNConfig(**change)
