@@ -222,7 +222,9 @@ def test_write_atomically_replaces_the_file(tmp_path):
         assert temporary.parent == tmp_path and temporary != path
         seen.append(path.read_text())
 
-    write_atomically(path, write)
+    with path.open() as reader:  # who has the old file open keeps it whole
+        write_atomically(path, write)
+        assert reader.read() == "old"
     assert (seen, path.read_text(), list(tmp_path.iterdir())) == (["old"], "new", [path])
 
 

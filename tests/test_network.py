@@ -163,6 +163,7 @@ def test_low_precision_stays_between_split_and_masks():
     network, mixture = make_network(VARIANTS["rms"]), noise(1, 2, 200).clamp(-1, 1)
     network.sequence = nn.Sequential()  # some CPUs have no bfloat16 LSTM
     force_masks(network, 1.0, 0.0)
+    mixture = mixture.bfloat16()
     with torch.autocast("cpu", torch.bfloat16):
         estimate = network(mixture)
     assert estimate.waveforms.dtype == torch.float32
