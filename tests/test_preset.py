@@ -158,3 +158,11 @@ def test_the_nearest_name_is_the_nearest():
 def test_wrong_presets_are_named(change, message):
     with pytest.raises(ValueError, match=re.escape(message)):
         preset_from_mapping({**to_mapping(load_preset("small")), **change})
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_are_complete(name):
+    values = yaml.safe_load((PRESET_FOLDER / f"{name}.yaml").read_text())
+    assert to_mapping(load_preset(name)).keys() == values.keys()
+    for section in ("model", "data", "train", "separate"):
+        assert set(values[section]) == {field.name for field in dataclasses.fields(getattr(load_preset(name), section))}

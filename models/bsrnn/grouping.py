@@ -50,7 +50,7 @@ class BandGroups(nn.Module):
         ordered = bands if self.in_order else bands[self.band_rank.argsort()]
         return list(ordered.split([count for count, _ in self.groups]))
 
-    def join_bins(self, bins: list[Tensor]) -> Tensor:
-        """Join [count * width, ...] tensors, one for each group, into [F, ...] in the order of frequency."""
-        joined = torch.cat(bins)
-        return joined if self.in_order else joined[self.bin_rank]
+    def join_bins(self, bins: list[Tensor], dim: int = 0) -> Tensor:
+        """Join one tensor for each group, with its count * width bins along ``dim``, in the order of frequency."""
+        joined = torch.cat(bins, dim)
+        return joined if self.in_order else joined.index_select(dim, self.bin_rank)

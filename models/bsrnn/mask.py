@@ -40,6 +40,6 @@ class MaskEstimator(nn.Module):
         bins = []
         for part, output in zip(self.groups.split_bands(hidden), self.outputs, strict=True):
             values = nn.functional.glu(output(part), dim=-1).unflatten(-1, (-1, self.channels, 2))  # [k, B, L, w, C, 2]
-            bins.append(values.permute(0, 3, 1, 2, 4, 5).flatten(0, 1))  # [k * w, B, L, C, 2]
-        mask = self.groups.join_bins(bins).permute(1, 3, 0, 2, 4)  # [B, C, F, L, 2]
-        return torch.view_as_complex(mask.float().contiguous())
+            bins.append(values.permute(1, 4, 2, 0, 3, 5).flatten(3, 4))  # [B, C, L, k * w, 2]
+        mask = self.groups.join_bins(bins, dim=3).float()  # [B, C, L, F, 2]: the memory order of the spectrogram
+        return torch.view_as_complex(mask).transpose(-1, -2)

@@ -61,5 +61,6 @@ class BSRNN(nn.Module):
             raise ValueError(f"model.stereo: 'features' needs {group} channels, got {channels}")
         folded = spectrogram.reshape(batch * channels // group, group, *spectrogram.shape[2:])
         bands = self.sequence(self.split(folded))
-        masks = torch.stack([mask(bands) for mask in self.masks], dim=1)  # [B', S, C', F, L]
+        frames = torch.stack([mask(bands).mT for mask in self.masks], dim=1)  # [B', S, C', L, F], as it lies in memory
+        masks = frames.mT
         return masks.unflatten(0, (batch, -1)).transpose(1, 2).flatten(2, 3)

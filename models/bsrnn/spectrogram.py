@@ -1,7 +1,12 @@
 """Short-time Fourier transform and its inverse for signals of any length."""
 
+import functools
+
 import torch
 from torch import Tensor, nn
+
+ENVELOPE_FLOOR = 1e-8
+"""Keeps the padding before the first frame's centre, which is cut off, from dividing by zero."""
 
 
 class Spectrogram(nn.Module):
@@ -29,18 +34,18 @@ class Spectrogram(nn.Module):
         spectrogram = torch.stft(
             padded, self.n_fft, self.hop, window=self.window, center=True, pad_mode="constant", return_complex=True
         )
-        return spectrogram.contiguous().reshape(*lead, *spectrogram.shape[-2:])
+        return spectrogram.reshape(*lead, *spectrogram.shape[-2:])
 
     def inverse(self, spectrogram: Tensor, length: int) -> Tensor:
         """Spectrogram [..., F, L] to waveform [..., T] of ``length`` samples."""
-        *lead, num_bins, num_frames = spectrogram.shape
-        padded_length = (num_frames - 1) * self.hop
-        waveform = torch.istft(
-            spectrogram.reshape(-1, num_bins, num_frames),
-            self.n_fft,
-            self.hop,
-            window=self.window,
-            center=True,
-            length=padded_length,
-        )
-        return waveform[:, :length].reshape(*lead, length)
+        frames = torch.fft.irfft(spectrogram.mT, self.n_fft) * self.window  # [..., L, n_fft]
+        envelope = self._overlap_add((self.window**2).expand(frames.shape[-2], -1))
+        start = self.n_fft // 2
+        return (self._overlap_add(frames) / envelope.clamp_min(ENVELOPE_FLOOR))[..., start : start + length]
+
+    def _overlap_add(self, frames: Tensor) -> Tensor:
+        """Sum frames [..., L, n_fft], each a hop after the one before it, to [..., T]."""
+        blocks = -(-self.n_fft // self.hop)
+        parts = nn.functional.pad(frames, (0, blocks * self.hop - self.n_fft)).unflatten(-1, (blocks, self.hop))
+        shifted = (nn.functional.pad(parts[..., i, :], (0, 0, i, blocks - 1 - i)) for i in range(blocks))
+        return functools.reduce(torch.add, shifted).flatten(-2)
