@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -18,10 +19,11 @@ from models import checkpoint
 from models.bsrnn import BSRNNConfig
 from models.checkpoint import load_checkpoint
 from models.chunking import SeparateConfig
-from models.preset import Preset
+from models.preset import Preset, load_preset
 from models.training import loop
 from models.training.config import DataConfig, TrainConfig
 from models.training.loop import train
+from models.training.loss import ComplexL1Loss, WaveformL1Loss
 from models.training.packs import prepare_pack
 from models.training.validation import validation_sdr
 
@@ -245,8 +247,17 @@ def test_bfloat16_trains_where_it_can(pack, tmp_path):
     assert result.finished and info["precision"] == ("bfloat16 autocast" if loop._can_bfloat16("cpu") else "float32")
 
 
-def test_validation_scores_silence_nowhere(pack):
-    network = TINY.build_network()
-    tracks = tuple(dataclasses.replace(track) for track in pack.tracks)
-    scores = validation_sdr(network, dataclasses.replace(pack, tracks=tracks), TINY.separate, "cpu")
-    assert set(scores) == {"vocals", "drums"} and all(math.isfinite(score) for score in scores.values())
+def test_each_preset_trains_with_the_loss_it_names():
+    assert isinstance(loop._build_loss(load_preset("hdemucs-small")), WaveformL1Loss)
+    paper = loop._build_loss(load_preset("paper-vocals"))
+    assert isinstance(paper, ComplexL1Loss) and (paper.spectrogram.n_fft, paper.spectrogram.hop) == (2048, 512)
+    assert loop._build_loss(load_preset("small")).spectrogram.n_fft == 4096
+
+
+def test_a_silent_stem_does_not_count_in_validation(pack):
+    (track,) = pack.split("valid")
+    audio = track.audio().copy()
+    audio[STEMS.index("drums")] = 0
+    np.save(track.path, audio)
+    scores = validation_sdr(TINY.build_network(), pack, TINY.separate, "cpu")
+    assert set(scores) == {"vocals"} and math.isfinite(scores["vocals"])

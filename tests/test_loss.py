@@ -5,7 +5,7 @@ import torch
 
 from models.bsrnn import Estimate
 from models.bsrnn.spectrogram import Spectrogram
-from models.training.loss import ComplexL1Loss
+from models.training.loss import ComplexL1Loss, WaveformL1Loss
 
 
 def test_zero_for_a_perfect_estimate_and_three_terms_otherwise():
@@ -29,3 +29,8 @@ def test_a_masked_spectrogram_is_judged_itself():
 def test_it_does_not_vanish_at_batch_size_one():
     targets = torch.randn(1, 1, 1, 2048)
     assert ComplexL1Loss(512, 128)(Estimate(torch.zeros_like(targets)), targets) > 0.1
+
+
+def test_the_waveform_loss_sees_the_waveform_alone():
+    targets, spectrogram = torch.randn(1, 2, 1, 2048), torch.randn(1, 2, 1, 257, 17, dtype=torch.complex64)
+    assert WaveformL1Loss()(Estimate(targets + 0.25, spectrogram), targets).item() == pytest.approx(0.25)

@@ -16,6 +16,7 @@ from models.training.config import DataConfig, TrainConfig
         (TrainConfig, "batch", 0),
         (TrainConfig, "steps", 0),
         (TrainConfig, "minutes", -1.0),
+        (TrainConfig, "loss", "mse"),
         (TrainConfig, "optimizer", "sgd"),
         (TrainConfig, "lr", 0.0),
         (TrainConfig, "lr", float("nan")),

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 OPTIMIZERS = ("adam", "muon")
 SCHEDULES = ("linear", "exponential")
+LOSSES = ("complex", "waveform")
 PRECISIONS = ("float32", "bfloat16")
 
 
@@ -46,6 +47,8 @@ class TrainConfig:
     """Optimiser steps of a whole run (the paper: 100 epochs of 10 000)."""
     minutes: float = 0.0
     """Minutes of a whole run, over all its calls; 0: as many as the first call's ``--max-minutes``."""
+    loss: str = "complex"
+    """``complex``: the paper's three terms. ``waveform``: L1 of the waveform alone, as Demucs is trained."""
     optimizer: str = "adam"
     """``adam``, or ``muon``: Muon on the matrices and Adam on the rest."""
     lr: float = 1e-3
@@ -86,6 +89,7 @@ class TrainConfig:
                 raise ValueError(f"train.{name}: expected a number above 0, got {getattr(self, name)}")
         if not 0 <= self.ema < 1:
             raise ValueError(f"train.ema: expected a decay in [0, 1), got {self.ema}")
-        for name, known in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES), ("precision", PRECISIONS)):
+        choices = {"loss": LOSSES, "optimizer": OPTIMIZERS, "schedule": SCHEDULES, "precision": PRECISIONS}
+        for name, known in choices.items():
             if getattr(self, name) not in known:
                 raise ValueError(f"train.{name}: expected one of {', '.join(known)}, got {getattr(self, name)!r}")

@@ -22,7 +22,7 @@ from tqdm import tqdm
 from models.checkpoint import save_checkpoint
 from models.preset import Preset
 from models.training.card import model_card
-from models.training.loss import ComplexL1Loss
+from models.training.loss import ComplexL1Loss, WaveformL1Loss
 from models.training.mixing import RandomMixer
 from models.training.optimizer import build_optimizers, learning_rate
 from models.training.packs import Pack
@@ -117,8 +117,7 @@ class _Trainer:
         self.network = preset.build_network().to(device)
         self.average = copy.deepcopy(self.network).requires_grad_(False)
         self.mixer = RandomMixer(pack, preset.data, preset.model.stems, config.seed)
-        fft = (getattr(preset.model, "n_fft", LOSS_FFT[0]), getattr(preset.model, "hop", LOSS_FFT[1]))
-        self.loss = ComplexL1Loss(*fft).to(device)
+        self.loss = _build_loss(preset).to(device)
         self.optimizers = build_optimizers(self.network, config)
         self.bfloat16 = config.precision == "bfloat16" and _can_bfloat16(device)
         self.progress = _Progress()
@@ -276,6 +275,12 @@ class _Trainer:
             optimizer.load_state_dict(saved)
         self.progress = _Progress(**state["progress"])
         torch.set_rng_state(state["rng"])
+
+
+def _build_loss(preset: Preset) -> nn.Module:
+    if preset.train.loss == "waveform":
+        return WaveformL1Loss()
+    return ComplexL1Loss(getattr(preset.model, "n_fft", LOSS_FFT[0]), getattr(preset.model, "hop", LOSS_FFT[1]))
 
 
 @contextmanager

@@ -1,9 +1,24 @@
-"""The paper's loss: L1 of the real part, of the imaginary part and of the waveform, added up unweighted."""
+"""Losses: the paper's, and Demucs's.
+
+A network that makes waveforms out of nothing starves on the paper's: its spectral terms are least for silence until the
+phases are right, so a Hybrid Demucs is trained with its own.
+"""
 
 from torch import Tensor, nn
 
 from models.bsrnn import Estimate
 from models.bsrnn.spectrogram import Spectrogram
+
+
+class WaveformL1Loss(nn.Module):
+    """Mean absolute error of the waveform.
+
+    Source: Defossez 2021 (Hybrid Demucs), section 4.
+    """
+
+    def forward(self, estimate: Estimate, targets: Tensor) -> Tensor:
+        """Estimate and targets [B, S, C, T] to a scalar."""
+        return (estimate.waveforms - targets).abs().mean()
 
 
 class ComplexL1Loss(nn.Module):
