@@ -2,12 +2,15 @@
 
 import csv
 import dataclasses
+import itertools
 import json
 import math
 import os
 import signal
 import subprocess
 import sys
+import time
+import types
 from pathlib import Path
 
 import numpy as np
@@ -143,22 +146,31 @@ def test_kill_9_loses_no_more_than_since_the_last_save(pack, tmp_path):
     assert losses(tmp_path / "run") == about(losses(tmp_path / "whole"))
 
 
-def test_minutes_are_a_horizon_and_calls_share_it(pack, tmp_path):
-    preset = with_train(steps=10_000, minutes=0.06)
-    first = train(preset, pack, tmp_path / "run", max_minutes=0.03)
-    assert not first.finished and 0.03 <= first.minutes < 0.06
+@pytest.fixture
+def slow_clock(monkeypatch):
+    """A clock that goes on by a quarter of a minute whenever it is read, twice a step."""
+    ticks = itertools.count()
+    clock = types.SimpleNamespace(monotonic=lambda: 15.0 * next(ticks), process_time=time.process_time)
+    monkeypatch.setattr(loop, "time", clock)
+    monkeypatch.setattr(loop, "SAVE_EVERY_S", math.inf)
+
+
+def test_minutes_are_a_horizon_and_calls_share_it(pack, tmp_path, slow_clock):
+    preset = with_train(steps=10_000, minutes=4.0)
+    first = train(preset, pack, tmp_path / "run", max_minutes=1)
+    assert not first.finished and first.minutes == pytest.approx(1.0) and first.steps == 4
     second = train(preset, pack, tmp_path / "run", max_minutes=10, resume=True)
-    assert second.finished and second.steps > first.steps
+    assert second.finished and second.minutes == pytest.approx(4.0)
     rates = [float(row["lr"]) for row in metrics(tmp_path / "run")]
-    assert rates[-1] < 0.1 * rates[0] and rates == sorted(rates, reverse=True)
-    third = train(preset, pack, tmp_path / "run", resume=True)
-    assert third.finished and third.steps == second.steps
-    longer = train(with_train(steps=10_000, minutes=0.08), pack, tmp_path / "run", resume=True)
-    assert longer.steps > second.steps
+    assert rates[:16] == pytest.approx([0.01 * (1 - step / 16) for step in range(16)])
+    assert train(preset, pack, tmp_path / "run", resume=True).steps == second.steps
+    longer = train(with_train(steps=10_000, minutes=5.0), pack, tmp_path / "run", resume=True)
+    assert longer.finished and longer.minutes == pytest.approx(5.0)
 
 
-def test_max_minutes_alone_is_the_whole_run(pack, tmp_path):
-    assert train(with_train(steps=10_000), pack, tmp_path / "run", max_minutes=0.02).finished
+def test_max_minutes_alone_is_the_whole_run(pack, tmp_path, slow_clock):
+    result = train(with_train(steps=10_000), pack, tmp_path / "run", max_minutes=2)
+    assert result.finished and result.minutes == pytest.approx(2.0)
 
 
 def test_patience_ends_a_run_that_no_longer_improves(pack, tmp_path, monkeypatch):

@@ -77,6 +77,7 @@ def test_paper_presets_are_the_papers(stem):
         "batch": 8 * 2,
         "steps": 100 * 10_000,
         "minutes": 0.0,
+        "loss": "complex",
         "optimizer": "adam",
         "lr": 1e-3,
         "warmup_steps": 0,
