@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from models.audio import AudioFile, open_audio
 from models.audio_writer import FORMATS, AudioWriter
+from models.config import parse_assignments
 from models.separator import NetworkSeparator, load_separator, show_progress
 
 
@@ -45,6 +46,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="F",
         help="share of a chunk in common with the next (default: the checkpoint's)",
     )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="change a setting of the checkpoint, e.g. separate.segment_s=20",
+    )
     parser.add_argument("--device", help="cpu, cuda, cuda:1, ... (default: a GPU if there is one)")
     parser.add_argument(
         "--format",
@@ -65,7 +73,8 @@ def run(args: argparse.Namespace) -> int:
         ValueError: an argument is out of range, or two songs would write the same files.
     """
     folders = output_folders(args.inputs, args.out)
-    separator = load_separator(args.checkpoint, args.device, args.stems, args.overlap)
+    settings = parse_assignments(args.set)
+    separator = load_separator(args.checkpoint, args.device, args.stems, args.overlap, settings)
     check_no_input_is_output(args.inputs, folders, separator.stems, args.format)
     status = 0
     for path, folder in zip(args.inputs, folders, strict=True):

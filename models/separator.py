@@ -5,8 +5,7 @@ and rate.
 """
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -15,6 +14,7 @@ from torch import Tensor, nn
 
 from models.audio import BLOCK_S, check_finite
 from models.chunking import SeparateConfig, overlap_add
+from models.config import override
 from models.resampling import resample_blocks
 
 Waveform = TypeVar("Waveform", np.ndarray, Tensor)
@@ -184,6 +184,7 @@ def load_separator(
     device: str | None = None,
     stems: Sequence[str] | None = None,
     overlap: float | None = None,
+    settings: Mapping[str, str | int | float] | None = None,
 ) -> NetworkSeparator:
     """Load a trained network, ready to separate.
 
@@ -192,20 +193,24 @@ def load_separator(
         device: where to run; by default a CUDA GPU if there is one, else the CPU.
         stems: the stems to return, all of the network's by default.
         overlap: fraction of a chunk that it shares with the next one, the checkpoint's own setting by default.
+        settings: other settings of the checkpoint to change, `{"separate.segment_s": 20}`.
 
     Raises:
         FileNotFoundError: there is no such checkpoint.
-        ValueError: an unknown stem, an overlap outside [0, 1), or a device that this machine does not have.
+        ValueError: an unknown stem or setting, a value out of range, or a device that this machine does not have.
     """
     from models.checkpoint import find_checkpoint, load_checkpoint
 
     checkpoint = load_checkpoint(find_checkpoint(name_or_path))
-    settings = checkpoint.preset.separate
+    changes = dict(settings or {})
+    if fixed := [name for name in changes if not name.startswith("separate.")]:
+        raise ValueError(f"{fixed[0]} is fixed by the checkpoint; only separate.* can be changed")
     if overlap is not None:
-        settings = replace(settings, overlap=overlap)
+        changes["separate.overlap"] = overlap
+    chunks = override(checkpoint.preset, changes).separate
     if device is None:
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    return NetworkSeparator(checkpoint.network, settings, device, stems, checkpoint.identity)
+    return NetworkSeparator(checkpoint.network, chunks, device, stems, checkpoint.identity)
 
 
 def show_progress(pieces: Iterable[Stems], num_samples: int | None, sample_rate: int, label: str) -> Iterator[Stems]:

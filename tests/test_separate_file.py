@@ -128,10 +128,12 @@ def test_an_input_is_never_overwritten(tmp_path, monkeypatch):
     assert names(tmp_path) == ["drums.wav", "vocals.wav"]
 
 
-@pytest.mark.parametrize("arguments", [["--stems", "voice"], ["--overlap", "1"], ["--device", "quantum"]])
+@pytest.mark.parametrize(
+    "arguments", [["--stems", "voice"], ["--overlap", "1"], ["--device", "quantum"], ["--set", "separate.segment_s=x"]]
+)
 def test_bad_arguments(tmp_path, arguments):
     write_song(tmp_path / "song.wav")
-    with pytest.raises(ValueError, match=f"got {arguments[1]}"):
+    with pytest.raises(ValueError, match=f"got '?{arguments[1].split('=')[-1]}"):
         parser = argparse.ArgumentParser()
         add_arguments(parser)
         run(parser.parse_args([str(tmp_path / "song.wav"), "--out", str(tmp_path), *arguments]))

@@ -1,5 +1,6 @@
 """Whatever goes in, the stems come out with its kind, length, channels and rate."""
 
+import dataclasses
 import itertools
 from typing import NamedTuple
 
@@ -236,7 +237,8 @@ def test_progress_bar_only_on_request(separator, capsys):
     assert "100%" in (shown := capsys.readouterr().err) and "3/3" in shown
 
 
-class FakePreset(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class FakePreset:
     separate: SeparateConfig
 
 
@@ -254,6 +256,15 @@ def test_load_separator(shipped):
     separator = load_separator("small", "cpu", ["bass"], overlap=0.25)
     assert separator.settings == SeparateConfig(0.1, 0.25, 3) and separator.stems == ("bass",)
     assert load_separator().device.type == ("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def test_load_separator_changes_how_it_separates_and_nothing_else(shipped):
+    separator = load_separator(settings={"separate.segment_s": "0.2", "separate.batch": 2})
+    assert separator.settings == SeparateConfig(0.2, SETTINGS.overlap, 2)
+    with pytest.raises(ValueError, match="model.hidden is fixed by the checkpoint"):
+        load_separator(settings={"model.hidden": 8})
+    with pytest.raises(ValueError, match="did you mean 'separate.segment_s'"):
+        load_separator(settings={"separate.segments": 8})
 
 
 def test_load_separator_checks_the_overlap(shipped):
