@@ -7,7 +7,9 @@ import pytest
 import soundfile
 
 from conftest import SAMPLE_RATE, STEMS
+from models.checkpoint import find_checkpoint, load_checkpoint
 from models.metrics import global_sdr
+from models.tracks import default_data_root, open_tracks
 from submission.predictor import INSTRUMENTS, PCM16_MAX, BandsplitPredictor
 
 
@@ -165,3 +167,24 @@ def test_full_scale_survives_pcm16_without_wrapping(tmp_path: Path):
         tmp_path, lambda: BandsplitPredictor(ScalingSeparator(dict.fromkeys(STEMS, 1.0))), samples
     )
     np.testing.assert_array_equal(written["other"], [[PCM16_MAX, -1.0], [PCM16_MAX, -1.0], [0.5, -0.5]])
+
+
+def test_the_shipped_checkpoint_separates_real_music_through_the_kits_wrapper(tmp_path: Path, monkeypatch):
+    monkeypatch.delenv("MUSDB_PATH", raising=False)
+    (track,) = open_tracks(default_data_root(None)[0], "test")
+    references, mixture = track.read_stems(), track.read_mixture()
+    written = through_the_kit(tmp_path, BandsplitPredictor, mixture.T)
+    gains_db = [
+        float(global_sdr(references[name], written[name].T.astype(np.float32)) - global_sdr(references[name], mixture))
+        for name in INSTRUMENTS
+    ]
+    assert min(gains_db) > 2 and np.mean(gains_db) > 5
+
+
+@pytest.mark.parametrize("name", ["small", "openunmix-small", "hdemucs-small"])
+def test_shipped_checkpoints_load_and_name_their_data_and_licence(name: str):
+    folder = find_checkpoint(name)
+    assert load_checkpoint(folder).identity.startswith(f"{name}@")
+    assert (folder / "weights.safetensors").stat().st_size < 16 * 2**20
+    card = (folder / "README.md").read_text()
+    assert "musdb18-7" in card and "CC BY-NC-SA 4.0" in card
