@@ -173,6 +173,24 @@ def test_max_minutes_alone_is_the_whole_run(pack, tmp_path, slow_clock):
     assert result.finished and result.minutes == pytest.approx(2.0)
 
 
+def test_a_finished_call_trains_on_when_given_more_minutes(pack, tmp_path, slow_clock):
+    preset = with_train(steps=10_000)
+    first = train(preset, pack, tmp_path / "run", max_minutes=1)
+    rows = metrics(tmp_path / "run")
+    assert first.finished and train(preset, pack, tmp_path / "run", resume=True).steps == first.steps
+    assert metrics(tmp_path / "run") == rows
+    second = train(preset, pack, tmp_path / "run", max_minutes=1, resume=True)
+    assert second.finished and second.steps > first.steps and second.minutes == pytest.approx(2.0)
+    assert float(metrics(tmp_path / "run")[len(rows)]["lr"]) == pytest.approx(0.005)  # half-way to the new end
+
+
+def test_under_an_exponential_schedule_minutes_end_the_call_alone(pack, tmp_path, slow_clock):
+    preset = with_train(steps=10_000, schedule="exponential", validate_every=10_000)
+    first = train(preset, pack, tmp_path / "run", max_minutes=1)
+    assert not first.finished and math.isfinite(first.best_sdr)  # a call never ends without weights to use
+    assert train(preset, pack, tmp_path / "run", max_minutes=1, resume=True).steps == 2 * first.steps
+
+
 def test_patience_ends_a_run_that_no_longer_improves(pack, tmp_path, monkeypatch):
     scores = iter([{"vocals": 1.0}, {"vocals": 3.0}, {"vocals": 2.0}, {"vocals": 2.5}])
     monkeypatch.setattr(loop, "validation_sdr", lambda *_: next(scores))

@@ -46,7 +46,7 @@ class TrainConfig:
     steps: int = 1_000_000
     """Optimiser steps of a whole run (the paper: 100 epochs of 10 000)."""
     minutes: float = 0.0
-    """Minutes of a whole run, over all its calls; 0: as many as the first call's ``--max-minutes``."""
+    """Minutes of a whole run, over all its calls; 0: the steps decide, or ``--max-minutes`` under a linear schedule."""
     loss: str = "complex"
     """``complex``: the paper's three terms. ``waveform``: L1 of the waveform alone, as Demucs is trained."""
     optimizer: str = "adam"

@@ -129,7 +129,8 @@ class _Trainer:
         else:
             self.folder.refuse_overwrite()
         progress = self.progress
-        progress.horizon_minutes = config.minutes or progress.horizon_minutes or max_minutes or 0.0
+        progress.horizon_minutes = self._horizon_minutes(max_minutes)
+        first_step = progress.step
         call_end = progress.minutes + max_minutes if max_minutes else math.inf
         stopped: list[int] = []
         last_save = time.monotonic()
@@ -150,11 +151,26 @@ class _Trainer:
                 if time.monotonic() - last_save > SAVE_EVERY_S:
                     self._save()
                     last_save = time.monotonic()
-            if self._finished() and progress.step % config.validate_every and progress.step:
-                self._log(gradient_norm=math.nan)
+            unvalidated = progress.step > first_step and progress.step % config.validate_every
+            if unvalidated and not stopped and (self._finished() or progress.best_sdr == -math.inf):
+                if progress.losses:  # else the last row is this step's
+                    self._log(gradient_norm)
                 self._validate()
         self._save()
         return Result(progress.step, progress.minutes, progress.best_sdr, self._finished(), bool(stopped))
+
+    def _horizon_minutes(self, max_minutes: float | None) -> float:
+        """When the run is complete, in minutes; 0: the steps alone decide.
+
+        A linear schedule must know its end: without ``train.minutes`` that is the end of the first call, and once it is
+        reached, the end of the call that trains on.
+        """
+        config, progress = self.preset.train, self.progress
+        if config.minutes or config.schedule != "linear":
+            return config.minutes
+        if max_minutes and progress.minutes >= progress.horizon_minutes:
+            return progress.minutes + max_minutes
+        return progress.horizon_minutes
 
     def _share_done(self) -> float:
         progress, config = self.progress, self.preset.train
@@ -207,7 +223,7 @@ class _Trainer:
             {
                 "step": progress.step,
                 "minutes": round(progress.minutes, 3),
-                "loss": sum(progress.losses) / max(1, len(progress.losses)),
+                "loss": sum(progress.losses) / len(progress.losses),
                 "lr": self.optimizers[0].param_groups[0]["lr"],
                 "gradient_norm": gradient_norm,
             }
