@@ -27,12 +27,20 @@ VARIANTS = {
     "rms": dataclasses.replace(TINY, norm="rms", level_inputs=True),
     "features": dataclasses.replace(TINY, stereo="features"),
     "features-rms": dataclasses.replace(TINY, stereo="features", norm="rms", level_inputs=True),
+    "attention": dataclasses.replace(TINY, attention_heads=2),
+    "attention-rms": dataclasses.replace(TINY, attention_heads=1, norm="rms", level_inputs=True),
 }
 
 
 def make_network(config: BSRNNConfig = TINY) -> BSRNN:
+    """An untrained network whose attention has left its zero start."""
     torch.manual_seed(0)
-    return BSRNN(config).eval()
+    network = BSRNN(config).eval()
+    with torch.no_grad():
+        for name, parameter in network.named_parameters():
+            if "attention.output" in name:
+                parameter.normal_(std=0.1)
+    return network
 
 
 def noise(*shape: int) -> Tensor:
@@ -190,6 +198,7 @@ def test_the_defaults_are_the_papers():
         "norm": "group",
         "stereo": "folded",
         "level_inputs": False,
+        "attention_heads": 0,
     }
     assert BSRNNConfig().num_bins == 1025
 
@@ -218,6 +227,8 @@ def test_paper_networks_have_the_papers_number_of_parameters(preset, millions):
         ({"hop": 1025}, "model.hop: expected 1 to n_fft / 2 = 1024, got 1025"),
         ({"norm": "batch"}, "model.norm: expected one of group, rms, got 'batch'"),
         ({"stereo": "mid-side"}, "model.stereo: expected one of folded, features, got 'mid-side'"),
+        ({"attention_heads": -1}, "model.attention_heads: expected 0 or a divisor of features = 128, got -1"),
+        ({"attention_heads": 3}, "model.attention_heads: expected 0 or a divisor of features = 128, got 3"),
         ({"bands": "v9"}, "model.bands: no scheme 'v9'"),
         ({"band_rounding": "mel"}, "model.band_rounding: expected one of bins, hz, got 'mel'"),
         ({"sample_rate": 16000}, "model.bands: the last edge of 'v7' is 20000 Hz, expected under 8000 Hz"),

@@ -71,6 +71,7 @@ def test_paper_presets_are_the_papers(stem):
         "norm": "group",
         "stereo": "folded",
         "level_inputs": False,
+        "attention_heads": 0,
     }
     assert preset["data"] == {"sources": list(STEMS), "crop_s": 3.0, "channels": 1, "gain_db": 10.0, "drop": 0.1}
     assert preset["train"] == {

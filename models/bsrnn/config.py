@@ -42,6 +42,8 @@ class BSRNNConfig:
     """``folded``: each channel is an example of its own. ``features``: both channels are one example."""
     level_inputs: bool = False
     """Give each band the level and magnitudes that its norm hides (Differs from the paper)."""
+    attention_heads: int = 0
+    """Heads of the attention over frames after each module's BLSTMs; 0, the paper's, has none."""
 
     def __post_init__(self) -> None:
         """Check ranges and that the band scheme fits the FFT."""
@@ -57,6 +59,11 @@ class BSRNNConfig:
             raise ValueError(f"model.hop: expected 1 to n_fft / 2 = {self.n_fft // 2}, got {self.hop}")
         if self.norm not in NORMS:
             raise ValueError(f"model.norm: expected one of {', '.join(NORMS)}, got {self.norm!r}")
+        if self.attention_heads < 0 or (self.attention_heads and self.features % self.attention_heads):
+            raise ValueError(
+                f"model.attention_heads: expected 0 or a divisor of features = {self.features}, "
+                f"got {self.attention_heads}"
+            )
         if self.stereo not in STEREO:
             raise ValueError(f"model.stereo: expected one of {', '.join(STEREO)}, got {self.stereo!r}")
         _ = self.band_widths

@@ -36,7 +36,10 @@ class BSRNN(nn.Module):
         self.spectrogram = Spectrogram(config.n_fft, config.hop)
         self.split = BandSplit(widths, channels, config.features, config.norm, config.level_inputs)
         self.sequence = nn.Sequential(
-            *(BandSequenceModule(config.features, config.hidden, config.norm) for _ in range(config.layers))
+            *(
+                BandSequenceModule(config.features, config.hidden, config.norm, config.attention_heads)
+                for _ in range(config.layers)
+            )
         )
         self.masks = nn.ModuleList(
             MaskEstimator(widths, channels, config.features, config.mask_factor, config.norm) for _ in config.stems
