@@ -16,6 +16,8 @@ STEMS = ("vocals", "drums", "bass", "other")
 SPLITS = ("train", "valid", "test")
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg")
 STEM_FILE_SUFFIX = ".stem.mp4"
+RENDER_FILE = "render.json"
+"""Marks a track folder whose audio was rendered."""
 STEM_FILE_STREAMS = {"mixture": 0, "drums": 1, "bass": 2, "other": 3, "vocals": 4}
 """The streams of a MUSDB18 file, as in musdb's own configuration."""
 
@@ -43,6 +45,11 @@ class Track:
     def files(self) -> tuple[Path, ...]:
         """The files that hold the track's audio."""
         raise NotImplementedError
+
+    @property
+    def rendered(self) -> bool:
+        """Whether a synthesizer played the track: its folder then holds ``render.json``."""
+        return False
 
     @property
     def sample_rate(self) -> int:
@@ -188,6 +195,11 @@ class FolderTrack(Track):
         """See Track."""
         candidates = (_audio_file(self.path, name) for name in ("mixture", *STEMS))
         return tuple(file for file in candidates if file)
+
+    @property
+    def rendered(self) -> bool:
+        """See Track."""
+        return (self.path / RENDER_FILE).is_file()
 
     @property
     def sample_rate(self) -> int:

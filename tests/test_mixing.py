@@ -1,6 +1,8 @@
 """Random mixing: repeatable, its gains and drops as configured, targets that sum to the mixture."""
 
 import dataclasses
+import pickle
+import re
 
 import numpy as np
 import pytest
@@ -70,7 +72,7 @@ def test_without_gain_levels_are_the_tracks_and_sources_come_from_both_tracks(pa
 
 def test_tracks_are_drawn_by_the_square_root_of_their_length(pack):
     mixer = RandomMixer(pack, PLAIN, STEMS, seed=0)
-    assert np.allclose(mixer.choices[0][2], [1 / 3, 2 / 3])
+    assert np.allclose(mixer.pools[0].weights, [1 / 3, 2 / 3])
 
 
 def test_drop_leaves_out_a_source_and_its_target(pack):
@@ -110,11 +112,126 @@ def test_origins_name_track_and_sample(pack):
     assert "vocals of '" in origins[0] and "at sample" in origins[0]
 
 
+def test_parts_of_a_batch_are_the_batch(pack):
+    config = DataConfig(crop_s=0.1, speed_semitones=2.0, remix=0.5)
+    mixer = RandomMixer(pack, config, STEMS, seed=3)
+    whole = mixer.batch(5, 7)
+    worker = pickle.loads(pickle.dumps(mixer))
+    parts = [mixer.batch(5, 7, slice(0, 7, 2)), worker.batch(5, 7, slice(1, 7, 2))]
+    for first, part in enumerate(parts):
+        assert torch.equal(whole.mixture[first::2], part.mixture)
+        assert torch.equal(whole.targets[first::2], part.targets)
+        assert whole.origins[first::2] == part.origins
+    assert torch.equal(mixer.batch(5, 3).targets, whole.targets[:3])
+
+
+def test_a_mixer_is_small_when_pickled_and_holds_no_file(pack):
+    assert len(pickle.dumps(RandomMixer(pack, PLAIN, STEMS, seed=0))) < 10_000
+
+
+@pytest.fixture
+def ramps(tmp_path):
+    """Two tracks whose value in stem s at sample t is 1000 s + t // 100, 500 more on the right, 10 000 in track two."""
+    tracks = []
+    for index, name in enumerate(("one", "two")):
+        audio = np.tile(np.arange(8 * 4410) // 100, (4, 2, 1)) + 1000 * np.arange(4)[:, None, None] + 10_000 * index
+        audio[:, 1] += 500
+        np.save(tmp_path / f"{name}.npy", audio.astype(np.int16))
+        tracks.append(PackedTrack(name, "train", tmp_path / f"{name}.npy", 1.0, (False,) * 4))
+    return Pack(tmp_path, STEMS, SAMPLE_RATE, tuple(tracks), "made")
+
+
+def test_without_remix_all_sources_are_one_track_at_one_moment(ramps):
+    mixer = RandomMixer(ramps, dataclasses.replace(PLAIN, remix=0.0, speed_semitones=3.0), STEMS, seed=0)
+    songs = set()
+    for seed in range(20):
+        example, origin = mixer._example(np.random.default_rng(seed))
+        assert np.allclose(np.diff(example[:, 0], axis=0), 1000, atol=0.1)
+        songs.add(example[0, 0, 0] > 9_000)
+        assert len(set(re.findall("of .*? at sample .*?(?=;|$)", origin))) == 1
+    assert songs == {False, True}
+
+
+def test_remix_is_the_probability_of_independent_tracks(ramps):
+    def share_of_mixed(remix):
+        mixer = RandomMixer(ramps, dataclasses.replace(PLAIN, crop_s=0.01, remix=remix), STEMS, seed=0)
+        examples = (mixer._example(np.random.default_rng(seed))[0] for seed in range(400))
+        return np.mean([np.ptp(example[:, 0, 0] - 1000 * np.arange(4)) > 0 for example in examples])
+
+    assert share_of_mixed(1.0) > 0.99 and share_of_mixed(0.0) == 0
+    assert 0.42 < share_of_mixed(0.5) < 0.58
+
+
+def test_real_songs_have_gains_and_omissions_of_each_source(pack):
+    mixer = RandomMixer(pack, dataclasses.replace(PLAIN, remix=0.0, gain_db=10.0, drop=0.25), STEMS, seed=0)
+    examples = np.stack([mixer._example(np.random.default_rng(seed))[0][:, 0, 0] for seed in range(300)])
+    assert 0.2 < np.mean(examples == 0) < 0.3
+    sounding = examples[(examples > 0).all(axis=1)] / [0.1, 0.2, 0.3, 0.4]
+    assert np.abs(np.diff(20 * np.log10(sounding), axis=1)).max() > 10
+
+
+def test_a_stem_that_is_silent_in_a_song_is_silent_there(ramps):
+    one, two = ramps.tracks
+    np.save(one.path, np.load(one.path) * np.array([0, 1, 1, 1], dtype=np.int16)[:, None, None])
+    songs = (dataclasses.replace(one, silent=(True, False, False, False)), dataclasses.replace(two, silent=(True,) * 4))
+    config = dataclasses.replace(PLAIN, remix=0.0, sources=STEMS[1:])
+    with pytest.raises(ValueError, match="'vocals' is silent"):
+        RandomMixer(dataclasses.replace(ramps, tracks=songs), config, STEMS, seed=0)
+    mixer = RandomMixer(dataclasses.replace(ramps, tracks=(songs[0], two)), config, STEMS, seed=0)
+    for seed in range(20):
+        example, origin = mixer._example(np.random.default_rng(seed))
+        assert ("vocals of" in origin) == bool(example[0].any()) == ("'two'" in origin)
+    empty = dataclasses.replace(two, name="empty", silent=(True,) * 4)
+    mixer = RandomMixer(dataclasses.replace(ramps, tracks=(*ramps.tracks, empty)), config, STEMS, seed=0)
+    assert [track.name for track in mixer.songs.tracks] == ["one", "two"]
+
+
+def test_speed_takes_longer_or_shorter_crops(ramps):
+    mixer = RandomMixer(ramps, dataclasses.replace(PLAIN, crop_s=0.2, speed_semitones=12.0), STEMS, seed=0)
+    rates = []
+    for seed in range(100):
+        example, origin = mixer._example(np.random.default_rng(seed))
+        assert example.shape == (4, 1, 8820)
+        rates.append(np.diff(example[0, 0, [1000, 7000]])[0] / 60)
+        _, _, speed = origin.split(";")[0].partition(" at speed ")
+        assert rates[-1] == pytest.approx(float(speed or 1), abs=0.03)
+    assert min(rates) < 0.55 and max(rates) > 1.9
+
+
+def test_rendered_tracks_are_drawn_by_their_probability_only(ramps):
+    one, two = ramps.tracks
+    tracks = (one, dataclasses.replace(two, rendered=True, silent=(True, False, False, False)))
+    mixed = dataclasses.replace(ramps, tracks=tracks)
+
+    def shares(**changes):
+        mixer = RandomMixer(mixed, dataclasses.replace(PLAIN, crop_s=0.01, **changes), STEMS, seed=0)
+        examples = np.stack([mixer._example(np.random.default_rng(seed))[0][:, 0, 0] for seed in range(300)])
+        return (examples > 9_000).mean(axis=0)
+
+    assert not shares().any()
+    assert not shares(rendered=1.0, remix=0.0).any()  # recorded songs are of recorded tracks
+    assert np.array_equal(shares(rendered=1.0), [0, 1, 1, 1])
+    some = shares(rendered=0.25, rendered_stems=("bass", "other"))
+    assert not some[:2].any() and (abs(some[2:] - 0.25) < 0.07).all()
+
+
+def test_rendered_sources_must_be_there(ramps):
+    one, two = ramps.tracks
+    config = dataclasses.replace(PLAIN, rendered=0.5)
+    with pytest.raises(ValueError, match="'drums' is silent in all 0 rendered tracks; set data.rendered=0"):
+        RandomMixer(ramps, config, STEMS, seed=0)
+    tracks = (one, dataclasses.replace(two, rendered=True, silent=(True, False, True, False)))
+    with pytest.raises(ValueError, match="'bass' is silent in all 1 rendered tracks"):
+        RandomMixer(dataclasses.replace(ramps, tracks=tracks), config, STEMS, seed=0)
+    with pytest.raises(ValueError, match="at least one training track, got 0"):
+        RandomMixer(dataclasses.replace(ramps, tracks=tracks[1:]), config, STEMS, seed=0)
+
+
 def test_silent_stems_are_not_drawn(pack):
     one, two = pack.tracks
     silent = dataclasses.replace(two, silent=(True, False, False, False))
     mixer = RandomMixer(dataclasses.replace(pack, tracks=(one, silent)), PLAIN, STEMS, seed=0)
-    assert [track.name for track in mixer.choices[0][0]] == ["one"]
+    assert [track.name for track in mixer.pools[0].tracks] == ["one"]
     mute = dataclasses.replace(one, silent=(True, False, False, False))
     with pytest.raises(ValueError, match="'vocals' is silent in all 2 training tracks"):
         RandomMixer(dataclasses.replace(pack, tracks=(mute, silent)), PLAIN, STEMS, seed=0)

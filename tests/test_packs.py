@@ -49,6 +49,38 @@ def test_without_validation_every_tenth_training_track_validates(tmp_path, capsy
     assert "2 of 11 training tracks validate" in capsys.readouterr().err
 
 
+def test_rendered_tracks_train_and_never_validate(tmp_path, capsys):
+    for split, name in (("train", "a render"), ("train", "b"), ("train", "c"), ("valid", "d render")):
+        folder = tmp_path / "data" / split / name
+        write_track(folder, synthetic_stems(0, 0.1), with_mixture=False)
+        if "render" in name:
+            (folder / "render.json").write_text("{}")
+    pack = prepare_pack([tmp_path / "data"], tmp_path / "pack", STEMS, SAMPLE_RATE)
+    assert {track.name: (track.split, track.rendered) for track in pack.tracks} == {
+        "a render": ("train", True),
+        "b": ("valid", False),
+        "c": ("train", False),
+        "d render": ("train", True),
+    }
+    assert "1 of 2 training tracks validate" in capsys.readouterr().err
+    assert pack.describe("train") == "1 tracks, 0.0 minutes and 2 rendered tracks, 0.0 minutes"
+    entries = json.loads((tmp_path / "pack" / "index.json").read_text())["tracks"]
+    assert [entry.get("rendered") for entry in entries] == [True, None, None, True]
+
+
+@pytest.mark.parametrize(("start", "num_samples"), [(0, 4410), (-100, 200), (4300, 500), (5000, 10), (-50, 20), (7, 1)])
+def test_parts_are_read_with_silence_around(hq_root, tmp_path, start, num_samples):
+    track = prepare_pack([hq_root], tmp_path / "pack", STEMS, SAMPLE_RATE).tracks[0]
+    whole = np.zeros((4, 2, 20000), dtype=np.float32)
+    whole[..., 5000 : 5000 + 4410] = track.audio()[..., :4410] * np.float32(track.scale)
+    short = np.load(track.path)[..., :4410]
+    np.save(track.path, short)
+    assert track.num_samples == 4410
+    for stem, channels in ((0, range(2)), (3, range(1, 2))):
+        part = track.read(stem, channels, start, num_samples)
+        assert np.array_equal(part, whole[stem, channels, 5000 + start : 5000 + start + num_samples])
+
+
 def test_one_track_is_not_enough(tmp_path):
     write_track(tmp_path / "songs" / "only", synthetic_stems(0, 0.1))
     with pytest.raises(ValueError, match="at least two training tracks .* got 1"):

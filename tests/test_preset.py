@@ -73,7 +73,17 @@ def test_paper_presets_are_the_papers(stem):
         "level_inputs": False,
         "attention_heads": 0,
     }
-    assert preset["data"] == {"sources": list(STEMS), "crop_s": 3.0, "channels": 1, "gain_db": 10.0, "drop": 0.1}
+    assert preset["data"] == {
+        "sources": list(STEMS),
+        "crop_s": 3.0,
+        "channels": 1,
+        "gain_db": 10.0,
+        "drop": 0.1,
+        "remix": 1.0,
+        "speed_semitones": 0.0,
+        "rendered": 0.0,
+        "rendered_stems": ["drums", "bass", "other"],
+    }
     assert preset["train"] == {
         "batch": 8 * 2,
         "steps": 100 * 10_000,

@@ -93,6 +93,13 @@ def test_missing_stem_is_named_unless_none_is_asked_for(tmp_path):
         track.read_stem("bass")
 
 
+def test_a_render_file_marks_a_rendered_track(tmp_path):
+    write_track(tmp_path / "song")
+    assert not open_tracks(tmp_path, "train")[0].rendered
+    (tmp_path / "song" / "render.json").write_text("{}")
+    assert open_tracks(tmp_path, "train")[0].rendered
+
+
 def test_stems_of_different_length_are_refused(tmp_path):
     write_track(tmp_path / "song", stems=("vocals", "drums", "bass"))
     soundfile.write(tmp_path / "song" / "other.wav", np.zeros((700, 2)), RATE)

@@ -13,6 +13,10 @@ from models.training.config import DataConfig, TrainConfig
         (DataConfig, "gain_db", -1.0),
         (DataConfig, "drop", 1.0),
         (DataConfig, "sources", ("vocals", "vocals")),
+        (DataConfig, "remix", 1.1),
+        (DataConfig, "speed_semitones", 12.5),
+        (DataConfig, "speed_semitones", -1.0),
+        (DataConfig, "rendered", -0.1),
         (TrainConfig, "batch", 0),
         (TrainConfig, "steps", 0),
         (TrainConfig, "minutes", -1.0),
@@ -35,3 +39,10 @@ def test_out_of_range(cls, name, value):
     section = "data" if cls is DataConfig else "train"
     with pytest.raises(ValueError, match=rf"^{section}\.{name}: expected .*got"):
         cls(**{name: value})
+
+
+@pytest.mark.parametrize("stems", [(), ("guitar",), ("drums", "guitar")])
+def test_rendered_stems_are_sources(stems):
+    with pytest.raises(ValueError, match=r"^data\.rendered_stems: expected some of vocals, drums, bass, other, got"):
+        DataConfig(rendered=0.1, rendered_stems=stems)
+    DataConfig(rendered_stems=stems)  # of no consequence

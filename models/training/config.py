@@ -22,6 +22,14 @@ class DataConfig:
     """Each source's gain is uniform in [-gain_db, gain_db]."""
     drop: float = 0.1
     """Probability that a source is left out of a mixture."""
+    remix: float = 1.0
+    """Probability that the sources come from independently drawn tracks; else all are one track at one moment."""
+    speed_semitones: float = 0.0
+    """Each source is played at a speed of 2^(u / 12), u uniform in [-speed_semitones, speed_semitones]."""
+    rendered: float = 0.0
+    """Probability that a source out of ``rendered_stems`` comes from a rendered track instead of a recorded one."""
+    rendered_stems: tuple[str, ...] = ("drums", "bass", "other")
+    """Sources that rendered tracks may give."""
 
     def __post_init__(self) -> None:
         """Check ranges."""
@@ -35,6 +43,15 @@ class DataConfig:
             raise ValueError(f"data.gain_db: expected 0 to 60 dB, got {self.gain_db}")
         if not 0 <= self.drop < 1:
             raise ValueError(f"data.drop: expected a probability in [0, 1), got {self.drop}")
+        for name in ("remix", "rendered"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"data.{name}: expected a probability in [0, 1], got {getattr(self, name)}")
+        if not 0 <= self.speed_semitones <= 12:
+            raise ValueError(f"data.speed_semitones: expected 0 to 12, got {self.speed_semitones}")
+        if self.rendered and (not self.rendered_stems or not set(self.rendered_stems) <= set(self.sources)):
+            raise ValueError(
+                f"data.rendered_stems: expected some of {', '.join(self.sources)}, got {list(self.rendered_stems)}"
+            )
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ class PackedTrack:
         path: the int16 file.
         scale: what one unit of the stored integers is worth.
         silent: for each stem, whether it has no sound at all.
+        rendered: whether a synthesizer played it; see ``DataConfig.rendered``.
     """
 
     name: str
@@ -37,10 +39,39 @@ class PackedTrack:
     path: Path
     scale: float
     silent: tuple[bool, ...]
+    rendered: bool = False
 
     def audio(self) -> np.ndarray:
         """The stored integers, a read-only memory map [S, 2, T]."""
         return np.load(self.path, mmap_mode="r")
+
+    @property
+    def num_samples(self) -> int:
+        """Length."""
+        return self._layout[1]
+
+    def read(self, stem: int, channels: range, start: int, num_samples: int) -> np.ndarray:
+        """Read a part of one stem, as float32 [C, num_samples]; outside the track there is silence.
+
+        The file is opened for this and closed again: a map of each track would hold a file descriptor each.
+        """
+        header, length = self._layout
+        part = np.zeros((len(channels), num_samples), dtype=np.float32)
+        first, last = max(0, start), min(length, start + num_samples)
+        if first < last:
+            with self.path.open("rb") as file:
+                for row, channel in enumerate(channels):
+                    file.seek(header + 2 * ((2 * stem + channel) * length + first))
+                    integers = np.fromfile(file, dtype=np.int16, count=last - first)
+                    np.multiply(integers, np.float32(self.scale), out=part[row, first - start : last - start])
+        return part
+
+    @cached_property
+    def _layout(self) -> tuple[int, int]:
+        """Bytes before the first sample, and the number of samples."""
+        audio = self.audio()
+        assert isinstance(audio, np.memmap)
+        return audio.offset, audio.shape[-1]
 
 
 @dataclass(frozen=True)
@@ -67,15 +98,20 @@ class Pack:
 
     def describe(self, name: str) -> str:
         """How many tracks and minutes a split has."""
-        tracks = self.split(name)
-        minutes = sum(track.audio().shape[-1] for track in tracks) / self.sample_rate / 60
-        return f"{len(tracks)} tracks, {minutes:.1f} minutes"
+        parts = []
+        for rendered in (False, True):
+            tracks = [track for track in self.split(name) if track.rendered is rendered]
+            minutes = sum(track.num_samples for track in tracks) / self.sample_rate / 60
+            if tracks or not rendered:
+                parts.append(f"{len(tracks)} {'rendered ' if rendered else ''}tracks, {minutes:.1f} minutes")
+        return " and ".join(parts)
 
 
 def prepare_pack(roots: Sequence[Path], out: Path, stems: tuple[str, ...], sample_rate: int) -> Pack:
     """Decode the train and valid tracks of data folders into a pack; tracks that are there already are kept.
 
     Where no folder has validation tracks, every tenth training track in the order of names (one at least) becomes one.
+    Rendered tracks never validate.
 
     Args:
         roots: data folders, see ``models.tracks``; test splits are never read.
@@ -100,8 +136,11 @@ def prepare_pack(roots: Sequence[Path], out: Path, stems: tuple[str, ...], sampl
         if not (out / f"{name}.json").exists():  # written after the audio: where it is, the audio is whole
             _write_track(_decode(track, stems, sample_rate), out / name)
         facts = json.loads((out / f"{name}.json").read_text())
-        split = "valid" if (root, track.name) in held_out else track.split
-        entries.append({"name": track.name, "split": split, "file": f"{name}.npy", "root": root.name, **facts})
+        split = "train" if track.rendered else "valid" if (root, track.name) in held_out else track.split
+        rendered = {"rendered": True} if track.rendered else {}
+        entries.append(
+            {"name": track.name, "split": split, "file": f"{name}.npy", "root": root.name, **rendered, **facts}
+        )
     index = json.dumps({"stems": stems, "sample_rate": sample_rate, "tracks": entries}, indent=1)
     write_atomically(out / INDEX, lambda path: path.write_text(index))
     return open_pack(out)
@@ -133,7 +172,14 @@ def open_pack(folder: Path) -> Pack:
     try:
         index = json.loads((folder / INDEX).read_text())
         tracks = tuple(
-            PackedTrack(entry["name"], entry["split"], folder / entry["file"], entry["scale"], tuple(entry["silent"]))
+            PackedTrack(
+                entry["name"],
+                entry["split"],
+                folder / entry["file"],
+                entry["scale"],
+                tuple(entry["silent"]),
+                entry.get("rendered", False),
+            )
             for entry in index["tracks"]
         )
         origin = ", ".join(dict.fromkeys(entry["root"] for entry in index["tracks"]))
@@ -153,9 +199,10 @@ def _check_fits(pack: Pack, stems: tuple[str, ...], sample_rate: int) -> None:
 
 
 def _held_out(found: list[tuple[Path, Track]]) -> set[tuple[Path, str]]:
-    if any(track.split == "valid" for _, track in found):
+    recorded = [(root, track) for root, track in found if not track.rendered]
+    if any(track.split == "valid" for _, track in recorded):
         return set()
-    training = sorted((track.name, root) for root, track in found)
+    training = sorted((track.name, root) for root, track in recorded)
     if len(training) < 2:
         raise ValueError(
             f"expected at least two training tracks (one is kept for validation), got {len(training)}; "
