@@ -15,7 +15,7 @@ def make_attention(norm: str = "rms") -> FrameAttention:
     attention = FrameAttention(FEATURES, HEADS, norm)
     with torch.no_grad():
         for parameter in attention.parameters():
-            parameter.normal_()
+            parameter.normal_(std=0.5)
     return attention
 
 
@@ -24,6 +24,7 @@ def noise(*shape: int) -> Tensor:
 
 
 @pytest.mark.parametrize("norm", NORMS)
+@torch.no_grad()
 def test_batching_equals_loops(norm):
     attention, bands = make_attention(norm), noise(BANDS, BATCH, FRAMES, FEATURES)
     expected = bands.clone()
@@ -83,4 +84,4 @@ def test_any_number_of_frames_in_low_precision(frames):
     result.sum().backward()
     assert result.shape == bands.shape and result.dtype == torch.float32
     assert bands.grad.isfinite().all()
-    torch.testing.assert_close(result, attention(bands), rtol=0.05, atol=0.3)
+    torch.testing.assert_close(result, attention(bands), rtol=0.05, atol=0.05)

@@ -29,16 +29,18 @@ VARIANTS = {
     "features-rms": dataclasses.replace(TINY, stereo="features", norm="rms", level_inputs=True),
     "attention": dataclasses.replace(TINY, attention_heads=2),
     "attention-rms": dataclasses.replace(TINY, attention_heads=1, norm="rms", level_inputs=True),
+    "tac": dataclasses.replace(TINY, stereo="tac"),
+    "tac-attention-rms": dataclasses.replace(TINY, stereo="tac", attention_heads=2, norm="rms", level_inputs=True),
 }
 
 
 def make_network(config: BSRNNConfig = TINY) -> BSRNN:
-    """An untrained network whose attention has left its zero start."""
+    """An untrained network whose attention and exchange have left their zero start."""
     torch.manual_seed(0)
     network = BSRNN(config).eval()
     with torch.no_grad():
         for name, parameter in network.named_parameters():
-            if "attention.output" in name:
+            if "attention.output" in name or "exchange.output" in name:
                 parameter.normal_(std=0.1)
     return network
 
@@ -152,6 +154,33 @@ def test_stereo_features_hear_both_channels():
         network(mixture[:, :1])
 
 
+@pytest.mark.parametrize("name", ["tac", "tac-attention-rms"])
+def test_exchanging_channels_hear_each_other_and_have_no_order(name):
+    network, mixture = make_network(VARIANTS[name]), noise(2, 2, 200)
+    estimate = network(mixture).waveforms
+    torch.testing.assert_close(network(mixture.flip(1)).waveforms, estimate.flip(2), rtol=1e-4, atol=1e-5)
+    changed = torch.cat([mixture[:, :1], noise(2, 1, 200)], dim=1)
+    assert (network(changed).waveforms - estimate)[:, :, 0].abs().max() > 1e-4
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3])
+def test_equal_channels_come_out_equal_as_one_would(channels):
+    network, mixture = make_network(VARIANTS["tac"]), noise(2, 1, 200)
+    several = network(mixture.expand(-1, channels, -1)).waveforms
+    alone = network(mixture).waveforms
+    torch.testing.assert_close(several, alone.expand_as(several), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("change", [{"attention_heads": 2}, {"stereo": "tac"}, {"attention_heads": 1, "stereo": "tac"}])
+def test_what_later_work_added_starts_as_the_papers_network(change):
+    """A trained network goes on with attention or exchange from where it was."""
+    trained, extended = make_network(), BSRNN(dataclasses.replace(TINY, **change))
+    missing, unexpected = extended.load_state_dict(trained.state_dict(), strict=False)
+    assert missing and not unexpected
+    mixture = noise(2, 2, 200)
+    assert torch.equal(extended(mixture).waveforms, trained(mixture).waveforms)
+
+
 def test_each_stem_has_its_own_masker_in_order():
     network, mixture = make_network(), noise(1, 2, 200)
     before = network(mixture).waveforms
@@ -169,7 +198,7 @@ def test_each_stem_has_its_own_masker_in_order():
 def test_low_precision_stays_between_split_and_masks():
     """Under bfloat16 autocast the spectrogram, its masking and its inverse are still float32."""
     network, mixture = make_network(VARIANTS["rms"]), noise(1, 2, 200).clamp(-1, 1)
-    network.sequence = nn.Sequential()  # some CPUs have no bfloat16 LSTM
+    network.sequence = nn.ModuleList()  # some CPUs have no bfloat16 LSTM
     force_masks(network, 1.0, 0.0)
     mixture = mixture.bfloat16()
     with torch.autocast("cpu", torch.bfloat16):
@@ -226,7 +255,7 @@ def test_paper_networks_have_the_papers_number_of_parameters(preset, millions):
         ({"hop": 0}, "model.hop: expected 1 to n_fft / 2 = 1024, got 0"),
         ({"hop": 1025}, "model.hop: expected 1 to n_fft / 2 = 1024, got 1025"),
         ({"norm": "batch"}, "model.norm: expected one of group, rms, got 'batch'"),
-        ({"stereo": "mid-side"}, "model.stereo: expected one of folded, features, got 'mid-side'"),
+        ({"stereo": "mid-side"}, "model.stereo: expected one of folded, features, tac, got 'mid-side'"),
         ({"attention_heads": -1}, "model.attention_heads: expected 0 or a divisor of features = 128, got -1"),
         ({"attention_heads": 3}, "model.attention_heads: expected 0 or a divisor of features = 128, got 3"),
         ({"bands": "v9"}, "model.bands: no scheme 'v9'"),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from models.bsrnn.bands import band_widths
 from models.bsrnn.norm import NORMS
 
-STEREO = ("folded", "features")
+STEREO = ("folded", "features", "tac")
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,8 @@ class BSRNNConfig:
     norm: str = "group"
     """``group`` (the paper's) or ``rms`` (each band and frame for itself)."""
     stereo: str = "folded"
-    """``folded``: each channel is an example of its own. ``features``: both channels are one example."""
+    """``folded``: each channel is an example of its own. ``features``: both channels are one example. ``tac``: folded,
+    but channels hear each other after each module, which is learned from stereo examples (``data.channels: 2``)."""
     level_inputs: bool = False
     """Give each band the level and magnitudes that its norm hides (Differs from the paper)."""
     attention_heads: int = 0
@@ -81,4 +82,4 @@ class BSRNNConfig:
     @property
     def feature_channels(self) -> int:
         """Channels that one example of the network holds: 1 when folded, else 2."""
-        return 1 if self.stereo == "folded" else 2
+        return 2 if self.stereo == "features" else 1

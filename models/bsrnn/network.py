@@ -20,7 +20,7 @@ class BSRNN(nn.Module):
     Attributes:
         stems: names of the S outputs.
         sample_rate: Hz.
-        channels: 2; a folded network takes any number.
+        channels: 2; a network without stereo features takes any number.
 
     Source: Luo & Yu 2022 (arXiv 2209.15174); several stems on one encoder as in SIMO-BSRNN (ICASSP 2024).
     """
@@ -35,11 +35,10 @@ class BSRNN(nn.Module):
         widths, channels = config.band_widths, config.feature_channels
         self.spectrogram = Spectrogram(config.n_fft, config.hop)
         self.split = BandSplit(widths, channels, config.features, config.norm, config.level_inputs)
-        self.sequence = nn.Sequential(
-            *(
-                BandSequenceModule(config.features, config.hidden, config.norm, config.attention_heads)
-                for _ in range(config.layers)
-            )
+        exchange = config.stereo == "tac"
+        self.sequence = nn.ModuleList(
+            BandSequenceModule(config.features, config.hidden, config.norm, config.attention_heads, exchange)
+            for _ in range(config.layers)
         )
         self.masks = nn.ModuleList(
             MaskEstimator(widths, channels, config.features, config.mask_factor, config.norm) for _ in config.stems
@@ -62,8 +61,9 @@ class BSRNN(nn.Module):
         group = self.config.feature_channels
         if channels % group:
             raise ValueError(f"model.stereo: 'features' needs {group} channels, got {channels}")
-        folded = spectrogram.reshape(batch * channels // group, group, *spectrogram.shape[2:])
-        bands = self.sequence(self.split(folded))
+        bands = self.split(spectrogram.reshape(-1, group, *spectrogram.shape[2:]))  # [K, B', L, N]
+        for module in self.sequence:
+            bands = module(bands, channels // group)
         frames = torch.stack([mask(bands).mT for mask in self.masks], dim=1)  # [B', S, C', L, F], as it lies in memory
         masks = frames.mT
         return masks.unflatten(0, (batch, -1)).transpose(1, 2).flatten(2, 3)

@@ -1,10 +1,11 @@
-"""The band-and-sequence module: residual BLSTMs, first over time, then over bands, and attention over the frames."""
+"""The band-and-sequence module: residual BLSTMs over time and over bands, then what later work added to them."""
 
 import torch
 from torch import Tensor, nn
 
 from models.bsrnn.attention import FrameAttention
 from models.bsrnn.norm import SequenceNorm
+from models.bsrnn.tac import TransformAverageConcatenate
 
 MAX_SEQUENCES = 65535
 """cuDNN fails on more sequences in one call."""
@@ -34,26 +35,33 @@ class ResidualBLSTM(nn.Module):
 class BandSequenceModule(nn.Module):
     """One BLSTM over the frames of each band (weights shared by all bands), then one over the bands of each frame.
 
-    With ``attention_heads``, attention over the frames follows.
+    Attention over the frames and an exchange between channels may follow; the paper has neither.
 
     Args:
         features: N.
         hidden: hidden units of each direction.
         norm: see ``SequenceNorm``.
-        attention_heads: heads of ``FrameAttention``; 0, the paper's, has none.
+        attention_heads: heads of ``FrameAttention``; 0 leaves it out.
+        exchange: whether channels hear each other through ``TransformAverageConcatenate``.
 
     Source: Luo & Yu 2022, section 3.2.
     """
 
-    def __init__(self, features: int, hidden: int, norm: str, attention_heads: int = 0) -> None:
+    def __init__(self, features: int, hidden: int, norm: str, attention_heads: int = 0, exchange: bool = False) -> None:
         super().__init__()
         self.over_time = ResidualBLSTM(features, hidden, norm)
         self.over_bands = ResidualBLSTM(features, hidden, norm)
-        self.attention = FrameAttention(features, attention_heads, norm) if attention_heads else nn.Identity()
+        self.attention = FrameAttention(features, attention_heads, norm) if attention_heads else None
+        self.exchange = TransformAverageConcatenate(features, norm) if exchange else None
 
-    def forward(self, bands: Tensor) -> Tensor:
-        """[K, B, L, N] to the same shape."""
+    def forward(self, bands: Tensor, channels: int = 1) -> Tensor:
+        """[K, B, L, N] to the same shape; every ``channels`` examples are the channels of one mixture."""
         num_bands, batch, num_frames, _ = bands.shape
         bands = self.over_time(bands.flatten(0, 1)).unflatten(0, (num_bands, batch))
         across = self.over_bands(bands.flatten(1, 2).transpose(0, 1))  # [B * L, K, N]
-        return self.attention(across.transpose(0, 1).unflatten(1, (batch, num_frames)))
+        bands = across.transpose(0, 1).unflatten(1, (batch, num_frames))
+        if self.attention is not None:
+            bands = self.attention(bands)
+        if self.exchange is not None:
+            bands = self.exchange(bands, channels)
+        return bands

@@ -1,0 +1,37 @@
+"""Transform-average-concatenate: the channels of a mixture hear each other, whatever their number and order."""
+
+import torch
+from torch import Tensor, nn
+
+from models.bsrnn.norm import SequenceNorm
+
+
+class TransformAverageConcatenate(nn.Module):
+    """norm -> transform each channel -> average them -> concatenate the average to each -> + input.
+
+    Transform and average end in a PReLU. The last layer starts at zero: an untrained block returns its input, and may
+    be added to a trained network.
+
+    Args:
+        features: N, features in, out and of the hidden layers.
+        norm: see ``SequenceNorm``.
+
+    Source: Luo et al. 2020 (arXiv 1910.14104), section 3; after each module of a BSRNN as in SIMO-BSRNN (ICASSP 2024).
+    Differs: a norm first and none last, hidden layers of N units, and no PReLU after the last layer, which could not
+        start at zero and give both signs alike.
+    """
+
+    def __init__(self, features: int, norm: str) -> None:
+        super().__init__()
+        self.norm = SequenceNorm(norm, features)
+        self.transform = nn.Sequential(nn.Linear(features, features), nn.PReLU())
+        self.average = nn.Sequential(nn.Linear(features, features), nn.PReLU())
+        self.output = nn.Linear(2 * features, features)
+        nn.init.zeros_(self.output.weight)
+        nn.init.zeros_(self.output.bias)
+
+    def forward(self, bands: Tensor, channels: int) -> Tensor:
+        """[K, B * C, L, N] with C ``channels`` of each example side by side, to the same shape."""
+        transformed = self.transform(self.norm(bands)).unflatten(1, (-1, channels))  # [K, B, C, L, N]
+        average = self.average(transformed.mean(dim=2, keepdim=True)).expand_as(transformed)
+        return bands + self.output(torch.cat([transformed, average], dim=-1)).flatten(1, 2)
