@@ -27,11 +27,12 @@ def pack(tmp_path):
     return Pack(tmp_path, STEMS, SAMPLE_RATE, tuple(tracks), "made")
 
 
-PLAIN = DataConfig(crop_s=0.5, channels=1, gain_db=0.0, drop=0.0)
+NOISY = DataConfig(crop_s=0.1, crops="random")
+PLAIN = DataConfig(crop_s=0.5, crops="random", channels=1, gain_db=0.0, drop=0.0)
 
 
 def test_a_step_is_repeatable_and_steps_differ(pack):
-    config = DataConfig(crop_s=0.5)
+    config = DataConfig(crop_s=0.5, crops="random")
     first = RandomMixer(pack, config, STEMS, seed=1).batch(7, 4)
     again = RandomMixer(pack, config, STEMS, seed=1).batch(7, 4)
     assert torch.equal(first.targets, again.targets) and first.origins == again.origins
@@ -113,7 +114,7 @@ def test_origins_name_track_and_sample(pack):
 
 
 def test_parts_of_a_batch_are_the_batch(pack):
-    config = DataConfig(crop_s=0.1, speed_semitones=2.0, remix=0.5)
+    config = dataclasses.replace(NOISY, speed_semitones=2.0, remix=0.5)
     mixer = RandomMixer(pack, config, STEMS, seed=3)
     whole = mixer.batch(5, 7)
     worker = pickle.loads(pickle.dumps(mixer))
@@ -183,7 +184,7 @@ def test_a_stem_that_is_silent_in_a_song_is_silent_there(ramps):
         assert ("vocals of" in origin) == bool(example[0].any()) == ("'two'" in origin)
     empty = dataclasses.replace(two, name="empty", silent=(True,) * 4)
     mixer = RandomMixer(dataclasses.replace(ramps, tracks=(*ramps.tracks, empty)), config, STEMS, seed=0)
-    assert [track.name for track in mixer.songs.tracks] == ["one", "two"]
+    assert [entry.track.name for entry in mixer.songs.entries] == ["one", "two"]
 
 
 def test_speed_takes_longer_or_shorter_crops(ramps):
@@ -218,7 +219,7 @@ def test_rendered_tracks_are_drawn_by_their_probability_only(ramps):
 def test_rendered_sources_must_be_there(ramps):
     one, two = ramps.tracks
     config = dataclasses.replace(PLAIN, rendered=0.5)
-    with pytest.raises(ValueError, match="'drums' is silent in all 0 rendered tracks; set data.rendered=0"):
+    with pytest.raises(ValueError, match="'drums' is silent in all 0 rendered tracks; change data.rendered_stems, or"):
         RandomMixer(ramps, config, STEMS, seed=0)
     tracks = (one, dataclasses.replace(two, rendered=True, silent=(True, False, True, False)))
     with pytest.raises(ValueError, match="'bass' is silent in all 1 rendered tracks"):
@@ -227,11 +228,108 @@ def test_rendered_sources_must_be_there(ramps):
         RandomMixer(dataclasses.replace(ramps, tracks=tracks[1:]), config, STEMS, seed=0)
 
 
+def test_flip_sign_is_a_probability_per_source(pack):
+    mixer = RandomMixer(pack, dataclasses.replace(PLAIN, flip_sign=0.25, remix=0.5), STEMS, seed=0)
+    signs = np.stack([np.sign(mixer._example(np.random.default_rng(seed))[0][:, 0, 0]) for seed in range(300)])
+    assert set(np.unique(signs)) == {-1.0, 1.0}
+    assert 0.2 < np.mean(signs < 0) < 0.3 and np.abs(np.corrcoef(signs.T) - np.eye(4)).max() < 0.2
+
+
+@pytest.mark.parametrize("remix", [0.0, 1.0])
+def test_reverse_plays_sources_backwards_and_recorded_songs_as_a_whole(ramps, remix):
+    mixer = RandomMixer(ramps, dataclasses.replace(PLAIN, reverse=0.25, remix=remix), STEMS, seed=0)
+    falls = []
+    for seed in range(200):
+        example, origin = mixer._example(np.random.default_rng(seed))
+        falls.append(example[:, 0, 0] > example[:, 0, -1])
+        assert [" backwards" in part for part in origin.split(";")] == list(falls[-1])
+        first, last = np.sort(example[:, 0, [0, -1]], axis=1).T
+        assert (last - first >= 219).all()  # the same half second either way
+    assert 0.18 < np.mean(falls) < 0.32
+    assert all(len(set(fall)) == 1 for fall in falls) == (remix == 0)
+
+
+@pytest.mark.parametrize("remix", [0.0, 1.0])
+def test_swap_channels_exchanges_left_and_right(ramps, remix):
+    config = dataclasses.replace(PLAIN, channels=2, swap_channels=0.25, remix=remix)
+    mixer = RandomMixer(ramps, config, STEMS, seed=0)
+    differences = np.stack(
+        [np.diff(mixer._example(np.random.default_rng(seed))[0][:, :, 0])[:, 0] for seed in range(200)]
+    )
+    assert set(np.unique(differences)) == {-500.0, 500.0}
+    assert 0.18 < np.mean(differences < 0) < 0.32
+    assert np.all(np.ptp(differences, axis=1) == 0) == (remix == 0)
+
+
+def halves(folder, name, playing, **changes):
+    """20 s of noise in the stems' halves that play: "01" is a stem silent for its first 10 s."""
+    audio = np.random.default_rng(len(name)).integers(-3000, 3000, (4, 2, 20 * 4410)).astype(np.int16)
+    for stem, flags in enumerate(playing):
+        for half, flag in enumerate(flags):
+            audio[stem, :, half * 44100 : (half + 1) * 44100] *= int(flag)
+    np.save(folder / f"{name}.npy", audio)
+    silent = tuple("1" not in flags for flags in playing)
+    return PackedTrack(name, "train", folder / f"{name}.npy", 1e-4, silent, **changes)
+
+
+def test_salient_crops_lie_where_the_source_plays(tmp_path):
+    tracks = (halves(tmp_path, "a", ["01", "11", "10", "00"]), halves(tmp_path, "bb", ["00", "01", "11", "01"]))
+    pack = Pack(tmp_path, STEMS, 4410, tracks, "made")
+    config = dataclasses.replace(PLAIN, crop_s=3.0, crops="salient")
+    mixer = RandomMixer(pack, config, STEMS, seed=0)
+    assert [[entry.track.name for entry in pool.entries] for pool in mixer.pools] == [
+        ["a"],
+        ["a", "bb"],
+        ["a", "bb"],
+        ["bb"],
+    ]
+    drums = mixer.pools[1]
+    assert np.allclose(drums.weights, np.array([len(entry.starts) for entry in drums.entries]) / 7)  # 5 and 2
+    generator = np.random.default_rng(0)
+    starts = np.array([mixer.pools[0].draw(generator, 3 * 4410)[1] for _ in range(200)]) / 4410
+    assert 9 <= starts.min() < 9.2 and 14.8 < starts.max() <= 15  # two segments, 9 to 15 s and 12 to 18 s
+    levels = [np.abs(mixer._example(np.random.default_rng(seed))[0]).mean(axis=(1, 2)) for seed in range(50)]
+    assert np.min(levels) > 0.05
+
+
+def test_salient_crops_longer_than_a_segment_stay_in_the_track(tmp_path):
+    pack = Pack(tmp_path, STEMS, 4410, (halves(tmp_path, "a", ["01"] * 4),), "made")
+    mixer = RandomMixer(pack, dataclasses.replace(PLAIN, crop_s=9.0, crops="salient"), STEMS, seed=0)
+    generator = np.random.default_rng(0)
+    starts = [mixer.pools[0].draw(generator, 9 * 4410)[1] for _ in range(100)]
+    assert set(starts) == {9 * 4410, 11 * 4410}
+    assert mixer.pools[0].draw(generator, 21 * 4410)[1] == 0
+
+
+def test_recorded_songs_start_where_any_source_plays(tmp_path):
+    pack = Pack(tmp_path, STEMS, 4410, (halves(tmp_path, "a", ["01", "00", "00", "01"]),), "made")
+    with pytest.raises(
+        ValueError, match="stem 'drums' has no salient segment in all 1 training tracks; .* data.crops=random"
+    ):
+        RandomMixer(pack, dataclasses.replace(PLAIN, crops="salient"), STEMS, seed=0)
+    pack = Pack(tmp_path, STEMS, 4410, (*pack.tracks, halves(tmp_path, "bb", ["11"] * 4)), "made")
+    mixer = RandomMixer(pack, dataclasses.replace(PLAIN, crops="salient", remix=0.0), STEMS, seed=0)
+    by_name = {entry.track.name: entry.starts for entry in mixer.songs.entries}
+    assert by_name["a"] == mixer.pools[0].entries[0].starts
+
+
+def test_rendered_sources_have_salient_segments_of_their_own(tmp_path):
+    tracks = (
+        halves(tmp_path, "a", ["11"] * 4),
+        halves(tmp_path, "bb", ["00", "01", "11", "11"], rendered=True),
+    )
+    pack = Pack(tmp_path, STEMS, 4410, tracks, "made")
+    config = dataclasses.replace(PLAIN, crop_s=3.0, crops="salient", rendered=1.0)
+    mixer = RandomMixer(pack, config, STEMS, seed=0)
+    starts = [mixer.rendered_pools[1].draw(np.random.default_rng(seed), 3 * 4410)[1] for seed in range(50)]
+    assert min(starts) >= 9 * 4410
+
+
 def test_silent_stems_are_not_drawn(pack):
     one, two = pack.tracks
     silent = dataclasses.replace(two, silent=(True, False, False, False))
     mixer = RandomMixer(dataclasses.replace(pack, tracks=(one, silent)), PLAIN, STEMS, seed=0)
-    assert [track.name for track in mixer.pools[0].tracks] == ["one"]
+    assert [entry.track.name for entry in mixer.pools[0].entries] == ["one"]
     mute = dataclasses.replace(one, silent=(True, False, False, False))
     with pytest.raises(ValueError, match="'vocals' is silent in all 2 training tracks"):
         RandomMixer(dataclasses.replace(pack, tracks=(mute, silent)), PLAIN, STEMS, seed=0)

@@ -76,11 +76,15 @@ def test_paper_presets_are_the_papers(stem):
     assert preset["data"] == {
         "sources": list(STEMS),
         "crop_s": 3.0,
+        "crops": "salient",
         "channels": 1,
         "gain_db": 10.0,
         "drop": 0.1,
         "remix": 1.0,
         "speed_semitones": 0.0,
+        "flip_sign": 0.0,
+        "reverse": 0.0,
+        "swap_channels": 0.0,
         "rendered": 0.0,
         "rendered_stems": ["drums", "bass", "other"],
     }

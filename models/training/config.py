@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+CROPS = ("salient", "random")
 OPTIMIZERS = ("adam", "muon")
 SCHEDULES = ("linear", "exponential")
 LOSSES = ("complex", "waveform")
@@ -16,6 +17,9 @@ class DataConfig:
     """Stems that a mixture is the sum of; every track must have them all."""
     crop_s: float = 3.0
     """Length of a training example, seconds."""
+    crops: str = "salient"
+    """``salient``: out of segments in which the source plays, as the paper's activity detection finds them; ``random``:
+    anywhere in a stem that is not silent throughout."""
     channels: int = 1
     """1: a random channel of each stem; 2: stereo examples."""
     gain_db: float = 10.0
@@ -26,6 +30,12 @@ class DataConfig:
     """Probability that the sources come from independently drawn tracks; else all are one track at one moment."""
     speed_semitones: float = 0.0
     """Each source is played at a speed of 2^(u / 12), u uniform in [-speed_semitones, speed_semitones]."""
+    flip_sign: float = 0.0
+    """Probability that a source is multiplied by -1."""
+    reverse: float = 0.0
+    """Probability that a source is played backwards."""
+    swap_channels: float = 0.0
+    """Probability that a source's left and right are swapped; of no effect on examples of one channel."""
     rendered: float = 0.0
     """Probability that a source out of ``rendered_stems`` comes from a rendered track instead of a recorded one."""
     rendered_stems: tuple[str, ...] = ("drums", "bass", "other")
@@ -37,13 +47,15 @@ class DataConfig:
             raise ValueError(f"data.sources: expected one or more different names, got {list(self.sources)}")
         if not self.crop_s > 0:
             raise ValueError(f"data.crop_s: expected seconds above 0, got {self.crop_s}")
+        if self.crops not in CROPS:
+            raise ValueError(f"data.crops: expected one of {', '.join(CROPS)}, got {self.crops!r}")
         if self.channels not in (1, 2):
             raise ValueError(f"data.channels: expected 1 or 2, got {self.channels}")
         if not 0 <= self.gain_db <= 60:
             raise ValueError(f"data.gain_db: expected 0 to 60 dB, got {self.gain_db}")
         if not 0 <= self.drop < 1:
             raise ValueError(f"data.drop: expected a probability in [0, 1), got {self.drop}")
-        for name in ("remix", "rendered"):
+        for name in ("remix", "flip_sign", "reverse", "swap_channels", "rendered"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"data.{name}: expected a probability in [0, 1], got {getattr(self, name)}")
         if not 0 <= self.speed_semitones <= 12:

@@ -1,8 +1,7 @@
 """Random mixing: training mixtures that nobody recorded.
 
-Source: Luo & Yu 2022, section 4.1. Differs: crops are drawn anywhere in a stem that is not silent throughout, which the
-replication found better than the paper's activity detection (7.5 against 7.1 dB); and what the settings beyond the
-paper's add.
+Source: Luo & Yu 2022, section 4.1. Differs: what settings beyond the defaults of ``DataConfig`` add. One is crops from
+anywhere in a stem, which the replication found better than the paper's activity detection (7.5 against 7.1 dB).
 """
 
 from collections.abc import Sequence
@@ -12,11 +11,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from models.training.activity import salient_index, segment_length
 from models.training.augmentation import SPEED_STEPS, change_speed, draw_speed, speed_margin, speed_span
 from models.training.config import DataConfig
 from models.training.packs import Pack, PackedTrack
 
 SILENCE = 1e-8
+LEAVE_OUT = "training tracks; leave it out of the model"
+DO_NOT_RENDER = "rendered tracks; change data.rendered_stems, or set data.rendered=0"
 
 
 @dataclass(frozen=True)
@@ -40,42 +42,56 @@ class _Take:
 
     track: PackedTrack
     start: int
-    channels: range
+    channels: tuple[int, ...]
     speed: int
+    backwards: bool
+
+
+@dataclass(frozen=True)
+class _Segments:
+    """A track, and where in it crops are taken from."""
+
+    track: PackedTrack
+    starts: tuple[int, ...]
+    length: int
+    weight: float
 
 
 class _Pool:
-    """Tracks to draw from, the likelier the longer they are, by the square root of their length."""
+    """What a source is drawn from."""
 
-    def __init__(self, tracks: Sequence[PackedTrack]) -> None:
-        self.tracks = tuple(tracks)
-        weights = np.sqrt([track.num_samples for track in tracks])
+    def __init__(self, entries: Sequence[_Segments]) -> None:
+        self.entries = tuple(entries)
+        weights = np.array([entry.weight for entry in entries])
         self.weights = weights / weights.sum()
 
     def draw(self, generator: np.random.Generator, num_samples: int) -> tuple[PackedTrack, int]:
-        """A track, and the first of ``num_samples`` samples that lie in it where it is long enough."""
-        track = self.tracks[generator.choice(len(self.tracks), p=self.weights)]
-        return track, int(generator.integers(max(1, track.num_samples - num_samples + 1)))
+        """A track, and the first of ``num_samples`` samples, in one of its segments if that is long enough."""
+        entry = self.entries[generator.choice(len(self.entries), p=self.weights)]
+        start = entry.starts[generator.integers(len(entry.starts))]
+        start += int(generator.integers(max(1, entry.length - num_samples + 1)))
+        return entry.track, max(0, min(start, entry.track.num_samples - num_samples))
 
 
 class RandomMixer:
     """Makes the batch of any step; example i of a step follows from seed, step and i alone.
 
-    For each example and source: a track (likelier the longer it is, by the square root of its length), a crop, a
-    channel, a speed, a gain, and a small chance to be left out. With probability ``1 - remix`` an example is a recorded
-    song instead: one track, crop, channel and speed for all sources; gains and omissions are drawn as always. Mixture
-    and targets are divided by their common peak.
+    For each example and source: a salient segment of any track (or, with ``crops="random"``, a track, likelier the
+    longer it is, by the square root of its length), a crop in it, a channel, the augmentations that are asked for, a
+    gain, and a small chance to be left out. With probability ``1 - remix`` an example is a recorded song instead: one
+    track and crop for all sources, a moment at which any of them plays, and the same channels, speed and direction;
+    sign, gain and omission are each source's own. Mixture and targets are divided by their common peak.
 
     A mixer holds no open files: it can be pickled, and workers may share the examples of a batch.
 
     Args:
         pack: decoded tracks; those of its train split are used, rendered ones as ``config.rendered`` says.
-        config: crop, channels, gains, drop, speed, remix, rendered.
+        config: what examples are made of.
         stems: the S sources, in the network's order; all must be in the pack.
         seed: any whole number.
 
     Raises:
-        ValueError: a stem that the pack lacks or that is silent in every training track, no training track at all, or
+        ValueError: a stem that the pack lacks or that never plays in the training tracks, no training track at all, or
             rendered sources asked for that no rendered track has.
     """
 
@@ -89,21 +105,16 @@ class RandomMixer:
         if missing := sorted(set(stems) - set(pack.stems)):
             raise ValueError(f"the data has stems {', '.join(pack.stems)}, the model asks for {', '.join(missing)} too")
         self.outputs = [pack.stems.index(stem) for stem in stems]
-        self.pools = [self._pool(tracks, source, "training") for source in range(len(pack.stems))]
-        self.songs = _Pool([track for track in tracks if not all(track.silent)])
+        salient = salient_index(pack) if config.crops == "salient" else None
+        every_source = range(len(pack.stems))
+        self.pools = [_pool(pack, tracks, [source], salient, LEAVE_OUT) for source in every_source]
+        self.songs = _pool(pack, tracks, every_source, salient, LEAVE_OUT)
         rendered = [track for track in training if track.rendered]
         self.rendered_pools = {
-            source: self._pool(rendered, source, "rendered")
-            for source, name in enumerate(pack.stems)
-            if config.rendered and name in config.rendered_stems
+            source: _pool(pack, rendered, [source], salient, DO_NOT_RENDER)
+            for source in every_source
+            if config.rendered and pack.stems[source] in config.rendered_stems
         }
-
-    def _pool(self, tracks: list[PackedTrack], source: int, kind: str) -> _Pool:
-        usable = [track for track in tracks if not track.silent[source]]
-        if not usable:
-            advice = "leave it out of the model" if kind == "training" else "set data.rendered=0 or data.rendered_stems"
-            raise ValueError(f"stem {self.sources[source]!r} is silent in all {len(tracks)} {kind} tracks; {advice}")
-        return _Pool(usable)
 
     def batch(self, step: int, size: int, part: slice | None = None) -> Batch:
         """The batch of a step: ``size`` examples, or those that ``part`` selects out of them."""
@@ -126,9 +137,11 @@ class RandomMixer:
             gain = 10 ** (generator.uniform(-config.gain_db, config.gain_db) / 20)
             if generator.random() < config.drop or take.track.silent[source]:
                 continue
-            example[source] = self._audio(take, source) * np.float32(gain)
+            sign = -1.0 if generator.random() < config.flip_sign else 1.0
+            example[source] = self._audio(take, source) * np.float32(sign * gain)
             speed = f" at speed {take.speed / SPEED_STEPS:.3f}" if take.speed != SPEED_STEPS else ""
-            origins.append(f"{self.sources[source]} of {take.track.name!r} at sample {take.start}{speed}")
+            backwards = " backwards" if take.backwards else ""
+            origins.append(f"{self.sources[source]} of {take.track.name!r} at sample {take.start}{speed}{backwards}")
         return example, "; ".join(origins) or "silence"
 
     def _draw_pool(self, generator: np.random.Generator, source: int) -> _Pool:
@@ -140,10 +153,37 @@ class RandomMixer:
         speed = draw_speed(generator, self.config.speed_semitones)
         track, start = pool.draw(generator, speed_span(self.crop, speed))
         channel = int(generator.integers(2))
-        return _Take(track, start, range(channel, channel + 1) if self.config.channels == 1 else range(2), speed)
+        swapped = generator.random() < self.config.swap_channels
+        channels = (channel,) if self.config.channels == 1 else (1, 0) if swapped else (0, 1)
+        return _Take(track, start, channels, speed, backwards=generator.random() < self.config.reverse)
 
     def _audio(self, take: _Take, source: int) -> np.ndarray:
         margin = speed_margin(take.speed)
         length = speed_span(self.crop, take.speed) + 2 * margin
         audio = take.track.read(source, take.channels, take.start - margin, length)
-        return change_speed(audio, self.crop, take.speed)
+        played = change_speed(audio, self.crop, take.speed)
+        return played[:, ::-1] if take.backwards else played
+
+
+def _pool(
+    pack: Pack,
+    tracks: Sequence[PackedTrack],
+    sources: Sequence[int],
+    salient: dict[str, list[list[int]]] | None,
+    advice: str,
+) -> _Pool:
+    """The pool of the tracks in which any of the sources plays."""
+    entries = []
+    for track in tracks:
+        if salient is not None:
+            starts = tuple(sorted({start for source in sources for start in salient[track.path.name][source]}))
+            entries.append(_Segments(track, starts, segment_length(track.num_samples, pack.sample_rate), len(starts)))
+        elif not all(track.silent[source] for source in sources):
+            entries.append(_Segments(track, (0,), track.num_samples, track.num_samples**0.5))
+    entries = [entry for entry in entries if entry.starts]
+    if not entries:
+        names = ", ".join(repr(pack.stems[source]) for source in sources)
+        if salient is None:
+            raise ValueError(f"stem {names} is silent in all {len(tracks)} {advice}")
+        raise ValueError(f"stem {names} has no salient segment in all {len(tracks)} {advice}, or set data.crops=random")
+    return _Pool(entries)

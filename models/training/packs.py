@@ -50,7 +50,7 @@ class PackedTrack:
         """Length."""
         return self._layout[1]
 
-    def read(self, stem: int, channels: range, start: int, num_samples: int) -> np.ndarray:
+    def read(self, stem: int, channels: Sequence[int], start: int, num_samples: int) -> np.ndarray:
         """Read a part of one stem, as float32 [C, num_samples]; outside the track there is silence.
 
         The file is opened for this and closed again: a map of each track would hold a file descriptor each.
