@@ -1,11 +1,13 @@
-"""The loss: the paper's three terms, on the masked spectrogram where there is one."""
+"""Losses: the paper's three terms, on the masked spectrogram where there is one; several resolutions; Demucs's."""
 
 import pytest
 import torch
 
 from models.bsrnn import Estimate
 from models.bsrnn.spectrogram import Spectrogram
-from models.training.loss import ComplexL1Loss, WaveformL1Loss
+from models.config import override
+from models.preset import load_preset
+from models.training.loss import ComplexL1Loss, MultiResolutionLoss, WaveformL1Loss, build_loss
 
 
 def test_zero_for_a_perfect_estimate_and_three_terms_otherwise():
@@ -34,3 +36,64 @@ def test_it_does_not_vanish_at_batch_size_one():
 def test_the_waveform_loss_sees_the_waveform_alone():
     targets, spectrogram = torch.randn(1, 2, 1, 2048), torch.randn(1, 2, 1, 257, 17, dtype=torch.complex64)
     assert WaveformL1Loss()(Estimate(targets + 0.25, spectrogram), targets).item() == pytest.approx(0.25)
+
+
+RESOLUTIONS = (64, 16, 8)
+
+
+def make_pair(length: int = 100) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(length)
+    estimates, targets = torch.randn(2, 2, 3, 2, length, generator=generator)
+    return estimates, targets
+
+
+@pytest.mark.parametrize("length", [1, 31, 32, 100])
+def test_several_resolutions_are_the_mean_of_the_papers_terms(length):
+    estimates, targets = make_pair(length)
+    loss = MultiResolutionLoss(RESOLUTIONS)(Estimate(estimates), targets)
+    papers = [ComplexL1Loss(n_fft, n_fft // 2)(Estimate(estimates), targets) for n_fft in RESOLUTIONS]
+    torch.testing.assert_close(loss, torch.stack(papers).mean())
+
+
+@pytest.mark.parametrize("length", [1, 31, 32, 100])
+def test_the_written_gradient_is_autograds(length):
+    estimates, targets = make_pair(length)
+    gradients = []
+    for losses in ([MultiResolutionLoss(RESOLUTIONS)], [ComplexL1Loss(n_fft, n_fft // 2) for n_fft in RESOLUTIONS]):
+        leaf = estimates.clone().requires_grad_()
+        (sum(3 * loss(Estimate(leaf), targets) for loss in losses) / len(losses)).backward()
+        gradients.append(leaf.grad)
+    torch.testing.assert_close(*gradients)
+
+
+def test_several_resolutions_are_zero_for_a_perfect_estimate_alone():
+    estimates, targets = make_pair()
+    loss = MultiResolutionLoss(RESOLUTIONS)
+    assert loss(Estimate(targets), targets) == 0
+    assert loss(Estimate(estimates), targets) > 0.1
+    assert loss(Estimate(targets[:1] * 0), targets[:1]) > 0.1
+
+
+def test_several_resolutions_hear_phase_and_judge_the_waveform():
+    targets = torch.sin(torch.arange(8192) * 0.1)[None, None, None]
+    loss = MultiResolutionLoss()
+    quarter = torch.cos(torch.arange(8192) * 0.1)[None, None, None]
+    assert loss(Estimate(-targets), targets) > loss(Estimate(quarter), targets) > loss(Estimate(0.9 * targets), targets)
+    spectrograms = torch.randn(1, 1, 1, 257, 17, dtype=torch.complex64)
+    assert loss(Estimate(targets, spectrograms), targets) == 0
+
+
+def test_several_resolutions_have_a_finite_gradient_in_silence():
+    silence = torch.zeros(1, 2, 1, 5000, requires_grad=True)
+    MultiResolutionLoss()(Estimate(silence), torch.zeros(1, 2, 1, 5000)).backward()
+    assert not silence.grad.any()
+
+
+def test_each_preset_trains_with_the_loss_it_names():
+    assert isinstance(build_loss(load_preset("hdemucs-small")), WaveformL1Loss)
+    paper = build_loss(load_preset("paper-vocals"))
+    assert isinstance(paper, ComplexL1Loss) and (paper.spectrogram.n_fft, paper.spectrogram.hop) == (2048, 512)
+    several = build_loss(override(load_preset("small"), {"train.loss": "multiresolution"}))
+    assert isinstance(several, MultiResolutionLoss) and several.resolutions == (4096, 2048, 1024, 512, 256)
+    own = build_loss(override(load_preset("small"), {"train.loss": "complex"}))
+    assert (own.spectrogram.n_fft, own.spectrogram.hop) == (4096, 2048)

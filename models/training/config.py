@@ -5,7 +5,7 @@ from dataclasses import dataclass
 CROPS = ("salient", "random")
 OPTIMIZERS = ("adam", "muon")
 SCHEDULES = ("linear", "exponential")
-LOSSES = ("complex", "waveform")
+LOSSES = ("complex", "waveform", "multiresolution")
 PRECISIONS = ("float32", "bfloat16")
 
 
@@ -77,7 +77,8 @@ class TrainConfig:
     minutes: float = 0.0
     """Minutes of a whole run, over all its calls; 0: the steps decide, or ``--max-minutes`` under a linear schedule."""
     loss: str = "complex"
-    """``complex``: the paper's three terms. ``waveform``: L1 of the waveform alone, as Demucs is trained."""
+    """``complex``: the paper's three terms. ``waveform``: L1 of the waveform alone, as Demucs is trained.
+    ``multiresolution``: the complex terms at five FFTs instead of one, as BS-RoFormer is trained."""
     optimizer: str = "adam"
     """``adam``, or ``muon``: Muon on the matrices and Adam on the rest."""
     lr: float = 1e-3
