@@ -52,12 +52,20 @@ def save_checkpoint(
         preset: the settings that build the network.
         info: facts of the training, kept in ``config.json``.
         card: the model card, Markdown.
+
+    Raises:
+        ValueError: a weight that is not finite or more than float16 holds; a checkpoint that was there stays.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     halves = {
         name: (value.half() if value.is_floating_point() else value).detach().cpu().contiguous()
         for name, value in weights.items()
     }
+    for name, half in halves.items():
+        if not torch.isfinite(half).all():
+            overflow = torch.isfinite(weights[name]).all()
+            reason = "more than float16 holds (65504)" if overflow else "values that are not finite"
+            raise ValueError(f"{folder}: not saved, weight {name!r} has {reason}")
+    folder.mkdir(parents=True, exist_ok=True)
     config = json.dumps({"preset": to_mapping(preset), "info": dict(info)}, indent=1, allow_nan=False) + "\n"
     write_atomically(folder / CARD, lambda path: path.write_text(card, encoding="utf-8"))
     write_atomically(folder / CONFIG, lambda path: path.write_text(config, encoding="utf-8"))

@@ -109,16 +109,29 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """Read a YAML mapping.
 
     Raises:
-        ValueError: not YAML, or not a mapping.
+        ValueError: not YAML, a key given twice, or not a mapping.
         FileNotFoundError: no such file.
     """
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeyLoader)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: not valid YAML ({' '.join(str(error).split())})") from None
     if not isinstance(values, dict):
         raise ValueError(f"{path}: expected a mapping of settings, got {type(values).__name__}")
     return values
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """The safe loader, except that YAML's rule against a key given twice holds: it would take the last in silence."""
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        seen = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and (key.tag, key.value) in seen:
+                raise yaml.YAMLError(f"line {key.start_mark.line + 1}: {key.value!r} is given twice")
+            seen.add((key.tag, str(key.value)))
+        return node
 
 
 def _convert(kind: Any, value: Any, name: str) -> Any:

@@ -178,13 +178,39 @@ def test_missing_and_unknown_weights(folder):
     assert "do not belong together" in (message := error_of(folder)) and "surplus" in message
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e6])
-def test_weights_that_are_not_finite(folder, value):
-    """1e6 is more than float16 holds."""
+@pytest.mark.parametrize("value", [float("nan"), float("-inf")])
+def test_stored_weights_that_are_not_finite(folder, value):
+    weights = load_file(folder / WEIGHTS)
+    weights["masks.0.norm.bias"][0] = value
+    save_file(weights, folder / WEIGHTS)
+    assert "holds values that are not finite; train or download it again" in error_of(folder)
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (float("nan"), "values that are not finite"),
+        (float("-inf"), "values that are not finite"),
+        (-1e6, "more than float16 holds (65504)"),
+    ],
+)
+def test_weights_that_a_checkpoint_cannot_hold_leave_the_old_one(folder, value, reason):
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
     weights = make_weights()
     weights["masks.0.norm.bias"][0] = value
-    save_checkpoint(folder, weights, PRESET, INFO, "")
-    assert "holds values that are not finite; train or download it again" in error_of(folder)
+    for target in (folder, folder / "new"):
+        message = f"{target}: not saved, weight 'masks.0.norm.bias' has {reason}"
+        with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+            save_checkpoint(target, weights, PRESET, INFO, "new")
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_settings_that_came_later_have_their_defaults_in_an_older_checkpoint(folder):
+    values = json.loads((folder / CONFIG).read_text())
+    for section, name in (("model", "attention_heads"), ("train", "loss")):
+        del values["preset"][section][name]
+    (folder / CONFIG).write_text(json.dumps(values))
+    assert load_checkpoint(folder).preset == PRESET
 
 
 def test_information_that_json_cannot_hold_leaves_the_old_checkpoint(folder):

@@ -171,6 +171,8 @@ def test_read_yaml(tmp_path):
     path = tmp_path / "x.yaml"
     path.write_text("a: 1\nb: {c: [x, 'é']}\n", encoding="utf-8")
     assert read_yaml(path) == {"a": 1, "b": {"c": ["x", "é"]}}
+    path.write_text("a: &common {x: 1}\nb: {x: 2, <<: *common}\nc: {x: 3}\n")
+    assert read_yaml(path) == {"a": {"x": 1}, "b": {"x": 2}, "c": {"x": 3}}
 
 
 @pytest.mark.parametrize(
@@ -179,6 +181,9 @@ def test_read_yaml(tmp_path):
         (b"a: [1", "not valid YAML (while parsing a flow sequence"),
         (b"a: \xff", "not valid YAML ('utf-8' codec can't decode"),
         (b"a: !!python/object/apply:os.getcwd []", "not valid YAML (could not determine a constructor"),
+        (b"a: 1\nb: 2\na: 3\n", "not valid YAML (line 3: 'a' is given twice)"),
+        (b"model:\n  hidden: 64\n  'hidden': 64\n", "not valid YAML (line 3: 'hidden' is given twice)"),
+        (b"a: {b: 1, b: 2}", "not valid YAML (line 1: 'b' is given twice)"),
         (b"", "expected a mapping of settings, got NoneType"),
         (b"- 1", "expected a mapping of settings, got list"),
         (b"text", "expected a mapping of settings, got str"),
