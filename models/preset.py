@@ -1,7 +1,7 @@
 """A preset: everything that describes one kind of model, how it is trained and how it separates."""
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,8 +10,9 @@ from torch import nn
 
 from models.bsrnn import BSRNN, BSRNNConfig
 from models.chunking import SeparateConfig
-from models.config import build, read_yaml
+from models.config import build, override, read_yaml
 from models.peers import HDemucsConfig, HDemucsNetwork, OpenUnmixConfig, OpenUnmixNetwork
+from models.tracks import check_stems
 from models.training.config import DataConfig, TrainConfig
 
 PRESET_FOLDER = Path(__file__).parent / "presets"
@@ -56,6 +57,23 @@ def preset_from_mapping(values: Mapping[str, Any]) -> Preset:
     if unknown := sorted(set(values) - set(sections) - {"architecture"}):
         raise ValueError(f"unknown section {unknown[0]!r}; expected architecture, {', '.join(sections)}")
     return Preset(architecture, **{name: build(kind, values.get(name, {}), name) for name, kind in sections.items()})
+
+
+def with_stems(preset: Preset, stems: Sequence[str]) -> Preset:
+    """Copy a preset for stems of one's own: what the data holds, and what the model separates.
+
+    Rendered sources stay as far as they are among the stems.
+
+    Raises:
+        ValueError: no name, a name given twice, an empty one, or "mixture".
+    """
+    check_stems(stems, "stems")
+    rendered = tuple(stem for stem in preset.data.rendered_stems if stem in stems)
+    changes: dict[str, Any] = {"model.stems": tuple(stems), "data.sources": tuple(stems)}
+    if rendered != preset.data.rendered_stems:
+        changes["data.rendered_stems"] = rendered
+        changes["data.rendered"] = preset.data.rendered if rendered else 0.0
+    return override(preset, changes)
 
 
 def preset_names() -> list[str]:

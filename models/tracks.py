@@ -4,7 +4,7 @@ import hashlib
 import importlib.util
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -38,7 +38,7 @@ class Track:
 
     @property
     def stems(self) -> tuple[str, ...]:
-        """The stems the track has, in the order of STEMS."""
+        """The stems the track has: those of STEMS in their order, then any others by name."""
         raise NotImplementedError
 
     @property
@@ -70,7 +70,7 @@ class Track:
         """Read one stem, or the mixture.
 
         Args:
-            stem: a name out of STEMS, or "mixture".
+            stem: a name out of ``stems``, or "mixture".
             start: first sample to read.
             frames: how many samples; -1 for all that follow. Fewer are returned where the audio ends earlier.
 
@@ -94,6 +94,17 @@ class Track:
         """
         return self._checked({stem: self.read_stem(stem) for stem in stems})
 
+    def check(self, stems: Sequence[str]) -> None:
+        """Find out without decoding whether the stems can be read together, as far as file headers tell.
+
+        Raises:
+            ValueError: a stem is missing, a file unreadable, or rates or shapes differ; the message names the track.
+        """
+        have = self.stems
+        for stem in stems:
+            if stem not in have:
+                raise self._no_stem(stem)
+
     def fingerprint(self) -> str:
         """Short hash of the track's name and files (sizes, and three 64 KiB blocks of each): same audio, same hash."""
         digest = hashlib.sha256(self.name.encode())
@@ -107,13 +118,17 @@ class Track:
         return digest.hexdigest()[:16]
 
     def _checked(self, audio: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        if len({array.shape for array in audio.values()}) > 1:
-            shapes = ", ".join(f"{stem} {array.shape}" for stem, array in audio.items())
-            raise ValueError(f"track {self.name!r}: expected stems of one shape [channels, samples], got {shapes}")
+        self._check_shapes({stem: array.shape for stem, array in audio.items()})
         return audio
 
-    def _no_stem(self, stem: str, looked_for: str) -> ValueError:
-        return ValueError(f"track {self.name!r} has no {stem}: expected {looked_for} in {self.path}")
+    def _check_shapes(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
+        if len(set(shapes.values())) > 1:
+            listed = ", ".join(f"{stem} {shape}" for stem, shape in shapes.items())
+            raise ValueError(f"track {self.name!r}: expected stems of one shape [channels, samples], got {listed}")
+
+    def _no_stem(self, stem: str) -> ValueError:
+        """What to raise for a stem that the track lacks."""
+        raise NotImplementedError
 
 
 @dataclass(frozen=True)
@@ -143,7 +158,7 @@ class StemFileTrack(Track):
     def read_stem(self, stem: str, start: int = 0, frames: int = -1) -> np.ndarray:
         """See Track. The whole stream is decoded each time: only then is every position exact to the sample."""
         if stem not in STEM_FILE_STREAMS:
-            raise self._no_stem(stem, f"one of {', '.join(STEM_FILE_STREAMS)}")
+            raise self._no_stem(stem)
         multitrack = self._multitrack
         try:
             audio = multitrack.load_audio(str(self.path), STEM_FILE_STREAMS[stem])
@@ -157,6 +172,12 @@ class StemFileTrack(Track):
             raise ValueError(f"track {self.name!r}: start {start} lies outside its {len(audio)} samples")
         end = len(audio) if frames < 0 else start + frames
         return np.ascontiguousarray(audio[start:end].T, dtype=np.float32)
+
+    def _no_stem(self, stem: str) -> ValueError:
+        return ValueError(
+            f"track {self.name!r} has no {stem}: the stems of {self.path} are {', '.join(STEMS)}; "
+            "other stems need folders of audio files"
+        )
 
     def _unreadable(self, reason: object) -> ValueError:
         detail = getattr(reason, "stderr", None)  # ffmpeg-python keeps what ffprobe said
@@ -183,17 +204,21 @@ class StemFileTrack(Track):
 
 @dataclass(frozen=True)
 class FolderTrack(Track):
-    """A folder that holds `{mixture,vocals,drums,bass,other}.{wav,flac,ogg}`, the mixture being optional."""
+    """A folder that holds one audio file for each stem, `vocals.wav` say, and maybe a `mixture.wav`; or flac, or ogg.
+
+    Any other name is a stem too. Where there is no mixture, it is the sum of all stems: nothing else may lie there.
+    """
 
     @property
     def stems(self) -> tuple[str, ...]:
         """See Track."""
-        return tuple(stem for stem in STEMS if _audio_file(self.path, stem))
+        names = _audio_names(self.path) - {"mixture"}
+        return (*(stem for stem in STEMS if stem in names), *sorted(names - set(STEMS)))
 
     @property
     def files(self) -> tuple[Path, ...]:
         """See Track."""
-        candidates = (_audio_file(self.path, name) for name in ("mixture", *STEMS))
+        candidates = (_audio_file(self.path, name) for name in ("mixture", *self.stems))
         return tuple(file for file in candidates if file)
 
     @property
@@ -211,6 +236,18 @@ class FolderTrack(Track):
         """See Track."""
         return self._header[1]
 
+    def check(self, stems: Sequence[str]) -> None:
+        """See Track."""
+        super().check(stems)
+        shapes = {}
+        for stem in stems:
+            file = _audio_file(self.path, stem)
+            assert file is not None
+            rate, num_frames, channels = self._read_header(file)
+            self._check_rate(rate, file)
+            shapes[stem] = (channels, num_frames)
+        self._check_shapes(shapes)
+
     def read_stem(self, stem: str, start: int = 0, frames: int = -1) -> np.ndarray:
         """See Track."""
         import soundfile
@@ -220,14 +257,10 @@ class FolderTrack(Track):
             if stem == "mixture" and self.stems:
                 parts = self._checked({name: self.read_stem(name, start, frames) for name in self.stems})
                 return np.stack(list(parts.values())).sum(axis=0, dtype=np.float32)
-            raise self._no_stem(stem, " or ".join(stem + suffix for suffix in AUDIO_SUFFIXES))
+            raise self._no_stem(stem)
         try:
             with soundfile.SoundFile(file) as sound:
-                if sound.samplerate != self.sample_rate:
-                    raise ValueError(
-                        f"track {self.name!r}: expected one sample rate, got {self.sample_rate} and"
-                        f" {sound.samplerate} Hz in {file.name}"
-                    )
+                self._check_rate(sound.samplerate, file)
                 if not 0 <= start <= sound.frames:
                     raise ValueError(f"track {self.name!r}: start {start} lies outside its {sound.frames} samples")
                 sound.seek(start)
@@ -236,17 +269,50 @@ class FolderTrack(Track):
             raise ValueError(f"track {self.name!r}: cannot read {file} ({error})") from error
         return np.ascontiguousarray(audio.T)
 
-    @cached_property
-    def _header(self) -> tuple[int, int]:
-        """Sample rate in Hz and number of samples of the first file; read_stems checks that the others agree."""
+    def _no_stem(self, stem: str) -> ValueError:
+        files = " or ".join(stem + suffix for suffix in AUDIO_SUFFIXES)
+        return ValueError(f"track {self.name!r} has no {stem}: expected {files} in {self.path}")
+
+    def _check_rate(self, rate: int, file: Path) -> None:
+        if rate != self.sample_rate:
+            raise ValueError(
+                f"track {self.name!r}: expected one sample rate, got {self.sample_rate} and {rate} Hz in {file.name}"
+            )
+
+    def _read_header(self, file: Path) -> tuple[int, int, int]:
         import soundfile
 
-        file = self.files[0]
         try:
             information = soundfile.info(file)
         except soundfile.SoundFileError as error:
             raise ValueError(f"track {self.name!r}: cannot read {file} ({error})") from error
-        return information.samplerate, information.frames
+        return information.samplerate, information.frames, information.channels
+
+    @cached_property
+    def _header(self) -> tuple[int, int, int]:
+        """Sample rate in Hz, samples and channels of the first file; read_stems checks that the others agree."""
+        return self._read_header(self.files[0])
+
+
+def check_stems(stems: Sequence[str], setting: str) -> None:
+    """Check that names can be a set of stems.
+
+    Args:
+        stems: the names, which become file names.
+        setting: what the user set, for the message.
+
+    Raises:
+        ValueError: no name, a name given twice, an empty one, one that no file can have, or "mixture".
+    """
+    usable = all(stem.strip() == stem != "mixture" and stem and not set("/\\") & set(stem) for stem in stems)
+    if not stems or not usable or len(set(stems)) != len(stems) or any(stem.startswith(".") for stem in stems):
+        raise ValueError(f"{setting}: expected one or more different names, none of them mixture, got {list(stems)}")
+
+
+def _audio_names(folder: Path) -> set[str]:
+    """The names, without suffix, of the audio files in a folder."""
+    files = (path for path in folder.iterdir() if path.suffix in AUDIO_SUFFIXES and not path.name.startswith("."))
+    return {path.stem for path in files if path.is_file()}
 
 
 def _audio_file(folder: Path, name: str) -> Path | None:
@@ -261,7 +327,7 @@ def _tracks_in(folder: Path, split: str) -> list[Track]:
             continue
         if path.name.endswith(STEM_FILE_SUFFIX):
             tracks.append(StemFileTrack(path.name.removesuffix(STEM_FILE_SUFFIX), split, path))
-        elif path.is_dir() and any(_audio_file(path, name) for name in ("mixture", *STEMS)):
+        elif path.is_dir() and _audio_names(path):
             tracks.append(FolderTrack(path.name, split, path))
     return tracks
 
@@ -293,14 +359,16 @@ def open_tracks(root: str | os.PathLike[str], split: str, stems: Sequence[str] =
     Args:
         root: the folder or file.
         split: "train", "valid", "test" or "all".
-        stems: the stems each track must have; pass () to also accept tracks that lack some, and read `track.stems`.
+        stems: the stems each track must have, any names; pass () to accept all tracks, and read `track.stems`.
 
     Raises:
-        ValueError: unknown split, or a track that lacks one of `stems`.
+        ValueError: unknown split, names that cannot be stems, or a track that lacks one of `stems`.
         FileNotFoundError: no tracks at all under `root`.
     """
     if split not in (*SPLITS, "all"):
         raise ValueError(f"expected split train, valid, test or all, got {split!r}")
+    if stems:
+        check_stems(stems, "stems")
     root = Path(root).expanduser()
     if root.is_file() and root.name.endswith(STEM_FILE_SUFFIX):
         found: list[Track] = [StemFileTrack(root.name.removesuffix(STEM_FILE_SUFFIX), "test", root)]
@@ -322,14 +390,13 @@ def open_tracks(root: str | os.PathLike[str], split: str, stems: Sequence[str] =
     if not found:
         what = "a folder without any" if root.is_dir() else "another kind of file" if root.exists() else "nothing there"
         raise FileNotFoundError(
-            f"no tracks in {root} ({what}): expected *{STEM_FILE_SUFFIX} files or folders holding vocals, drums, bass"
-            f" and other as {'/'.join(suffix[1:] for suffix in AUDIO_SUFFIXES)}, either in train/ and test/ or directly"
+            f"no tracks in {root} ({what}): expected *{STEM_FILE_SUFFIX} files or folders holding"
+            f" {', '.join(stems) or 'stems'} as {'/'.join(suffix[1:] for suffix in AUDIO_SUFFIXES)},"
+            " either in train/ and test/ or directly"
         )
     tracks = [track for track in found if split in ("all", track.split)]
     for track in tracks:
-        for stem in stems:
-            if stem not in track.stems:
-                raise track._no_stem(stem, " or ".join(stem + suffix for suffix in AUDIO_SUFFIXES))
+        Track.check(track, stems)  # the names alone
     return sorted(tracks, key=lambda track: track.name)
 
 

@@ -8,7 +8,10 @@ import pytest
 import soundfile
 
 from conftest import SAMPLE_RATE, STEMS, TRAIN_TRACK, VALID_TRACK, synthetic_stems, write_track
+from models.__main__ import main
 from models.training import packs
+from models.training.config import DataConfig
+from models.training.mixing import RandomMixer
 from models.training.packs import open_data, open_pack, prepare_pack
 
 
@@ -79,6 +82,86 @@ def test_parts_are_read_with_silence_around(hq_root, tmp_path, start, num_sample
     for stem, channels in ((0, range(2)), (3, range(1, 2))):
         part = track.read(stem, channels, start, num_samples)
         assert np.array_equal(part, whole[stem, channels, 5000 + start : 5000 + start + num_samples])
+
+
+@pytest.fixture
+def no_decoding(monkeypatch):
+    """Fails the test if a track is decoded."""
+    monkeypatch.setattr(packs, "_decode", lambda *_: pytest.fail("decodes"))
+
+
+def own_stems(folder, names=("guitar", "piano", "rest"), seed=0):
+    stems = synthetic_stems(seed, 0.2)
+    write_track(folder, dict(zip(names, stems.values(), strict=False)), with_mixture=False)
+    return stems
+
+
+def test_stems_of_ones_own(tmp_path):
+    made = own_stems(tmp_path / "songs" / "a")
+    own_stems(tmp_path / "songs" / "b")
+    pack = prepare_pack([tmp_path / "songs"], tmp_path / "pack", ("rest", "guitar"), SAMPLE_RATE)
+    assert pack.stems == ("rest", "guitar")
+    track = pack.split("train")[0]
+    stored = track.audio() * track.scale
+    assert stored.shape == (2, 2, 8820)
+    assert np.abs(stored[0] - made["bass"]).max() < 1e-4 and np.abs(stored[1] - made["vocals"]).max() < 1e-4
+    config = DataConfig(sources=("rest", "guitar"), crop_s=0.1)
+    batch = RandomMixer(pack, config, ("guitar",), seed=0).batch(0, 2)
+    assert batch.targets.shape == (2, 1, 1, 4410) and "guitar of 'b'" in "".join(batch.origins)
+
+
+def test_everything_is_checked_before_the_first_track_is_decoded(tmp_path, no_decoding):
+    for name in ("a", "b", "c"):
+        own_stems(tmp_path / "songs" / name)
+    last = tmp_path / "songs" / "c"
+    (last / "piano.wav").rename(last / "keys.wav")
+    stems = ("guitar", "piano", "rest")
+    with pytest.raises(ValueError, match="'c' has no piano: expected piano.wav"):
+        prepare_pack([tmp_path / "songs"], tmp_path / "pack", stems, SAMPLE_RATE)
+    soundfile.write(last / "piano.wav", np.zeros((8820, 2)), 48000)
+    with pytest.raises(ValueError, match="'c': expected one sample rate, got 44100 and 48000 Hz in piano.wav"):
+        prepare_pack([tmp_path / "songs"], tmp_path / "pack", stems, SAMPLE_RATE)
+    soundfile.write(last / "piano.wav", np.zeros((100, 2)), SAMPLE_RATE)
+    with pytest.raises(ValueError, match="'c': expected stems of one shape"):
+        prepare_pack([tmp_path / "songs"], tmp_path / "pack", stems, SAMPLE_RATE)
+    with pytest.raises(ValueError, match="^stems: expected one or more different names"):
+        prepare_pack([tmp_path / "songs"], tmp_path / "pack", ("mixture",), SAMPLE_RATE)
+    assert not (tmp_path / "pack").exists()
+
+
+def test_data_without_training_or_validation_tracks_is_refused_at_once(tmp_path, no_decoding):
+    data, pack = tmp_path / "data", tmp_path / "pack"
+    write_track(data / "test" / "a", synthetic_stems(0, 0.1), with_mixture=False)
+    with pytest.raises(ValueError, match="at least two training tracks .* got 0"):
+        prepare_pack([data], pack, STEMS, SAMPLE_RATE)
+    write_track(data / "valid" / "b", synthetic_stems(0, 0.1), with_mixture=False)
+    with pytest.raises(ValueError, match="at least one training track, got 0"):
+        prepare_pack([data], pack, STEMS, SAMPLE_RATE)
+    (data / "train").mkdir()
+    (data / "valid" / "b").rename(data / "train" / "b")
+    (data / "valid").rmdir()
+    with pytest.raises(ValueError, match="at least two training tracks .* got 1"):
+        prepare_pack([data], pack, STEMS, SAMPLE_RATE)
+    with pytest.raises(FileNotFoundError, match="no tracks in"):
+        prepare_pack([data / "valid"], pack, STEMS, SAMPLE_RATE)
+    assert not pack.exists()
+
+
+def test_the_prepare_command(tmp_path, capsys):
+    for name in ("a", "b", "c"):
+        own_stems(tmp_path / "songs" / name, names=("drums", "rest"))
+    (tmp_path / "songs" / "c" / "render.json").write_text("{}")
+    command = ["prepare", "--data", str(tmp_path / "songs"), "--out", str(tmp_path / "pack")]
+    assert main([*command, "--stems", "rest, drums"]) == 0
+    assert "1 training and 1 validation tracks, 1 rendered tracks" in capsys.readouterr().out
+    assert open_pack(tmp_path / "pack").stems == ("rest", "drums")
+    for wrong, message in (
+        (["--stems", "rest,rest"], "--stems: expected one or more different names"),
+        (["--stems", ""], "--stems: expected one or more different names"),
+        (["--stems", "rest", "--sample-rate", "0"], "--sample-rate: expected at least 1 Hz, got 0"),
+    ):
+        assert main([*command, *wrong]) == 2
+        assert message in capsys.readouterr().err
 
 
 def test_one_track_is_not_enough(tmp_path):

@@ -11,7 +11,7 @@ import yaml
 from models.bsrnn import BSRNN
 from models.config import override, to_mapping
 from models.peers import HDemucsNetwork, OpenUnmixNetwork
-from models.preset import PRESET_FOLDER, load_preset, preset_from_mapping, preset_names
+from models.preset import PRESET_FOLDER, load_preset, preset_from_mapping, preset_names, with_stems
 from models.tracks import STEMS
 
 PRESETS = sorted(path.stem for path in PRESET_FOLDER.glob("*.yaml"))
@@ -135,6 +135,29 @@ def test_presets_are_overridden_by_dotted_names():
     ):
         with pytest.raises(ValueError, match=re.escape(message)):
             override(load_preset("small"), {name: "48"})
+
+
+@pytest.mark.parametrize("name", ["small", "openunmix-small", "hdemucs-small", "paper-vocals"])
+def test_presets_take_stems_of_ones_own(name):
+    stems = ("guitar", "piano", "rest")
+    preset = with_stems(load_preset(name), stems)
+    assert preset.model.stems == preset.data.sources == stems
+    assert preset.data.rendered == 0 and preset_from_mapping(to_mapping(preset)) == preset
+    with torch.device("meta"):
+        assert preset.build_network().stems == stems
+    for wrong in ((), ("a", "a"), ("mixture", "a"), ("",)):
+        with pytest.raises(ValueError, match="^stems: expected one or more different names"):
+            with_stems(preset, wrong)
+
+
+def test_rendered_sources_stay_among_stems_of_ones_own():
+    preset = override(load_preset("small"), {"data.rendered": 0.5})
+    assert with_stems(preset, STEMS) == preset
+    some = with_stems(preset, ("other", "bass")).data
+    assert (some.rendered, some.rendered_stems) == (0.5, ("bass", "other"))
+    none = with_stems(preset, ("guitar", "rest")).data
+    assert (none.rendered, none.rendered_stems) == (0.0, ())
+    assert to_mapping(none)["rendered_stems"] == []
 
 
 @pytest.mark.parametrize("name", ["smal", "small.json", "", "../presets/small", "Small"])

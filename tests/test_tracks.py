@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from models.tracks import STEMS, default_data_root, open_tracks
+from models.tracks import STEMS, check_stems, default_data_root, open_tracks
 
 RATE = 8000
 
@@ -93,6 +93,76 @@ def test_missing_stem_is_named_unless_none_is_asked_for(tmp_path):
         track.read_stem("bass")
 
 
+def test_stems_have_any_names(tmp_path):
+    audio = write_track(tmp_path / "song", stems=("piano", "rest", "drums", "guitar"), mixture=True)
+    (tmp_path / "song" / "cover.png").write_text("")
+    (tmp_path / "song" / ".hidden.wav").write_text("")
+    (track,) = open_tracks(tmp_path, "train", stems=("guitar", "piano"))
+    assert track.stems == ("drums", "guitar", "piano", "rest")
+    assert [file.name for file in track.files] == ["mixture.wav", "drums.wav", "guitar.wav", "piano.wav", "rest.wav"]
+    np.testing.assert_array_equal(track.read_stems(("rest",))["rest"], audio["rest"])
+    (tmp_path / "song" / "mixture.wav").unlink()
+    (track,) = open_tracks(tmp_path, "train", stems=())
+    total = sum(audio[stem] for stem in track.stems)
+    np.testing.assert_allclose(track.read_mixture(), total, rtol=0, atol=1e-6)
+    with pytest.raises(ValueError, match="'song' has no bass: expected bass.wav or"):
+        open_tracks(tmp_path, "train", stems=("guitar", "bass"))
+
+
+def test_a_stem_in_two_formats_is_one_stem(tmp_path):
+    write_track(tmp_path / "song")
+    soundfile.write(tmp_path / "song" / "bass.flac", np.zeros((800, 2)), RATE)
+    (track,) = open_tracks(tmp_path, "train")
+    assert track.stems == STEMS and track.read_stem("bass").any()  # the wav
+
+
+def test_a_mixture_alone_is_a_track_without_stems(tmp_path):
+    (tmp_path / "song").mkdir()
+    soundfile.write(tmp_path / "song" / "mixture.wav", np.zeros((800, 2)), RATE)
+    (track,) = open_tracks(tmp_path, "test", stems=())
+    assert track.stems == () and track.num_frames == 800
+
+
+@pytest.mark.parametrize(
+    "stems", [("a", "a"), ("",), ("a", " "), ("mixture",), ("a", "mixture"), ("a/b",), ("..",), ("a\\b",), ("a ",)]
+)
+def test_names_that_cannot_be_stems(tmp_path, stems):
+    write_track(tmp_path / "song")
+    with pytest.raises(ValueError, match="^stems: expected one or more different names, none of them mixture, got "):
+        open_tracks(tmp_path, "train", stems)
+    with pytest.raises(ValueError, match="^--stems: expected one or more"):
+        check_stems(stems, "--stems")
+    with pytest.raises(ValueError, match=r"^--stems: .* got \[\]"):
+        check_stems((), "--stems")
+
+
+def test_checks_find_what_headers_tell(tmp_path, monkeypatch):
+    write_track(tmp_path / "song", stems=("vocals", "drums", "bass"))
+    (track,) = open_tracks(tmp_path, "test", ("vocals",))
+    monkeypatch.setattr(soundfile.SoundFile, "read", lambda *_: pytest.fail("reads audio"))
+    track.check(("vocals", "bass"))
+    with pytest.raises(ValueError, match="'song' has no guitar: expected guitar.wav or"):
+        track.check(("vocals", "guitar"))
+    monkeypatch.undo()
+    soundfile.write(tmp_path / "song" / "long.wav", np.zeros((801, 2)), RATE)
+    with pytest.raises(ValueError, match=r"'song': expected stems of one shape .* long \(2, 801\)"):
+        track.check(("vocals", "long"))
+    soundfile.write(tmp_path / "song" / "fast.wav", np.zeros((800, 2)), 2 * RATE)
+    with pytest.raises(ValueError, match="expected one sample rate, got 8000 and 16000 Hz in fast.wav"):
+        track.check(("vocals", "fast"))
+    (tmp_path / "song" / "text.wav").write_text("text")
+    with pytest.raises(ValueError, match="'song': cannot read .*text.wav"):
+        track.check(("vocals", "text"))
+
+
+def test_stem_files_have_musdbs_stems_only(tmp_path):
+    (tmp_path / "x.stem.mp4").write_text("never read")
+    assert names(open_tracks(tmp_path, "train", ("bass", "vocals"))) == ["x"]
+    expected = "'x' has no guitar: the stems of .*x.stem.mp4 are vocals, drums, bass, other; other stems need folders"
+    with pytest.raises(ValueError, match=expected):
+        open_tracks(tmp_path, "train", ("guitar", "bass"))
+
+
 def test_a_render_file_marks_a_rendered_track(tmp_path):
     write_track(tmp_path / "song")
     assert not open_tracks(tmp_path, "train")[0].rendered
@@ -133,6 +203,8 @@ def test_unreadable_files_are_named(tmp_path):
 def test_roots_without_tracks_and_unknown_splits(tmp_path):
     with pytest.raises(FileNotFoundError, match="a folder without any.*expected"):
         open_tracks(tmp_path, "test")
+    with pytest.raises(FileNotFoundError, match="folders holding guitar, rest as wav/flac/ogg"):
+        open_tracks(tmp_path, "test", ("guitar", "rest"))
     with pytest.raises(FileNotFoundError, match="nothing there"):
         open_tracks(tmp_path / "missing", "test")
     with pytest.raises(ValueError, match="expected split train, valid, test or all, got 'dev'"):

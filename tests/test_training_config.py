@@ -13,6 +13,8 @@ from models.training.config import DataConfig, TrainConfig
         (DataConfig, "gain_db", -1.0),
         (DataConfig, "drop", 1.0),
         (DataConfig, "sources", ("vocals", "vocals")),
+        (DataConfig, "sources", ()),
+        (DataConfig, "sources", ("mixture", "vocals")),
         (DataConfig, "remix", 1.1),
         (DataConfig, "speed_semitones", 12.5),
         (DataConfig, "speed_semitones", -1.0),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from models.config import override, parse_assignments
 from models.preset import load_preset, preset_names
-from models.tracks import STEMS, default_data_root
+from models.tracks import STEMS, check_stems, default_data_root
 from models.training.loop import train
 from models.training.packs import open_data, prepare_pack
 
@@ -31,7 +31,7 @@ def add_prepare_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``prepare``."""
     _add_data_argument(parser)
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder of the pack")
-    parser.add_argument("--stems", default=",".join(STEMS), help=f"stems of each track (default {','.join(STEMS)})")
+    parser.add_argument("--stems", default=",".join(STEMS), help=f"of each track, any names (default {','.join(STEMS)})")
     parser.add_argument("--sample-rate", type=int, default=44100, metavar="HZ", help="of the pack (default 44100)")
 
 
@@ -56,8 +56,14 @@ def run_train(args: argparse.Namespace) -> int:
 def run_prepare(args: argparse.Namespace) -> int:
     """Decode data folders into a pack."""
     stems = tuple(stem.strip() for stem in args.stems.split(","))
+    check_stems(stems, "--stems")
+    if args.sample_rate < 1:
+        raise ValueError(f"--sample-rate: expected at least 1 Hz, got {args.sample_rate}")
     pack = prepare_pack(_roots(args.data), args.out, stems, args.sample_rate)
-    print(f"{args.out}: {len(pack.split('train'))} training and {len(pack.split('valid'))} validation tracks")
+    rendered = sum(track.rendered for track in pack.tracks)
+    recorded, valid = len(pack.split("train")) - rendered, len(pack.split("valid"))
+    also = f", {rendered} rendered tracks" if rendered else ""
+    print(f"{args.out}: {recorded} training and {valid} validation tracks{also}")
     return 0
 
 

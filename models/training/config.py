@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from models.tracks import check_stems
+
 CROPS = ("salient", "random")
 OPTIMIZERS = ("adam", "muon")
 SCHEDULES = ("linear", "exponential")
@@ -14,7 +16,7 @@ class DataConfig:
     """Random mixing; the defaults are the paper's (Luo & Yu 2022, section 4.1)."""
 
     sources: tuple[str, ...] = ("vocals", "drums", "bass", "other")
-    """Stems that a mixture is the sum of; every track must have them all."""
+    """Stems that a mixture is the sum of, any names; every track must have them all."""
     crop_s: float = 3.0
     """Length of a training example, seconds."""
     crops: str = "salient"
@@ -43,8 +45,7 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         """Check ranges."""
-        if not self.sources or len(set(self.sources)) != len(self.sources):
-            raise ValueError(f"data.sources: expected one or more different names, got {list(self.sources)}")
+        check_stems(self.sources, "data.sources")
         if not self.crop_s > 0:
             raise ValueError(f"data.crop_s: expected seconds above 0, got {self.crop_s}")
         if self.crops not in CROPS:

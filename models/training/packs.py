@@ -15,7 +15,7 @@ import numpy as np
 from tqdm import tqdm
 
 from models.checkpoint import write_atomically
-from models.tracks import Track, open_tracks
+from models.tracks import Track, check_stems, open_tracks
 
 INDEX = "index.json"
 FULL_SCALE = 32767
@@ -120,15 +120,19 @@ def prepare_pack(roots: Sequence[Path], out: Path, stems: tuple[str, ...], sampl
         sample_rate: in Hz; other rates are converted.
 
     Raises:
-        ValueError: no usable training track, a track that lacks a stem, or a pack of other stems or rate at ``out``.
-        FileNotFoundError: a folder that is not there.
+        ValueError: no usable training track, a track that lacks a stem or whose files do not fit together (said before
+            anything is decoded), a track that cannot be decoded, or a pack of other stems or rate at ``out``.
+        FileNotFoundError: a folder that is not there, or that holds no tracks.
     """
+    check_stems(stems, "stems")
     if (out / INDEX).exists():
         _check_fits(open_pack(out), stems, sample_rate)
     found = [
         (root, track) for root in roots for split in ("train", "valid") for track in open_tracks(root, split, stems)
     ]
     held_out = _held_out(found)
+    for _, track in found:
+        track.check(stems)  # all of them, before the first is decoded
     out.mkdir(parents=True, exist_ok=True)
     entries: list[dict[str, Any]] = []
     for root, track in tqdm(found, desc="decode", unit="track", file=sys.stderr, disable=None):
@@ -201,6 +205,8 @@ def _check_fits(pack: Pack, stems: tuple[str, ...], sample_rate: int) -> None:
 def _held_out(found: list[tuple[Path, Track]]) -> set[tuple[Path, str]]:
     recorded = [(root, track) for root, track in found if not track.rendered]
     if any(track.split == "valid" for _, track in recorded):
+        if not any(track.split == "train" for _, track in recorded):
+            raise ValueError("expected at least one training track, got 0; name a folder with a train split")
         return set()
     training = sorted((track.name, root) for root, track in recorded)
     if len(training) < 2:
