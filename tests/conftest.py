@@ -1,5 +1,6 @@
 """Fixtures for every test file: one seeded synthetic track, a small data set of such tracks, and no network."""
 
+import dataclasses
 import socket
 from pathlib import Path
 
@@ -7,12 +8,41 @@ import numpy as np
 import pytest
 import torch
 
+from models.bsrnn import BSRNNConfig
+from models.chunking import SeparateConfig
+from models.preset import Preset
+from models.training.config import DataConfig, TrainConfig
+
 SAMPLE_RATE = 44100
 STEMS = ("vocals", "drums", "bass", "other")
 # musdb's own validation list has the second of these; the other names are made up.
 TRAIN_TRACK, VALID_TRACK, TEST_TRACK = "Tin Lantern - First Light", "Actions - One Minute Smile", "Nadir - Slow Tide"
 
 torch.set_num_threads(1)
+
+TINY = Preset(
+    "bsrnn",
+    BSRNNConfig(
+        stems=("vocals", "drums"),
+        n_fft=1024,
+        hop=512,
+        bands="1k:4k,4k:16k",
+        features=8,
+        hidden=8,
+        layers=1,
+        mask_factor=1,
+        norm="rms",
+        level_inputs=True,
+    ),
+    DataConfig(crop_s=0.25, crops="random"),
+    TrainConfig(batch=2, steps=12, optimizer="muon", lr=0.01, schedule="linear", ema=0.9, validate_every=5, patience=0),
+    SeparateConfig(segment_s=2.0, overlap=0.1, batch=1),
+)
+
+
+def with_train(**changes) -> Preset:
+    """TINY with other training settings."""
+    return dataclasses.replace(TINY, train=dataclasses.replace(TINY.train, **changes))
 
 
 def synthetic_stems(seed: int, duration_s: float = 3.0) -> dict[str, np.ndarray]:

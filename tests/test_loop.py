@@ -17,41 +17,16 @@ import numpy as np
 import pytest
 import torch
 
-from conftest import SAMPLE_RATE, STEMS
+from conftest import SAMPLE_RATE, STEMS, TINY, with_train
 from models import checkpoint
-from models.bsrnn import BSRNNConfig
 from models.checkpoint import load_checkpoint
-from models.chunking import SeparateConfig
-from models.preset import Preset, load_preset
+from models.preset import load_preset
 from models.training import loop
-from models.training.config import DataConfig, TrainConfig
 from models.training.loop import train
-from models.training.loss import ComplexL1Loss, WaveformL1Loss
+from models.training.machine import can_bfloat16
 from models.training.packs import prepare_pack
 from models.training.validation import validation_sdr
-
-TINY = Preset(
-    "bsrnn",
-    BSRNNConfig(
-        stems=("vocals", "drums"),
-        n_fft=1024,
-        hop=512,
-        bands="1k:4k,4k:16k",
-        features=8,
-        hidden=8,
-        layers=1,
-        mask_factor=1,
-        norm="rms",
-        level_inputs=True,
-    ),
-    DataConfig(crop_s=0.25),
-    TrainConfig(batch=2, steps=12, optimizer="muon", lr=0.01, schedule="linear", ema=0.9, validate_every=5, patience=0),
-    SeparateConfig(segment_s=2.0, overlap=0.1, batch=1),
-)
-
-
-def with_train(**changes):
-    return dataclasses.replace(TINY, train=dataclasses.replace(TINY.train, **changes))
+from models.training.world import World
 
 
 @pytest.fixture
@@ -87,7 +62,7 @@ def test_the_loss_falls_and_the_best_weights_are_a_checkpoint(pack, tmp_path):
     scores = [float(row["valid_sdr"]) for row in rows if row["valid_sdr"]]
     assert len(scores) == 3 and max(scores) == pytest.approx(result.best_sdr)
     best = load_checkpoint(tmp_path / "run" / "best")
-    again = validation_sdr(best.network, pack, TINY.separate, "cpu")
+    again = validation_sdr(best.network, pack, TINY.separate, World())
     assert sum(again.values()) / 2 == pytest.approx(result.best_sdr, abs=0.01)  # float16 weights
     assert best.info["steps"] == 20 * (1 + scores.index(max(scores)))
     assert "1 tracks" in best.info["training_data"] and "musdb18hq" in best.info["training_data"]
@@ -101,11 +76,11 @@ def test_resume_is_exact(pack, tmp_path, monkeypatch, optimizer):
     calls = []
     original = loop._Trainer._step
 
-    def stop_at_seven(self):
+    def stop_at_seven(self, batch):
         calls.append(self.progress.step)
         if self.progress.step == 6 and len(calls) == 7:
             os.kill(os.getpid(), signal.SIGTERM)
-        return original(self)
+        return original(self, batch)
 
     monkeypatch.setattr(loop._Trainer, "_step", stop_at_seven)
     stopped = train(preset, pack, tmp_path / "parts")
@@ -124,7 +99,7 @@ def test_kill_9_loses_no_more_than_since_the_last_save(pack, tmp_path):
     script.write_text(
         "import os, signal, sys; sys.path[:0] = [sys.argv[1]]\n"
         "from pathlib import Path\n"
-        "from test_loop import with_train\n"
+        "from conftest import with_train\n"
         "from models.training import loop\n"
         "from models.training.packs import open_pack\n"
         "backward = loop.torch.Tensor.backward\n"
@@ -148,9 +123,9 @@ def test_kill_9_loses_no_more_than_since_the_last_save(pack, tmp_path):
 
 @pytest.fixture
 def slow_clock(monkeypatch):
-    """A clock that goes on by a quarter of a minute whenever it is read, twice a step."""
+    """A clock that goes on by an eighth of a minute whenever it is read, which makes a step a quarter."""
     ticks = itertools.count()
-    clock = types.SimpleNamespace(monotonic=lambda: 15.0 * next(ticks), process_time=time.process_time)
+    clock = types.SimpleNamespace(monotonic=lambda: 7.5 * next(ticks), process_time=time.process_time)
     monkeypatch.setattr(loop, "time", clock)
     monkeypatch.setattr(loop, "SAVE_EVERY_S", math.inf)
 
@@ -203,14 +178,102 @@ def test_patience_ends_a_run_that_no_longer_improves(pack, tmp_path, monkeypatch
     assert load_checkpoint(tmp_path / "run" / "best").info["steps"] == 4
 
 
-def test_a_non_finite_loss_names_step_and_tracks_and_keeps_the_last_state(pack, tmp_path, monkeypatch):
-    train(with_train(steps=3), pack, tmp_path / "run")
-    kept = (tmp_path / "run" / "last.pt").read_bytes()
-    original = loop.ComplexL1Loss.forward
-    monkeypatch.setattr(loop.ComplexL1Loss, "forward", lambda *arguments: original(*arguments) * math.nan)
-    with pytest.raises(FloatingPointError, match=r"step 3: loss nan.*vocals of 'Tin Lantern.*at sample"):
-        train(with_train(steps=6), pack, tmp_path / "run", resume=True)
-    assert (tmp_path / "run" / "last.pt").read_bytes() == kept
+def not_finite_at(monkeypatch, steps):
+    """Make the first example's estimate NaN in the given steps."""
+    original = loop._Trainer._backward
+
+    def backward(self, batch):
+        if self.progress.step in steps:
+            batch.mixture[0] = math.nan
+        return original(self, batch)
+
+    monkeypatch.setattr(loop._Trainer, "_backward", backward)
+
+
+def test_a_loss_that_is_not_finite_names_step_and_tracks_and_keeps_the_last_good_weights(pack, tmp_path, monkeypatch):
+    train(with_train(steps=4, schedule="exponential"), pack, tmp_path / "good")
+    not_finite_at(monkeypatch, {4})
+    with pytest.raises(FloatingPointError, match=r"step 4: loss nan.*not finite: [^|]*vocals of 'Tin[^|]*at sample.*;"):
+        train(with_train(steps=6, schedule="exponential"), pack, tmp_path / "run")
+    states = [torch.load(tmp_path / name / "last.pt", weights_only=True) for name in ("good", "run")]
+    assert states[1]["progress"]["step"] == 4
+    assert all(value.isfinite().all() for value in states[1]["network"].values())
+    for good, kept in zip(states[0]["network"].values(), states[1]["network"].values(), strict=True):
+        assert torch.allclose(good, kept, rtol=1e-3, atol=1e-4)
+
+
+def test_steps_that_are_not_finite_are_skipped_when_asked(pack, tmp_path, monkeypatch, capsys):
+    not_finite_at(monkeypatch, {2, 5})
+    result = train(with_train(steps=8, non_finite="skip"), pack, tmp_path / "run")
+    assert result.finished and result.steps == 8
+    assert capsys.readouterr().err.count("skipped step") == 2
+    rows = metrics(tmp_path / "run")
+    assert rows[-1]["skipped"] == "2" and [math.isnan(float(row["loss"])) for row in rows].count(True) == 2
+    assert load_checkpoint(tmp_path / "run" / "best").info["steps"]
+
+
+def test_a_network_that_stays_not_finite_stops(pack, tmp_path, monkeypatch):
+    not_finite_at(monkeypatch, range(3, 1000))
+    with pytest.raises(FloatingPointError, match="step 12: loss nan"):
+        train(with_train(steps=100, non_finite="skip", validate_every=100), pack, tmp_path / "run")
+
+
+def test_parts_of_a_batch_add_up_to_the_whole(pack, tmp_path):
+    train(with_train(batch=4, steps=4), pack, tmp_path / "whole")
+    train(with_train(batch=4, steps=4, accumulate=4), pack, tmp_path / "parts")
+    assert losses(tmp_path / "parts") == about(losses(tmp_path / "whole"))
+    with pytest.raises(ValueError, match="train.accumulate: expected a divisor of 4 examples, got 3"):
+        train(with_train(batch=4, accumulate=3), pack, tmp_path / "uneven")
+
+
+def test_float16_asks_for_a_gpu(pack, tmp_path):
+    with pytest.raises(ValueError, match="train.precision: float16 needs a GPU"):
+        train(with_train(precision="float16"), pack, tmp_path / "run")
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16"])
+def test_a_gpu_trains_in_each_precision(pack, tmp_path, precision):
+    preset = with_train(steps=60, validate_every=20, precision=precision)
+    assert train(preset, pack, tmp_path / "run", world=World(device="cuda"), workers=2).finished
+    rows = metrics(tmp_path / "run")
+    assert float(rows[-1]["loss"]) < float(rows[0]["loss"])
+
+
+def test_processor_minutes_are_a_horizon_too(pack, tmp_path):
+    result = train(with_train(steps=100_000, minutes=0.05, clock="processor"), pack, tmp_path / "run")
+    spent = float(metrics(tmp_path / "run")[-1]["cpu_minutes"])
+    assert result.finished and result.steps < 100_000 and spent == pytest.approx(0.05, rel=0.2)
+
+
+def test_fine_tuning_begins_where_the_checkpoint_ended(pack, tmp_path):
+    train(with_train(steps=60, validate_every=20), pack, tmp_path / "first")
+    start = validation_sdr(load_checkpoint(tmp_path / "first" / "best").network, pack, TINY.separate, World())
+    rows = []
+    tuned = with_train(steps=1, lr=1e-6, validate_every=1)
+    train(tuned, pack, tmp_path / "tuned", initial=tmp_path / "first" / "best", on_validation=rows.append)
+    assert rows[0]["valid_sdr"] == pytest.approx(sum(start.values()) / 2, abs=0.01)
+    with pytest.raises(ValueError, match="--init begins a run and --resume goes on"):
+        train(tuned, pack, tmp_path / "tuned", initial=tmp_path / "first" / "best", resume=True)
+
+
+def test_a_run_says_how_it_was_made(pack, tmp_path):
+    train(with_train(steps=10, validate_every=5), pack, tmp_path / "run")
+    folder = tmp_path / "run"
+    assert load_preset(str(folder / "config.yaml")) == with_train(steps=10, validate_every=5)
+    (call,) = [json.loads(line) for line in (folder / "calls.jsonl").read_text().splitlines()]
+    assert set(call) == {"git_commit", "arguments"}
+    assert (folder / "curves.png").read_bytes().startswith(b"\x89PNG")
+    assert list((folder / "tensorboard").glob("events.*"))
+    assert load_checkpoint(folder / "last").info["steps"] == 10
+    row = metrics(folder)[-1]
+    assert float(row["examples_per_s"]) > 0 and 0 <= float(row["idle_share"]) < 1 and float(row["cpu_minutes"]) > 0
+
+
+def test_without_its_plotting_packages_a_run_says_so_once(pack, tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "tensorboardX", None)
+    assert train(with_train(steps=10, validate_every=5), pack, tmp_path / "run").finished
+    assert capsys.readouterr().err.count("no TensorBoard log or plot, tensorboardX is not installed") == 1
 
 
 def test_a_full_disk_keeps_the_previous_state(pack, tmp_path, monkeypatch):
@@ -260,28 +323,10 @@ def test_no_validation_tracks_is_an_error_at_once(pack, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_bfloat16_falls_back_where_the_processor_cannot(pack, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(loop.nn, "LSTM", lambda *_, **__: _Refusing())
-    assert not loop._can_bfloat16("cpu")
-    assert "float32 instead" in capsys.readouterr().err
-
-
-class _Refusing(torch.nn.Module):
-    def forward(self, _):
-        raise RuntimeError("could not create a primitive descriptor")
-
-
 def test_bfloat16_trains_where_it_can(pack, tmp_path):
     result = train(with_train(steps=3, precision="bfloat16", validate_every=3), pack, tmp_path / "run")
     info = json.loads((tmp_path / "run" / "best" / "config.json").read_text())["info"]
-    assert result.finished and info["precision"] == ("bfloat16 autocast" if loop._can_bfloat16("cpu") else "float32")
-
-
-def test_each_preset_trains_with_the_loss_it_names():
-    assert isinstance(loop._build_loss(load_preset("hdemucs-small")), WaveformL1Loss)
-    paper = loop._build_loss(load_preset("paper-vocals"))
-    assert isinstance(paper, ComplexL1Loss) and (paper.spectrogram.n_fft, paper.spectrogram.hop) == (2048, 512)
-    assert loop._build_loss(load_preset("small")).spectrogram.n_fft == 4096
+    assert result.finished and info["precision"] == ("bfloat16 autocast" if can_bfloat16("cpu") else "float32")
 
 
 def test_a_silent_stem_does_not_count_in_validation(pack):
@@ -289,5 +334,5 @@ def test_a_silent_stem_does_not_count_in_validation(pack):
     audio = track.audio().copy()
     audio[STEMS.index("drums")] = 0
     np.save(track.path, audio)
-    scores = validation_sdr(TINY.build_network(), pack, TINY.separate, "cpu")
+    scores = validation_sdr(TINY.build_network(), pack, TINY.separate, World())
     assert set(scores) == {"vocals"} and math.isfinite(scores["vocals"])

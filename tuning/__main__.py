@@ -2,6 +2,7 @@
 
     python -m tuning run --preset small --grid model.bands=v4,v7 --grid model.hidden=64,128 \\
         --budget minutes=10 --data DIR --out out/search --dry-run
+    python -m tuning ablate tuning/ablation.yaml --data DIR --out out/ablation
 """
 
 import argparse
@@ -13,9 +14,11 @@ from pathlib import Path
 
 import torch
 
+from models.checkpoint import write_atomically
 from models.config import override
 from models.preset import load_preset
 from models.training.packs import open_data
+from tuning.ablation import ablation_table, read_ablation, train_rows
 from tuning.search import Outcome, TrainTrial, run_trials
 from tuning.space import Cell, expand, format_overrides, parse_budget, parse_grid
 
@@ -23,9 +26,9 @@ from tuning.space import Cell, expand, format_overrides, parse_budget, parse_gri
 def main(arguments: Sequence[str] | None = None) -> int:
     """Parse, run, and turn user errors into one line on stderr; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tuning", description="Search over band splits and network sizes.")
-    run_parser = parser.add_subparsers(dest="command", required=True).add_parser(
-        "run", help="train every cell of a grid"
-    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    run_parser = commands.add_parser("run", help="train every cell of a grid")
+    run_parser.set_defaults(command=run)
     run_parser.add_argument("--preset", default="small", help="preset name or yaml file that the grid varies")
     run_parser.add_argument("--grid", action="append", required=True, metavar="KEY=A,B", help="values of one setting")
     run_parser.add_argument("--budget", required=True, metavar="minutes=M|steps=N", help="what each trial may spend")
@@ -33,9 +36,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     run_parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="new folder for trials and results")
     run_parser.add_argument("--cpus-per-trial", type=int, default=1, metavar="N", help="torch threads of a trial")
     run_parser.add_argument("--dry-run", action="store_true", help="only list the trials")
+    ablate_parser = commands.add_parser("ablate", help="train one change at a time, and make a table")
+    ablate_parser.set_defaults(command=ablate)
+    ablate_parser.add_argument("file", type=Path, help="what is varied, see tuning/ablation.yaml")
+    ablate_parser.add_argument("--data", nargs="+", required=True, type=Path, metavar="DIR", help="folders, or a pack")
+    ablate_parser.add_argument(
+        "--out", required=True, type=Path, metavar="DIR", help="folder of the runs; goes on there"
+    )
+    ablate_parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="rows at once")
     options = parser.parse_args(arguments)
     try:
-        return run(options)
+        return options.command(options)
     except (ValueError, OSError) as error:
         print(f"tuning: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
@@ -75,6 +86,24 @@ def run(options: argparse.Namespace) -> int:
     if any(outcome.status == "stopped" for outcome in outcomes):
         raise KeyboardInterrupt  # Ray Tune takes it for itself and ends early
     return int(any(outcome.status == "failed" for outcome in outcomes))
+
+
+def ablate(options: argparse.Namespace) -> int:
+    """Train the rows of an ablation file and write `table.md`.
+
+    Raises:
+        ValueError: a file that does not hold, or a row that failed.
+        FileNotFoundError: no file or no data.
+    """
+    if options.jobs < 1:
+        raise ValueError(f"--jobs: expected at least 1, got {options.jobs}")
+    rows = read_ablation(options.file)
+    cells = [Cell(row.settings, row.preset) for row in rows]
+    pack = open_common_data(options.data, cells, options.out / "pack")
+    table = ablation_table(rows, train_rows(rows, [pack], options.out, options.jobs))
+    write_atomically(options.out / "table.md", lambda path: path.write_text(table, encoding="utf-8"))
+    print(table, end="")
+    return 0
 
 
 def open_common_data(roots: Sequence[Path], cells: Sequence[Cell], cache: Path) -> Path:

@@ -39,6 +39,7 @@ class TrainTrial:
         """Train the cell `index`, reporting each validation; returns the last one and how the run ended."""
         from models.training.loop import train
         from models.training.packs import open_pack
+        from models.training.world import World
 
         last: dict[str, Any] = {}
 
@@ -47,9 +48,8 @@ class TrainTrial:
             report(row)
 
         folder = self.out / f"trial-{index:03d}"
-        result = train(
-            self.presets[index], open_pack(self.pack), folder, device=self.device, on_validation=on_validation
-        )
+        world = World(device=self.device)
+        result = train(self.presets[index], open_pack(self.pack), folder, world=world, on_validation=on_validation)
         if result.interrupted:
             raise InterruptedError(f"stopped after {result.steps} steps")
         return {**last, "step": result.steps, "minutes": result.minutes, "best_sdr": result.best_sdr}

@@ -4,52 +4,81 @@ import argparse
 import sys
 from pathlib import Path
 
+from models.checkpoint import find_checkpoint, load_checkpoint
 from models.config import override, parse_assignments
-from models.preset import load_preset, preset_names
+from models.preset import Preset, load_preset, preset_names, with_stems
 from models.tracks import STEMS, check_stems, default_data_root
 from models.training.loop import train
 from models.training.packs import open_data, prepare_pack
+from models.training.world import join_world
 
 
 def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``train``."""
-    parser.add_argument("--preset", required=True, help=f"{', '.join(preset_names())}, or a .yaml file")
+    parser.add_argument(
+        "--preset", help=f"{', '.join(preset_names())}, or a .yaml file; with --init the checkpoint's own by default"
+    )
     _add_data_argument(parser)
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder of the run")
     parser.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", help="change one setting, e.g. train.lr=3e-4"
     )
+    parser.add_argument("--stems", metavar="A,B", help="stems of your own, as their files are named: guitar,piano,rest")
     parser.add_argument(
         "--max-minutes", type=float, metavar="M", help="end this call after M minutes, with a checkpoint"
     )
-    parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
+    start = parser.add_mutually_exclusive_group()
+    start.add_argument("--resume", action="store_true", help="go on with the run in --out")
+    start.add_argument("--init", metavar="CHECKPOINT", help="begin with these weights: a name that ships, or a folder")
     parser.add_argument("--device", default="cpu", help="cpu (default) or cuda")
     parser.add_argument("--threads", type=int, metavar="N", help="processor threads")
+    parser.add_argument("--workers", type=int, default=0, metavar="N", help="processes that make batches ahead")
 
 
 def add_prepare_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``prepare``."""
     _add_data_argument(parser)
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder of the pack")
-    parser.add_argument("--stems", default=",".join(STEMS), help=f"of each track, any names (default {','.join(STEMS)})")
+    parser.add_argument(
+        "--stems", default=",".join(STEMS), help=f"of each track, any names (default {','.join(STEMS)})"
+    )
     parser.add_argument("--sample-rate", type=int, default=44100, metavar="HZ", help="of the pack (default 44100)")
 
 
 def run_train(args: argparse.Namespace) -> int:
-    """Train, or go on training."""
+    """Train, or go on training; under ``torchrun``, together with the other processes."""
     if args.max_minutes is not None and not args.max_minutes > 0:
         raise ValueError(f"--max-minutes: expected minutes above 0, got {args.max_minutes}")
-    preset = override(load_preset(args.preset), parse_assignments(args.set))
+    if args.workers < 0:
+        raise ValueError(f"--workers: expected at least 0, got {args.workers}")
+    initial = find_checkpoint(args.init) if args.init else None
+    preset = override(_named_preset(args.preset, initial), parse_assignments(args.set))
+    if args.stems:
+        preset = with_stems(preset, _names(args.stems))
     _check_device(args.device)
     if args.threads is not None:
         _set_threads(args.threads)
-    pack = open_data(_roots(args.data), args.out / "pack", preset.data.sources, preset.model.sample_rate)
-    result = train(preset, pack, args.out, max_minutes=args.max_minutes, resume=args.resume, device=args.device)
-    ending = "finished" if result.finished else "stopped; go on with --resume"
-    print(
-        f"{args.out}: {result.steps} steps, {result.minutes:.1f} minutes, "
-        f"best validation SDR {result.best_sdr:.2f} dB; {ending}"
-    )
+    with join_world(args.device) as world:
+        data = (_roots(args.data), args.out / "pack", preset.data.sources, preset.model.sample_rate)
+        if world.rank == 0:
+            open_data(*data)  # decodes
+        world.gather(None)
+        result = train(
+            preset,
+            open_data(*data),
+            args.out,
+            max_minutes=args.max_minutes,
+            resume=args.resume,
+            initial=initial,
+            workers=args.workers,
+            world=world,
+        )
+    if world.rank == 0:
+        ending = "finished" if result.finished else "stopped; go on with --resume"
+        print(
+            f"{args.out}: {result.steps} steps, {result.minutes:.1f} minutes, "
+            f"best validation SDR {result.best_sdr:.2f} dB; {ending}"
+        )
     return 130 if result.interrupted else 0
 
 
@@ -65,6 +94,18 @@ def run_prepare(args: argparse.Namespace) -> int:
     also = f", {rendered} rendered tracks" if rendered else ""
     print(f"{args.out}: {recorded} training and {valid} validation tracks{also}")
     return 0
+
+
+def _named_preset(name: str | None, initial: Path | None) -> Preset:
+    if name:
+        return load_preset(name)
+    if not initial:
+        raise ValueError(f"--preset: expected one of {', '.join(preset_names())} or a .yaml file (or --init), got none")
+    return load_checkpoint(initial).preset
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(stem.strip() for stem in text.split(","))
 
 
 def _add_data_argument(parser: argparse.ArgumentParser) -> None:

@@ -8,7 +8,9 @@ CROPS = ("salient", "random")
 OPTIMIZERS = ("adam", "muon")
 SCHEDULES = ("linear", "exponential")
 LOSSES = ("complex", "waveform", "multiresolution")
-PRECISIONS = ("float32", "bfloat16")
+PRECISIONS = ("float32", "bfloat16", "float16")
+CLOCKS = ("wall", "processor")
+NON_FINITE = ("stop", "skip")
 
 
 @dataclass(frozen=True)
@@ -72,11 +74,15 @@ class TrainConfig:
     """Optimisation; the defaults are the paper's (Luo & Yu 2022, section 4.2)."""
 
     batch: int = 16
-    """Examples in a step."""
+    """Examples in an optimiser step, over all processes."""
+    accumulate: int = 1
+    """Parts that a process cuts its share of the batch into, one forward and backward pass each: less memory."""
     steps: int = 1_000_000
     """Optimiser steps of a whole run (the paper: 100 epochs of 10 000)."""
     minutes: float = 0.0
     """Minutes of a whole run, over all its calls; 0: the steps decide, or ``--max-minutes`` under a linear schedule."""
+    clock: str = "wall"
+    """What ``minutes`` counts: ``wall``, or ``processor`` time, which a busy machine does not lengthen."""
     loss: str = "complex"
     """``complex``: the paper's three terms. ``waveform``: L1 of the waveform alone, as Demucs is trained.
     ``multiresolution``: the complex terms at five FFTs instead of one, as BS-RoFormer is trained."""
@@ -97,17 +103,19 @@ class TrainConfig:
     ema: float = 0.0
     """Decay of the averaged weights that are validated and saved; 0 uses the trained weights."""
     precision: str = "float32"
-    """``bfloat16`` runs the network under autocast where the device can; weights stay float32."""
+    """``bfloat16`` or, on a GPU, ``float16`` runs the network under autocast; weights stay float32."""
     validate_every: int = 10_000
     """Steps between validations (the paper: an epoch)."""
     patience: int = 10
     """Validations without a better SDR after which training stops; 0 never stops."""
+    non_finite: str = "stop"
+    """At a loss or gradient that is not finite: ``stop``, or ``skip`` the step (ten in a row stop)."""
     seed: int = 0
     """Fixes initial weights and every batch."""
 
     def __post_init__(self) -> None:
         """Check ranges."""
-        for name in ("batch", "steps", "decay_steps", "validate_every"):
+        for name in ("batch", "accumulate", "steps", "decay_steps", "validate_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"train.{name}: expected at least 1, got {getattr(self, name)}")
         for name in ("warmup_steps", "patience", "seed"):
@@ -120,7 +128,14 @@ class TrainConfig:
                 raise ValueError(f"train.{name}: expected a number above 0, got {getattr(self, name)}")
         if not 0 <= self.ema < 1:
             raise ValueError(f"train.ema: expected a decay in [0, 1), got {self.ema}")
-        choices = {"loss": LOSSES, "optimizer": OPTIMIZERS, "schedule": SCHEDULES, "precision": PRECISIONS}
+        choices = {
+            "loss": LOSSES,
+            "optimizer": OPTIMIZERS,
+            "schedule": SCHEDULES,
+            "precision": PRECISIONS,
+            "clock": CLOCKS,
+            "non_finite": NON_FINITE,
+        }
         for name, known in choices.items():
             if getattr(self, name) not in known:
                 raise ValueError(f"train.{name}: expected one of {', '.join(known)}, got {getattr(self, name)!r}")

@@ -1,38 +1,37 @@
-"""The training loop: any network that maps mixtures to stems, stopped and resumed at will."""
+"""The training loop: any network that maps mixtures to stems, on one process or many, stopped and resumed at will."""
 
+import contextlib
 import copy
-import ctypes
 import math
-import os
-import platform
-import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from models.checkpoint import save_checkpoint
 from models.preset import Preset
 from models.training.card import model_card
-from models.training.loss import ComplexL1Loss, WaveformL1Loss
-from models.training.mixing import RandomMixer
+from models.training.initial import initialise
+from models.training.loader import load_batches
+from models.training.loss import build_loss
+from models.training.machine import can_bfloat16, describe_hardware, git_commit, keep_freed_memory, stop_on_signal
+from models.training.mixing import Batch, RandomMixer
 from models.training.optimizer import build_optimizers, learning_rate
 from models.training.packs import Pack
 from models.training.run_folder import RunFolder
 from models.training.validation import validation_sdr
+from models.training.world import World
 
 SAVE_EVERY_S = 60.0
 LOG_EVERY = 50
-LOSS_FFT = (2048, 512)
-"""FFT and hop of the loss for networks that have no spectrogram of their own: the paper's."""
+SKIPS_IN_A_ROW = 10
 
 
 @dataclass(frozen=True)
@@ -58,11 +57,22 @@ class Result:
 class _Progress:
     step: int = 0
     minutes: float = 0.0
-    horizon_minutes: float = 0.0
     cpu_minutes: float = 0.0
+    horizon_minutes: float = 0.0
     best_sdr: float = -math.inf
     stale_validations: int = 0
+    skipped: int = 0
+    skips_in_a_row: int = 0
     losses: list[float] = field(default_factory=list)
+
+
+@dataclass
+class _Interval:
+    """What happened since the last row of metrics."""
+
+    steps: int = 0
+    seconds: float = 0.0
+    waited_s: float = 0.0
 
 
 def train(
@@ -72,29 +82,34 @@ def train(
     *,
     max_minutes: float | None = None,
     resume: bool = False,
-    device: str = "cpu",
+    initial: Path | None = None,
+    workers: int = 0,
+    world: World | None = None,
     on_validation: Callable[[dict[str, Any]], None] | None = None,
 ) -> Result:
     """Train a preset's network, or go on training it.
 
-    The batch of each step follows from the seed and the step alone, so a resumed run of a fixed number of steps gives
-    the same losses on a CPU as one that was never stopped.
+    The batch of each step follows from the seed and the step alone, whatever the processes and workers that make it, so
+    a resumed run of a fixed number of steps gives the same losses on a CPU as one that was never stopped.
 
     Args:
         preset: network, data and optimisation.
         pack: decoded tracks.
-        out: the run's folder: ``last.pt`` (state), ``metrics.csv`` and ``best/`` (checkpoint).
+        out: the run's folder, see ``RunFolder``.
         max_minutes: end this call after so many minutes; the run's length is ``train.steps`` or ``train.minutes``.
         resume: go on from ``out``.
-        device: "cpu" or "cuda".
+        initial: a checkpoint to begin with, see ``initialise``.
+        workers: processes that make batches ahead.
+        world: the processes that train together; alone on the CPU by default.
         on_validation: called with each row of validation results.
 
     Raises:
-        ValueError: unusable data, or a folder that does not fit.
-        FileNotFoundError: nothing to resume.
+        ValueError: unusable data, a batch that the processes cannot share, or a folder that does not fit.
+        FileNotFoundError: nothing to resume or to begin with.
         FloatingPointError: the loss is not finite; the message names step and tracks, and the last state stays.
     """
-    return _Trainer(preset, pack, out, device, on_validation).run(max_minutes, resume)
+    trainer = _Trainer(preset, pack, out, world or World(), workers, on_validation)
+    return trainer.run(max_minutes, resume, initial)
 
 
 class _Trainer:
@@ -103,64 +118,117 @@ class _Trainer:
         preset: Preset,
         pack: Pack,
         out: Path,
-        device: str,
+        world: World,
+        workers: int,
         on_validation: Callable[[dict[str, Any]], None] | None,
     ) -> None:
         config = preset.train
         if not pack.split("valid"):
             raise ValueError("expected validation tracks, got 0; name a folder with a valid or MUSDB train split")
-        _keep_freed_memory()
+        self.part = world.part(config.batch)
+        if (share := config.batch // world.size) % config.accumulate:
+            raise ValueError(f"train.accumulate: expected a divisor of {share} examples, got {config.accumulate}")
+        if config.precision == "float16" and not world.device.startswith("cuda"):
+            raise ValueError("train.precision: float16 needs a GPU; use bfloat16 or float32")
+        self.mixer = RandomMixer(pack, preset.data, preset.model.stems, config.seed)
+        keep_freed_memory()
         torch.manual_seed(config.seed)
-        self.preset, self.pack, self.device = preset, pack, device
+        self.preset, self.pack, self.world, self.workers = preset, pack, world, workers
         self.on_validation = on_validation
         self.folder = RunFolder(out)
-        self.network = preset.build_network().to(device)
-        self.average = copy.deepcopy(self.network).requires_grad_(False)
-        self.mixer = RandomMixer(pack, preset.data, preset.model.stems, config.seed)
-        self.loss = _build_loss(preset).to(device)
-        self.optimizers = build_optimizers(self.network, config)
-        self.bfloat16 = config.precision == "bfloat16" and _can_bfloat16(device)
-        self.progress = _Progress()
+        self.network = preset.build_network().to(world.device)
+        self.loss = build_loss(preset).to(world.device)
+        self.dtype = {"bfloat16": torch.bfloat16, "float16": torch.float16}.get(config.precision)
+        if self.dtype is torch.bfloat16 and not can_bfloat16(world.device):
+            self.dtype = None
+        self.progress, self.interval = _Progress(), _Interval()
 
-    def run(self, max_minutes: float | None, resume: bool) -> Result:
-        config = self.preset.train
-        if resume:
-            self._load()
-        else:
-            self.folder.refuse_overwrite()
-        progress = self.progress
+    def run(self, max_minutes: float | None, resume: bool, initial: Path | None) -> Result:
+        self._begin(resume, initial)
+        config, progress = self.preset.train, self.progress
         progress.horizon_minutes = self._horizon_minutes(max_minutes)
         first_step = progress.step
         call_end = progress.minutes + max_minutes if max_minutes else math.inf
         stopped: list[int] = []
         last_save = time.monotonic()
-        bar = tqdm(total=config.steps, initial=progress.step, desc="train", unit="step", file=sys.stderr, disable=None)
-        with _stop_on_signal(stopped), bar:
-            while not stopped and not self._finished() and progress.minutes < call_end:
+        bar = tqdm(
+            total=config.steps,
+            initial=progress.step,
+            desc="train",
+            unit="step",
+            file=sys.stderr,
+            disable=None if self.world.rank == 0 else True,
+        )
+        with stop_on_signal(stopped), bar, contextlib.closing(self._batches()) as batches:
+            stop = False
+            while not stop and not self._finished() and progress.minutes < call_end:
                 started, cpu_started = time.monotonic(), time.process_time()
-                loss, gradient_norm = self._step()
+                batch = next(batches)
+                waited_s = time.monotonic() - started
+                loss, gradient_norm = self._step(batch)
                 progress.step += 1
                 if progress.step % LOG_EVERY == 0 or progress.step % config.validate_every == 0:
                     self._log(gradient_norm)
                 if progress.step % config.validate_every == 0:
                     self._validate()
-                progress.minutes += (time.monotonic() - started) / 60
-                progress.cpu_minutes += (time.process_time() - cpu_started) / 60
+                    self._save()
+                stop = self._pass_time(time.monotonic() - started, time.process_time() - cpu_started, waited_s, stopped)
                 bar.update()
                 bar.set_postfix(loss=f"{loss:.4f}", best=f"{progress.best_sdr:.2f} dB", min=f"{progress.minutes:.1f}")
                 if time.monotonic() - last_save > SAVE_EVERY_S:
                     self._save()
                     last_save = time.monotonic()
             unvalidated = progress.step > first_step and progress.step % config.validate_every
-            if unvalidated and not stopped and (self._finished() or progress.best_sdr == -math.inf):
+            if unvalidated and not stop and (self._finished() or progress.best_sdr == -math.inf):
                 if progress.losses:  # else the last row is this step's
                     self._log(gradient_norm)
                 self._validate()
         self._save()
-        return Result(progress.step, progress.minutes, progress.best_sdr, self._finished(), bool(stopped))
+        return Result(progress.step, progress.minutes, progress.best_sdr, self._finished(), stop)
+
+    def _begin(self, resume: bool, initial: Path | None) -> None:
+        """Load what there is to load; the trained weights, their average and the optimisers' state."""
+        world, config = self.world, self.preset.train
+        if resume and initial:
+            raise ValueError("--init begins a run and --resume goes on with one: give one of them")
+        if not resume:
+            self.folder.refuse_overwrite()
+        if initial:
+            kept = initialise(self.network, initial)
+            if world.rank == 0:
+                print(f"begins with {initial}; new: {', '.join(kept) or 'nothing'}", file=sys.stderr)
+        world.gather(None)  # every process has looked at the folder before one writes to it
+        self.average = copy.deepcopy(self.network).requires_grad_(False)
+        half = torch.bfloat16 if self.dtype is torch.bfloat16 else torch.float32
+        self.optimizers = build_optimizers(self.network, config, half)
+        self.scaler = torch.amp.GradScaler(self._device_type, enabled=self.dtype is torch.float16)
+        if resume:
+            self._load()
+        self.shared = world.share(self.network)
+        if world.rank == 0:
+            self.folder.describe(self.preset, {"git_commit": git_commit(), "arguments": sys.argv[1:]})
+
+    @property
+    def _device_type(self) -> str:
+        return torch.device(self.world.device).type
+
+    def _batches(self) -> Generator[Batch, None, None]:
+        config, device = self.preset.train, self.world.device
+        return load_batches(self.mixer, config.batch, self.part, self.progress.step, config.steps, self.workers, device)
+
+    def _pass_time(self, seconds: float, cpu_seconds: float, waited_s: float, stopped: list[int]) -> bool:
+        """Count a step's time, alike on all processes; whether any of them was asked to stop."""
+        progress, interval, size = self.progress, self.interval, self.world.size
+        seconds, cpu_seconds, waited_s, stops = self.world.sum(seconds, cpu_seconds, waited_s, len(stopped))
+        progress.minutes += seconds / size / 60
+        progress.cpu_minutes += cpu_seconds / 60
+        interval.steps += 1
+        interval.seconds += seconds / size
+        interval.waited_s += waited_s / size
+        return stops > 0
 
     def _horizon_minutes(self, max_minutes: float | None) -> float:
-        """When the run is complete, in minutes; 0: the steps alone decide.
+        """When the run is complete, in minutes of ``train.clock``; 0: the steps alone decide.
 
         A linear schedule must know its end: without ``train.minutes`` that is the end of the first call, and once it is
         reached, the end of the call that trains on.
@@ -168,45 +236,83 @@ class _Trainer:
         config, progress = self.preset.train, self.progress
         if config.minutes or config.schedule != "linear":
             return config.minutes
-        if max_minutes and progress.minutes >= progress.horizon_minutes:
-            return progress.minutes + max_minutes
+        if max_minutes and self._clock_minutes() >= progress.horizon_minutes:
+            return self._clock_minutes() + max_minutes
         return progress.horizon_minutes
+
+    def _clock_minutes(self) -> float:
+        return self.progress.cpu_minutes if self.preset.train.clock == "processor" else self.progress.minutes
 
     def _share_done(self) -> float:
         progress, config = self.progress, self.preset.train
-        of_minutes = progress.minutes / progress.horizon_minutes if progress.horizon_minutes else 0.0
+        of_minutes = self._clock_minutes() / progress.horizon_minutes if progress.horizon_minutes else 0.0
         return max(progress.step / config.steps, of_minutes)
 
     def _finished(self) -> bool:
         patience = self.preset.train.patience
         return self._share_done() >= 1 or 0 < patience <= self.progress.stale_validations
 
-    def _step(self) -> tuple[float, float]:
-        config, step = self.preset.train, self.progress.step
-        batch = self.mixer.batch(step, config.batch)
+    def _step(self, batch: Batch) -> tuple[float, float]:
+        """One optimiser step on this process's part of a batch; the loss of the whole batch and its gradient norm."""
+        config, step, world = self.preset.train, self.progress.step, self.world
+        torch.manual_seed(hash((config.seed, step, world.rank)))  # dropout, alike after a resume
         rate = learning_rate(config, step, self._share_done())
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = rate
             optimizer.zero_grad(set_to_none=True)
         self.network.train()
-        mixture, targets = batch.mixture.to(self.device), batch.targets.to(self.device)
-        with torch.autocast(torch.device(self.device).type, dtype=torch.bfloat16, enabled=self.bfloat16):
-            estimate = self.network(mixture)
-        loss = self.loss(estimate, targets)
-        loss.backward()
-        gradient_norm = float(nn.utils.clip_grad_norm_(self.network.parameters(), config.clip))
-        value = float(loss.detach())
-        if not (math.isfinite(value) and math.isfinite(gradient_norm)):
-            raise FloatingPointError(
-                f"step {step}: loss {value}, gradient norm {gradient_norm}; the last good state stays in "
-                f"{self.folder.path}, a lower train.lr may help. The batch was: {' | '.join(batch.origins)}"
-            )
+        value, bad = self._backward(batch)
         for optimizer in self.optimizers:
-            optimizer.step()
-        self._update_average()
-        self.progress.losses.append(value)
+            self.scaler.unscale_(optimizer)
+        gradient_norm = float(nn.utils.clip_grad_norm_(self.network.parameters(), config.clip))
+        overflow = self.scaler.is_enabled() and math.isfinite(value) and not math.isfinite(gradient_norm)
+        if math.isfinite(value) and math.isfinite(gradient_norm):
+            for optimizer in self.optimizers:
+                self.scaler.step(optimizer)
+            self._update_average()
+            self.progress.losses.append(value)
+            self.progress.skips_in_a_row = 0
+        elif not overflow:  # an overflow of float16 is the scaler's to mend
+            self._meet_non_finite(value, gradient_norm, bad)
+        self.scaler.update()
         return value, gradient_norm
+
+    def _backward(self, batch: Batch) -> tuple[float, list[str]]:
+        """Gradients of a batch; its loss over all processes, and which examples here gave no finite estimate."""
+        parts = self.preset.train.accumulate
+        loss_sum, bad = 0.0, []
+        pieces = zip(batch.mixture.chunk(parts), batch.targets.chunk(parts), strict=True)
+        for index, (mixture, targets) in enumerate(pieces):
+            last = index == parts - 1
+            waits = self.world.size > 1 and not last  # gradients are averaged over the processes once
+            with self.shared.no_sync() if waits else contextlib.nullcontext():  # type: ignore[operator]
+                with torch.autocast(self._device_type, dtype=self.dtype, enabled=self.dtype is not None):
+                    estimate = self.shared(mixture)
+                loss = self.loss(estimate, targets)
+                self.scaler.scale(loss / parts).backward()
+            piece = float(loss.detach())
+            if not math.isfinite(piece):
+                origins = batch.origins[index * len(mixture) : (index + 1) * len(mixture)]
+                bad += _not_finite(estimate.waveforms.detach(), origins)
+            loss_sum += piece
+        (total,) = self.world.sum(loss_sum)
+        return total / (parts * self.world.size), bad
+
+    def _meet_non_finite(self, loss: float, gradient_norm: float, bad: list[str]) -> None:
+        """Leave the step out, or stop with the last good weights saved."""
+        progress, config = self.progress, self.preset.train
+        culprits = [culprit for part in self.world.gather(bad) for culprit in part] or ["its estimates are finite"]
+        message = f"step {progress.step}: loss {loss}, gradient norm {gradient_norm}; {' | '.join(culprits)}"
+        progress.skipped += 1
+        progress.skips_in_a_row += 1
+        if config.non_finite == "stop" or progress.skips_in_a_row >= SKIPS_IN_A_ROW:
+            self._save()
+            raise FloatingPointError(
+                f"{message}; the last good state stays in {self.folder.path}, a lower train.lr may help"
+            )
+        if self.world.rank == 0:
+            tqdm.write(f"skipped {message}", file=sys.stderr)
 
     @torch.no_grad()
     def _update_average(self) -> None:
@@ -218,33 +324,38 @@ class _Trainer:
             kept.copy_(current)
 
     def _log(self, gradient_norm: float) -> None:
-        progress = self.progress
-        self.folder.rows.append(
-            {
-                "step": progress.step,
-                "minutes": round(progress.minutes, 3),
-                "loss": sum(progress.losses) / len(progress.losses),
-                "lr": self.optimizers[0].param_groups[0]["lr"],
-                "gradient_norm": gradient_norm,
-            }
-        )
+        progress, interval = self.progress, self.interval
+        seconds = max(interval.seconds, 1e-9)
+        row = {
+            "step": progress.step,
+            "minutes": round(progress.minutes, 3),
+            "cpu_minutes": round(progress.cpu_minutes, 3),
+            "loss": sum(progress.losses) / len(progress.losses) if progress.losses else math.nan,
+            "lr": self.optimizers[0].param_groups[0]["lr"],
+            "gradient_norm": gradient_norm,
+            "skipped": progress.skipped,
+        }
+        if interval.steps:
+            row["examples_per_s"] = round(interval.steps * self.preset.train.batch / seconds, 3)
+            row["idle_share"] = round(interval.waited_s / seconds, 4)
+        self.folder.rows.append(row)
         progress.losses.clear()
+        self.interval = _Interval()
 
     def _validate(self) -> None:
-        progress = self.progress
-        state = torch.get_rng_state()
-        scores = validation_sdr(self.average, self.pack, self.preset.separate, self.device)
-        torch.set_rng_state(state)
+        progress, row = self.progress, self.folder.rows[-1]
+        scores = validation_sdr(self.average, self.pack, self.preset.separate, self.world)
         mean = sum(scores.values()) / len(scores)
-        row = self.folder.rows[-1]
         row.update({"valid_sdr": mean, **{f"valid_{stem}": score for stem, score in scores.items()}})
         progress.stale_validations += 1
-        if mean > progress.best_sdr:
+        better = mean > progress.best_sdr
+        if better:
             progress.best_sdr, progress.stale_validations = mean, 0
+        if self.world.rank > 0:
+            return
+        for folder in (self.folder.best, self.folder.last) if better else (self.folder.last,):
             info = self._info(scores)
-            save_checkpoint(
-                self.folder.best, self.average.state_dict(), self.preset, info, model_card(self.preset, info)
-            )
+            save_checkpoint(folder, self.average.state_dict(), self.preset, info, model_card(self.preset, info))
         tqdm.write(
             f"step {progress.step}, {progress.minutes:.1f} min: loss {row['loss']:.4f}, validation SDR {mean:.2f} dB ("
             + ", ".join(f"{stem} {score:.2f}" for stem, score in scores.items())
@@ -265,21 +376,22 @@ class _Trainer:
             "minutes": progress.minutes,
             "cpu_minutes": progress.cpu_minutes,
             "seconds_of_mixture_seen": progress.step * preset.train.batch * preset.data.crop_s,
-            "hardware": f"{_processor()}, {torch.get_num_threads()} thread(s)" if self.device == "cpu" else _gpu(),
-            "precision": "bfloat16 autocast" if self.bfloat16 else "float32",
+            "hardware": describe_hardware(self.world.device, self.world.size),
+            "precision": f"{preset.train.precision} autocast" if self.dtype else "float32",
             "torch": str(torch.__version__),
             "parameters": sum(parameter.numel() for parameter in self.network.parameters()),
             "valid_sdr": scores,
         }
 
     def _save(self) -> None:
-        progress = {name: value for name, value in vars(self.progress).items()}
+        if self.world.rank > 0:
+            return
         state = {
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
-            "progress": progress,
-            "rng": torch.get_rng_state(),
+            "scaler": self.scaler.state_dict(),
+            "progress": dict(vars(self.progress)),
         }
         self.folder.save(state, self.preset)
 
@@ -289,67 +401,11 @@ class _Trainer:
         self.average.load_state_dict(state["average"])
         for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
+        self.scaler.load_state_dict(state["scaler"])
         self.progress = _Progress(**state["progress"])
-        torch.set_rng_state(state["rng"])
 
 
-def _build_loss(preset: Preset) -> nn.Module:
-    if preset.train.loss == "waveform":
-        return WaveformL1Loss()
-    return ComplexL1Loss(getattr(preset.model, "n_fft", LOSS_FFT[0]), getattr(preset.model, "hop", LOSS_FFT[1]))
-
-
-@contextmanager
-def _stop_on_signal(stopped: list[int]) -> Iterator[None]:
-    """Let the step in hand finish on Ctrl-C or SIGTERM; a second one acts as usual."""
-
-    def note(number: int, _frame: object) -> None:
-        stopped.append(number)
-        for name, handler in previous.items():
-            signal.signal(name, handler)
-
-    previous = {name: signal.getsignal(name) for name in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        for name in previous:
-            signal.signal(name, note)
-    except ValueError:  # not in the main thread: whoever owns that handles signals
-        previous.clear()
-    try:
-        yield
-    finally:
-        for name, handler in previous.items():
-            signal.signal(name, handler)
-
-
-def _keep_freed_memory() -> None:
-    """Ask glibc to keep freed blocks: fresh pages for each step's tensors cost a fifth of a CPU step."""
-    if sys.platform == "linux" and "glibc" in platform.libc_ver()[0]:
-        libc = ctypes.CDLL(None)
-        m_trim_threshold, m_mmap_threshold, two_gib = -1, -3, (1 << 31) - 1
-        libc.mallopt(m_mmap_threshold, 1 << 30)
-        libc.mallopt(m_trim_threshold, two_gib)
-
-
-def _can_bfloat16(device: str) -> bool:
-    """Whether a BLSTM runs in bfloat16 here; some processors raise."""
-    lstm = nn.LSTM(8, 8, bidirectional=True).to(device)
-    try:
-        with torch.autocast(torch.device(device).type, dtype=torch.bfloat16):
-            lstm(torch.zeros(2, 2, 8, device=device))[0].sum().backward()
-    except RuntimeError:
-        print("train.precision: no bfloat16 BLSTM on this processor, float32 instead", file=sys.stderr)
-        return False
-    return True
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        name = next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        name = platform.processor() or platform.machine()
-    return f"{name}, {os.cpu_count()} cores"
-
-
-def _gpu() -> str:
-    return torch.cuda.get_device_name()
+def _not_finite(waveforms: Tensor, origins: tuple[str, ...]) -> list[str]:
+    """The origins of the examples [B, ...] whose estimate is not finite."""
+    finite = waveforms.isfinite().flatten(1).all(dim=1).tolist()
+    return [f"not finite: {origin}" for origin, good in zip(origins, finite, strict=True) if not good]

@@ -11,19 +11,23 @@ NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 ORTHOGONAL_STEPS = 5
 
 
-def orthogonalise(matrices: Tensor) -> Tensor:
+def orthogonalise(matrices: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
     """Matrices with about the same singular vectors and all singular values near 1, [..., rows, columns].
 
-    Source: Jordan et al. 2024 (Muon), the quintic Newton-Schulz iteration.
+    Args:
+        matrices: float32.
+        dtype: what to compute in; bfloat16 is as good, and twice as fast where the processor has it.
+
+    Source: Jordan et al. 2024 (Muon), the quintic Newton-Schulz iteration, there in bfloat16.
     """
     a, b, c = NEWTON_SCHULZ
     wide = matrices.shape[-1] >= matrices.shape[-2]
     x = matrices if wide else matrices.mT
-    x = x / x.norm(dim=(-2, -1), keepdim=True).clamp_min(1e-7)
+    x = (x / x.norm(dim=(-2, -1), keepdim=True).clamp_min(1e-7)).to(dtype)
     for _ in range(ORTHOGONAL_STEPS):
         gram = x @ x.mT
         x = a * x + (b * gram + c * gram @ gram) @ x
-    return x if wide else x.mT
+    return (x if wide else x.mT).to(matrices.dtype)
 
 
 class Muon(torch.optim.Optimizer):
@@ -36,12 +40,16 @@ class Muon(torch.optim.Optimizer):
         parameters: tensors of two dimensions or more.
         lr: learning rate, in Adam's units.
         momentum: Nesterov momentum.
+        dtype: what updates are orthogonalised in.
 
     Source: Jordan et al. 2024; the scale is that of Liu et al. 2025 (arXiv 2502.16982).
     """
 
-    def __init__(self, parameters: Iterable[Tensor], lr: float, momentum: float = 0.95) -> None:
+    def __init__(
+        self, parameters: Iterable[Tensor], lr: float, momentum: float = 0.95, dtype: torch.dtype = torch.float32
+    ) -> None:
         super().__init__(parameters, {"lr": lr, "momentum": momentum})
+        self.dtype = dtype
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
@@ -54,7 +62,7 @@ class Muon(torch.optim.Optimizer):
             for shape, parameters in shapes.items():
                 updates = torch.stack([self._momentum(parameter, group["momentum"]) for parameter in parameters])
                 scale = 0.2 * max(shape[-2:]) ** 0.5 * group["lr"]
-                for parameter, update in zip(parameters, orthogonalise(updates), strict=True):
+                for parameter, update in zip(parameters, orthogonalise(updates, self.dtype), strict=True):
                     parameter.add_(update, alpha=-scale)
 
     def _momentum(self, parameter: Tensor, momentum: float) -> Tensor:
@@ -66,8 +74,10 @@ class Muon(torch.optim.Optimizer):
         return gradient.lerp(state["momentum"], momentum)
 
 
-def build_optimizers(network: nn.Module, config: TrainConfig) -> list[torch.optim.Optimizer]:
-    """Adam on everything, or Muon on the matrices and Adam on the rest (norms, biases, scales)."""
+def build_optimizers(
+    network: nn.Module, config: TrainConfig, dtype: torch.dtype = torch.float32
+) -> list[torch.optim.Optimizer]:
+    """Adam on everything, or Muon (orthogonalising in ``dtype``) on matrices and Adam on norms, biases and scales."""
     parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
     if config.optimizer == "adam":
         return [torch.optim.Adam(parameters, lr=config.lr)]
@@ -76,7 +86,7 @@ def build_optimizers(network: nn.Module, config: TrainConfig) -> list[torch.opti
     ]
     chosen = {id(parameter) for parameter in matrices}
     rest = [parameter for parameter in parameters if id(parameter) not in chosen]
-    return [Muon(matrices, lr=config.lr), torch.optim.Adam(rest, lr=config.lr)]
+    return [Muon(matrices, lr=config.lr, dtype=dtype), torch.optim.Adam(rest, lr=config.lr)]
 
 
 def learning_rate(config: TrainConfig, step: int, progress: float) -> float:

@@ -1,8 +1,10 @@
-"""What a training run keeps on disk: its state for an exact resume, its metrics, and its best weights."""
+"""What a training run keeps on disk: its state for an exact resume, its metrics, and its weights."""
 
 import csv
 import io
+import json
 import pickle
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -12,29 +14,45 @@ import torch
 from models.checkpoint import write_atomically
 from models.config import to_mapping
 from models.preset import Preset
+from models.training.plot import plot_curves
 
-STATE, METRICS, BEST = "last.pt", "metrics.csv", "best"
+STATE, METRICS, SETTINGS, CALLS, PLOT = "last.pt", "metrics.csv", "config.yaml", "calls.jsonl", "curves.png"
+BEST, LAST, TENSORBOARD = "best", "last", "tensorboard"
 
 
 class RunFolder:
     """The folder of one training run.
+
+    ``last.pt`` (state), ``metrics.csv``, ``config.yaml`` (the preset, complete), ``calls.jsonl`` (git commit and
+    arguments of each call), ``curves.png``, ``tensorboard/``, and the checkpoints ``best/`` and ``last/``.
 
     Args:
         path: made if absent.
 
     Attributes:
         best: folder of the checkpoint with the best validation SDR.
+        last: folder of the checkpoint of the last validation.
         rows: rows of ``metrics.csv``.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.best = path / BEST
+        self.best, self.last = path / BEST, path / LAST
         self.rows: list[dict[str, Any]] = []
+        self._logged, self._said = 0, False
         path.mkdir(parents=True, exist_ok=True)
 
+    def describe(self, preset: Preset, call: dict[str, Any]) -> None:
+        """Write the settings, and add a line about this call."""
+        import yaml
+
+        settings = yaml.safe_dump(to_mapping(preset), sort_keys=False)
+        write_atomically(self.path / SETTINGS, lambda path: path.write_text(settings))
+        with (self.path / CALLS).open("a") as file:
+            file.write(json.dumps(call) + "\n")
+
     def save(self, state: dict[str, Any], preset: Preset) -> None:
-        """Replace the saved state and the metrics; if that fails, the previous ones stay."""
+        """Replace the saved state, the metrics and their plot; if that fails, the previous ones stay."""
         content = {**state, "preset": to_mapping(preset), "rows": self.rows}
         write_atomically(self.path / STATE, lambda path: torch.save(content, path))
         columns = list(dict.fromkeys(column for row in self.rows for column in row))
@@ -43,6 +61,26 @@ class RunFolder:
         writer.writeheader()
         writer.writerows(self.rows)
         write_atomically(self.path / METRICS, lambda path: path.write_text(text.getvalue()))
+        self._draw()
+
+    def _draw(self) -> None:
+        """The plot and the TensorBoard log, where their packages are installed: nothing depends on them."""
+        new, self._logged = self.rows[self._logged :], len(self.rows)
+        if not new:
+            return
+        try:
+            from tensorboardX import SummaryWriter
+
+            with SummaryWriter(str(self.path / TENSORBOARD)) as writer:
+                for row in new:
+                    for name, value in row.items():
+                        if name != "step":
+                            writer.add_scalar(name, value, row["step"])
+            write_atomically(self.path / PLOT, lambda path: plot_curves(self.rows, path))
+        except ModuleNotFoundError as error:
+            if not self._said:
+                print(f"{self.path}: no TensorBoard log or plot, {error.name} is not installed", file=sys.stderr)
+            self._said = True
 
     def load(self, preset: Preset) -> dict[str, Any]:
         """The saved state, without executing any code from the file.
@@ -62,6 +100,7 @@ class RunFolder:
             raise ValueError(
                 f"{file}: not a training state, or damaged ({' '.join(str(error).split())[:120]})"
             ) from None
+        self._logged = len(self.rows)
         wanted = to_mapping(preset)
         for section, settings in wanted.items():
             for name, value in settings.items() if isinstance(settings, dict) else [("", settings)]:

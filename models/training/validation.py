@@ -7,11 +7,12 @@ from models.chunking import SeparateConfig
 from models.metrics import global_sdr
 from models.separator import NetworkSeparator
 from models.training.packs import Pack
+from models.training.world import World
 
 EXCERPT_S = 30.0
 
 
-def validation_sdr(network: nn.Module, pack: Pack, settings: SeparateConfig, device: str) -> dict[str, float]:
+def validation_sdr(network: nn.Module, pack: Pack, settings: SeparateConfig, world: World) -> dict[str, float]:
     """Global SDR of each stem, mean over the validation tracks, in dB.
 
     The mixture is the sum of the stems. Of long tracks the middle 30 s are separated. A stem that is silent in a track
@@ -21,12 +22,12 @@ def validation_sdr(network: nn.Module, pack: Pack, settings: SeparateConfig, dev
         network: mixture [B, 2, T] to ``Estimate``; returned in eval mode.
         pack: decoded tracks.
         settings: chunks of the separation.
-        device: where the network runs.
+        world: the processes that share the tracks out among them; all get the result.
     """
-    separator = NetworkSeparator(network, settings, device)
+    separator = NetworkSeparator(network, settings, world.device)
     excerpt = round(EXCERPT_S * pack.sample_rate)
     scores: dict[str, list[float]] = {stem: [] for stem in separator.stems}
-    for track in pack.split("valid"):
+    for track in pack.split("valid")[world.rank :: world.size]:
         stored = track.audio()
         start = max(0, (stored.shape[-1] - excerpt) // 2)
         stems = stored[..., start : start + excerpt] * np.float32(track.scale)
@@ -35,4 +36,6 @@ def validation_sdr(network: nn.Module, pack: Pack, settings: SeparateConfig, dev
             reference = stems[pack.stems.index(stem)]
             if reference.any():
                 scores[stem].append(float(global_sdr(reference, estimate)))
-    return {stem: float(np.mean(values)) for stem, values in scores.items() if values}
+    gathered = world.gather(scores)
+    everywhere = {stem: [score for part in gathered for score in part[stem]] for stem in separator.stems}
+    return {stem: float(np.mean(values)) for stem, values in everywhere.items() if values}
