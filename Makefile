@@ -1,7 +1,7 @@
 # make benchmark   set up, then separate and score the default tracks with every system
 # make test        set up, then run the tests
 # make lint        set up, then ruff and mypy
-# make setup       only set up: .venv, requirements, ffmpeg
+# make setup       only set up: .venv, requirements, ffmpeg, fluidsynth
 # make clean       remove .venv, caches and out/
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -12,14 +12,16 @@ BIN := $(VENV)/bin
 REQUIREMENTS := requirements.txt requirements-dev.txt pyproject.toml
 # The stamp is named after what was installed and where: a changed requirement or a moved checkout sets up again.
 STAMP := $(VENV)/.installed-$(shell { echo "$(CURDIR)"; cat $(REQUIREMENTS); } | cksum | cut -d' ' -f1)
+# The tests render with it; apt-dev.txt names its package.
+SOUNDFONT := /usr/share/sounds/sf2/TimGM6mb.sf2
 NEEDS_PYTHON := import sys; sys.exit(sys.version_info < (3, 11))
 
-.PHONY: help setup ffmpeg benchmark test lint clean
+.PHONY: help setup programs benchmark test lint clean
 
 help:
 	@sed -n "s/^# make /make /p" Makefile
 
-setup: ffmpeg $(STAMP)
+setup: programs $(STAMP)
 
 $(STAMP):
 	@python=; for candidate in $${PYTHON:-python3 python3.11 python3.12 python3.13}; do \
@@ -38,15 +40,20 @@ $(STAMP):
 	@rm -f $(VENV)/.installed-*
 	@touch $@
 
-ffmpeg:
-	@if command -v ffmpeg >/dev/null && command -v ffprobe >/dev/null; then exit 0; fi; \
+programs:
+	@missing=; \
+	for program in ffmpeg ffprobe fluidsynth; do command -v $$program >/dev/null || missing="$$missing $$program"; done; \
+	[ -f $(SOUNDFONT) ] || missing="$$missing $(SOUNDFONT)"; \
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	packages=$$(cat apt.txt apt-dev.txt | xargs); \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	  echo "setup: installing $$(cat apt.txt) through apt"; \
+	  echo "setup: installing $$packages through apt"; \
 	  export DEBIAN_FRONTEND=noninteractive; \
-	  apt-get update -qq && xargs apt-get install -qq -y --no-install-recommends < apt.txt >/dev/null; \
+	  apt-get update -qq && apt-get install -qq -y --no-install-recommends $$packages >/dev/null; \
 	else \
-	  echo "setup: ffmpeg and ffprobe are needed on the PATH; install them (Debian: sudo apt-get install ffmpeg) and run make again" >&2; \
-	  exit 1; \
+	  echo "setup: not found:$$missing; install what is missing (Debian: sudo apt-get install $$packages)" >&2; \
+	  if ! command -v ffmpeg >/dev/null || ! command -v ffprobe >/dev/null; then exit 1; fi; \
+	  echo "setup: going on; only rendering MIDI songs, and its tests, need it" >&2; \
 	fi
 
 benchmark: setup

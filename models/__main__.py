@@ -1,14 +1,16 @@
-"""Command line: ``python -m models separate | train | prepare``.
+"""Command line: ``python -m models separate | train | prepare | render``.
 
 python -m models separate song.mp3 --out stems/
 python -m models train --preset small --data MUSDB18-HQ --out runs/small --max-minutes 60
 python -m models prepare --data MUSDB18-HQ --out packs/musdb
+python -m models render --midi MIDI --soundfont FluidR3_GM.sf2 --out rendered
 """
 
 import argparse
 import sys
 
 from models import separate_file
+from models.rendering import command as render
 from models.training import commands
 
 
@@ -29,6 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
             commands.add_prepare_arguments,
             commands.run_prepare,
         ),
+        ("render", "render MIDI songs into stems for training", render.add_arguments, render.run),
     ):
         subparser = subparsers.add_parser(name, help=text, description=text)
         add_arguments(subparser)

@@ -1,0 +1,1 @@
+"""General MIDI songs rendered into stems: read and split, vary, synthesise, balance, and the command ``render``."""

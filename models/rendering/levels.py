@@ -1,0 +1,69 @@
+"""Stems of a rendered song brought to one length and sane levels."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+TARGET_DB = -16.0
+"""Level of the mixture in dBFS, reached where the peaks allow it."""
+PEAK = 0.99
+"""No sample of the mixture or of a stem goes beyond this."""
+LIFT_DB = -20.0
+"""A stem that is further below the loudest one is lifted to here."""
+INAUDIBLE_DB = -60.0
+"""A stem that is further below the loudest one is made silent: lifting it would lift noise."""
+_SILENCE_DBFS = -100.0
+_TRIM_DB = -70.0
+_GATE_DB = -40.0
+_BLOCK = 4410
+
+
+def level_db(audio: np.ndarray) -> float:
+    """Level of what sounds: mean power, in dBFS, of the tenths of a second within 40 dB of the loudest one.
+
+    Args:
+        audio: [C, T].
+
+    Returns:
+        The level; minus infinity for digital silence.
+    """
+    padded = np.pad(audio, ((0, 0), (0, -audio.shape[-1] % _BLOCK)))
+    power = np.square(padded.reshape(audio.shape[0], -1, _BLOCK), dtype=np.float32).mean(axis=(0, 2), dtype=np.float64)
+    loudest = power.max(initial=0.0)
+    if loudest == 0:
+        return -np.inf
+    return float(10 * np.log10(power[power >= loudest * 10 ** (_GATE_DB / 10)].mean()))
+
+
+def balance(rendered: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Bring a song's stems to one length and sane levels.
+
+    Shorter stems are padded at their end, the silence before and after the music is cut off alike. One gain for all
+    stems takes their sum to ``TARGET_DB``, or as near as ``PEAK`` allows, so what the song says of their balance stays;
+    only a stem more than 20 dB below the loudest one is lifted to there, or made silent if it is 60 dB below.
+
+    Args:
+        rendered: each float32 [C, T], of any lengths.
+
+    Returns:
+        The same stems, all of one shape.
+
+    Raises:
+        ValueError: nothing sounds.
+    """
+    length = max((audio.shape[-1] for audio in rendered.values()), default=0)
+    stems = {name: np.pad(audio, ((0, 0), (0, length - audio.shape[-1]))) for name, audio in rendered.items()}
+    levels = {name: level_db(audio) for name, audio in stems.items()}
+    loudest = max(levels.values(), default=-np.inf)
+    if loudest < _SILENCE_DBFS:
+        raise ValueError("nothing sounds")
+    for name, level in levels.items():
+        if level < loudest + INAUDIBLE_DB:
+            stems[name][:] = 0
+        elif level < loudest + LIFT_DB:
+            stems[name] *= np.float32(10 ** ((loudest + LIFT_DB - level) / 20))
+    mixture = np.sum(list(stems.values()), axis=0)
+    peak = max(float(np.abs(audio).max()) for audio in (mixture, *stems.values()))
+    sounds = np.flatnonzero(np.abs(mixture).max(axis=0) > peak * 10 ** (_TRIM_DB / 20))
+    gain = np.float32(min(10 ** ((TARGET_DB - level_db(mixture)) / 20), PEAK / peak))
+    return {name: gain * audio[:, sounds[0] : sounds[-1] + 1] for name, audio in stems.items()}
