@@ -2,6 +2,7 @@
 # make test        set up, then run the tests
 # make lint        set up, then ruff and mypy
 # make setup       only set up: .venv, requirements, ffmpeg, fluidsynth
+# make train-smoke DATA=DIR   set up, train `small` for a minute, kill it half-way, resume it
 # make clean       remove .venv, caches and out/
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -14,9 +15,11 @@ REQUIREMENTS := requirements.txt requirements-dev.txt pyproject.toml
 STAMP := $(VENV)/.installed-$(shell { echo "$(CURDIR)"; cat $(REQUIREMENTS); } | cksum | cut -d' ' -f1)
 # The tests render with it; apt-dev.txt names its package.
 SOUNDFONT := /usr/share/sounds/sf2/TimGM6mb.sf2
+# Training music of train-smoke: MUSDB_PATH, or the team's shared folder.
+DATA ?= $(firstword $(wildcard $(MUSDB_PATH) ../shared/data/musdb18-7 /work/shared/data/musdb18-7))
 NEEDS_PYTHON := import sys; sys.exit(sys.version_info < (3, 11))
 
-.PHONY: help setup programs benchmark test lint clean
+.PHONY: help setup programs benchmark train-smoke test lint clean
 
 help:
 	@sed -n "s/^# make /make /p" Makefile
@@ -58,6 +61,10 @@ programs:
 
 benchmark: setup
 	@$(BIN)/python -m benchmark run --systems bsrnn,demucs,openunmix --out out/benchmark
+
+train-smoke: setup
+	@if [ -z "$(DATA)" ]; then echo "train-smoke: name the music, make train-smoke DATA=MUSDB18" >&2; exit 2; fi
+	@$(BIN)/python tests/train_smoke.py --data $(DATA) --out out/train-smoke
 
 test: setup
 	@$(BIN)/python -m pytest -q

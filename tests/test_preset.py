@@ -90,8 +90,10 @@ def test_paper_presets_are_the_papers(stem):
     }
     assert preset["train"] == {
         "batch": 8 * 2,
+        "accumulate": 1,
         "steps": 100 * 10_000,
         "minutes": 0.0,
+        "clock": "wall",
         "loss": "complex",
         "optimizer": "adam",
         "lr": 1e-3,
@@ -104,6 +106,7 @@ def test_paper_presets_are_the_papers(stem):
         "precision": "float32",
         "validate_every": 10_000,
         "patience": 10,
+        "non_finite": "stop",
         "seed": 0,
     }
     assert preset["separate"]["segment_s"] == 3.0
