@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from models.rendering.levels import INAUDIBLE_DB, LIFT_DB, PEAK, TARGET_DB, balance, level_db
+from models.rendering.levels import INAUDIBLE_DB, LIFT_DB, PEAK, TARGET_DB, balance, level_db, remove_offset
 
 RATE = 44100
 
@@ -18,6 +18,15 @@ def test_level_is_that_of_what_sounds():
     assert level_db(audio) == pytest.approx(-20, abs=0.1)
     assert level_db(np.pad(audio, ((0, 0), (0, 9 * RATE)))) == pytest.approx(-20, abs=0.1)
     assert level_db(np.zeros((2, 100))) == -np.inf
+
+
+def test_an_offset_goes_and_the_lowest_note_of_a_bass_stays():
+    time_s = np.arange(4 * RATE) / RATE
+    bass = np.tile(0.1 * np.sin(2 * np.pi * 41.2 * time_s), (2, 1)).astype(np.float32)
+    filtered = remove_offset(bass + np.float32(0.1), RATE)
+    assert filtered.dtype == np.float32
+    assert abs(filtered[:, RATE:].mean()) < 1e-3
+    assert level_db(filtered[:, RATE:]) == pytest.approx(level_db(bass[:, RATE:]), abs=0.5)
 
 
 @pytest.mark.parametrize("gain_db", [-60, -10, 0, 30])

@@ -19,7 +19,7 @@ import numpy as np
 from tqdm import tqdm
 
 from models.checkpoint import write_atomically
-from models.rendering.levels import balance
+from models.rendering.levels import balance, remove_offset
 from models.rendering.midi import read_messages, split_song, write_midi
 from models.rendering.soundfont import Soundfont, open_soundfont
 from models.rendering.synthesis import SAMPLE_RATE, Synthesizer
@@ -28,7 +28,7 @@ from models.tracks import STEMS
 
 MARKER = "render.json"
 """Lies in every finished track folder, and says how it was made."""
-RENDERER = 1
+RENDERER = 2
 """Goes up when the same arguments render something else."""
 MIDI_SUFFIXES = (".mid", ".midi")
 _UNFINISHED = ".unfinished"
@@ -212,13 +212,14 @@ def _render(rendition: Rendition, out: Path, synthesizer: Synthesizer) -> float:
         for stem, messages in song.messages.items():
             midi = folder / f"{stem}.mid"
             write_midi(messages, song.end_s, midi)
-            rendered[stem] = synthesizer.render(midi, song.end_s, rendition.soundfont)
+            audio = synthesizer.render(midi, song.end_s, rendition.soundfont)
+            rendered[stem] = remove_offset(audio, SAMPLE_RATE)
             midi.unlink()
         stems = balance(rendered)
         silence = np.zeros_like(next(iter(stems.values())))
         for stem in STEMS:
-            audio = torch.from_numpy(stems.get(stem, silence))
-            write_audio(folder / f"{stem}.flac", audio, SAMPLE_RATE, "flac16")
+            waveform = torch.from_numpy(stems.get(stem, silence))
+            write_audio(folder / f"{stem}.flac", waveform, SAMPLE_RATE, "flac16")
         facts = {
             **rendition.inputs,
             "tempo_factor": variation.tempo_factor,

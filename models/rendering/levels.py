@@ -12,6 +12,8 @@ LIFT_DB = -20.0
 """A stem that is further below the loudest one is lifted to here."""
 INAUDIBLE_DB = -60.0
 """A stem that is further below the loudest one is made silent: lifting it would lift noise."""
+LOWEST_HZ = 20.0
+"""Below this is no music, but the constant offset that some soundfonts' samples have."""
 _SILENCE_DBFS = -100.0
 _TRIM_DB = -70.0
 _GATE_DB = -40.0
@@ -33,6 +35,14 @@ def level_db(audio: np.ndarray) -> float:
     if loudest == 0:
         return -np.inf
     return float(10 * np.log10(power[power >= loudest * 10 ** (_GATE_DB / 10)].mean()))
+
+
+def remove_offset(audio: np.ndarray, sample_rate: int) -> np.ndarray:
+    """Filter out what lies below ``LOWEST_HZ``, by a Butterworth filter of second order; float32 [C, T]."""
+    from scipy.signal import butter, sosfilt
+
+    sections = butter(2, LOWEST_HZ, "highpass", fs=sample_rate, output="sos")
+    return sosfilt(sections, audio, axis=-1).astype(np.float32)
 
 
 def balance(rendered: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
