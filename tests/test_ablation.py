@@ -44,11 +44,8 @@ def test_what_a_file_may_not_say(tmp_path, content, message):
 def test_a_table_is_trained_and_goes_on_where_it_was(hq_root, tmp_path, capsys):
     pack = prepare_pack([hq_root], tmp_path / "pack", STEMS, SAMPLE_RATE)
     preset = write(tmp_path / "tiny.yaml", to_mapping(TINY))
-    content = {
-        "preset": str(preset),
-        "set": {"train.steps": 3},
-        "rows": {"as it is": {}, "Adam": {"train.optimizer": "adam"}},
-    }
+    rows = {"as it is": {}, "Adam": {"train.optimizer": "adam"}}
+    content = {"preset": str(preset), "set": {"train.steps": 3}, "rows": rows}
     path = write(tmp_path / "ablation.yaml", content)
     command = ["ablate", str(path), "--data", str(pack.folder), "--out", str(tmp_path / "out"), "--jobs", "1"]
     assert main(command) == 0
@@ -58,11 +55,11 @@ def test_a_table_is_trained_and_goes_on_where_it_was(hq_root, tmp_path, capsys):
     assert lines[0].startswith("| change | steps | processor minutes | loss | vocals | drums | mean | gain |")
     assert lines[2].startswith("| as it is | 3 | ") and lines[3].startswith("| Adam | 3 | ")
     state = tmp_path / "out" / "adam" / "last.pt"
-    content["rows"]["Muon at 0.02"] = {"train.lr": 0.02}
+    rows["Muon at 0.02"] = {"train.lr": 0.02}
     write(path, content)
     assert main(command) == 0
     assert len(capsys.readouterr().out.splitlines()) == 5 and state.exists()
-    content["rows"]["breaks"] = {"data.sources": ["vocals", "drums", "bass"]}
+    rows["breaks"] = {"data.sources": ["vocals", "drums", "bass"]}
     write(path, content)
     assert main(command) == 2
     assert "data.sources" in capsys.readouterr().err

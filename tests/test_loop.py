@@ -231,6 +231,21 @@ def test_float16_asks_for_a_gpu(pack, tmp_path):
         train(with_train(precision="float16"), pack, tmp_path / "run")
 
 
+def test_a_network_of_stereo_asks_for_stereo_examples(pack, tmp_path):
+    preset = dataclasses.replace(TINY, model=dataclasses.replace(TINY.model, stereo="tac"))
+    with pytest.raises(ValueError, match="data.channels: expected 2 for model.stereo=tac, got 1"):
+        train(preset, pack, tmp_path / "run")
+
+
+def test_a_terminal_that_has_gone_does_not_end_a_run(pack, tmp_path, monkeypatch):
+    def gone(*_, **__):
+        raise BrokenPipeError(32, "Broken pipe")
+
+    monkeypatch.setattr(loop.tqdm, "write", gone)
+    assert train(with_train(steps=5, validate_every=5), pack, tmp_path / "run").finished
+    assert metrics(tmp_path / "run")[-1]["valid_sdr"]
+
+
 @pytest.mark.gpu
 @pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16"])
 def test_a_gpu_trains_in_each_precision(pack, tmp_path, precision):

@@ -130,6 +130,9 @@ class _Trainer:
             raise ValueError(f"train.accumulate: expected a divisor of {share} examples, got {config.accumulate}")
         if config.precision == "float16" and not world.device.startswith("cuda"):
             raise ValueError("train.precision: float16 needs a GPU; use bfloat16 or float32")
+        stereo = getattr(preset.model, "stereo", "folded")
+        if stereo != "folded" and preset.data.channels == 1:
+            raise ValueError(f"data.channels: expected 2 for model.stereo={stereo}, got 1")
         self.mixer = RandomMixer(pack, preset.data, preset.model.stems, config.seed)
         keep_freed_memory()
         torch.manual_seed(config.seed)
@@ -312,7 +315,7 @@ class _Trainer:
                 f"{message}; the last good state stays in {self.folder.path}, a lower train.lr may help"
             )
         if self.world.rank == 0:
-            tqdm.write(f"skipped {message}", file=sys.stderr)
+            _say(f"skipped {message}")
 
     @torch.no_grad()
     def _update_average(self) -> None:
@@ -356,11 +359,10 @@ class _Trainer:
         for folder in (self.folder.best, self.folder.last) if better else (self.folder.last,):
             info = self._info(scores)
             save_checkpoint(folder, self.average.state_dict(), self.preset, info, model_card(self.preset, info))
-        tqdm.write(
-            f"step {progress.step}, {progress.minutes:.1f} min: loss {row['loss']:.4f}, validation SDR {mean:.2f} dB ("
-            + ", ".join(f"{stem} {score:.2f}" for stem, score in scores.items())
-            + ")",
-            file=sys.stderr,
+        stems = ", ".join(f"{stem} {score:.2f}" for stem, score in scores.items())
+        _say(
+            f"step {progress.step}, {progress.minutes:.1f} min: "
+            f"loss {row['loss']:.4f}, validation SDR {mean:.2f} dB ({stems})"
         )
         if self.on_validation:
             self.on_validation(dict(row))
@@ -403,6 +405,12 @@ class _Trainer:
             optimizer.load_state_dict(saved)
         self.scaler.load_state_dict(state["scaler"])
         self.progress = _Progress(**state["progress"])
+
+
+def _say(message: str) -> None:
+    """A line above the progress bar; a terminal that has gone must not end a run."""
+    with contextlib.suppress(OSError):
+        tqdm.write(message, file=sys.stderr)
 
 
 def _not_finite(waveforms: Tensor, origins: tuple[str, ...]) -> list[str]:
