@@ -7,7 +7,7 @@ from models.bsrnn import Estimate
 from models.bsrnn.spectrogram import Spectrogram
 from models.config import override
 from models.preset import load_preset
-from models.training.loss import ComplexL1Loss, MultiResolutionLoss, WaveformL1Loss, build_loss
+from models.training.loss import ComplexL1Loss, LogErrorLoss, MultiResolutionLoss, WaveformL1Loss, build_loss
 
 
 def test_zero_for_a_perfect_estimate_and_three_terms_otherwise():
@@ -97,3 +97,24 @@ def test_each_preset_trains_with_the_loss_it_names():
     assert isinstance(several, MultiResolutionLoss) and several.resolutions == (4096, 2048, 1024, 512, 256)
     own = build_loss(override(load_preset("small"), {"train.loss": "complex"}))
     assert (own.spectrogram.n_fft, own.spectrogram.hop) == (4096, 2048)
+
+
+def test_the_log_error_is_minus_the_sdr_but_for_the_targets_own_level():
+    torch.manual_seed(0)
+    targets = 0.1 * torch.randn(2, 3, 1, 4000)
+    noise = 0.01 * torch.randn(2, 3, 1, 4000)
+    loss = LogErrorLoss()
+    sdr = 10 * torch.log10(targets.square().sum((-2, -1)) / noise.square().sum((-2, -1)))
+    level = 10 * torch.log10(targets.square().mean((-2, -1)))
+    found = loss(Estimate(targets + noise, None), targets)
+    assert float(found) == pytest.approx(float((level - sdr).mean()), abs=1.5)  # the floor rounds off the last dB
+    louder = loss(Estimate(targets + 10 * noise, None), targets)
+    assert float(louder - found) == pytest.approx(19, abs=1.5)
+
+
+def test_the_log_error_of_a_perfect_estimate_is_its_floor_and_pulls_no_further():
+    targets = torch.zeros(1, 1, 1, 100)
+    estimate = torch.zeros_like(targets, requires_grad=True)
+    loss = LogErrorLoss()(Estimate(estimate, None), targets)
+    loss.backward()
+    assert loss.item() == pytest.approx(LogErrorLoss.FLOOR_DB) and not estimate.grad.any()

@@ -7,7 +7,7 @@ from models.tracks import check_stems
 CROPS = ("salient", "random")
 OPTIMIZERS = ("adam", "muon")
 SCHEDULES = ("linear", "exponential")
-LOSSES = ("complex", "waveform", "multiresolution")
+LOSSES = ("complex", "waveform", "multiresolution", "log_error")
 PRECISIONS = ("float32", "bfloat16", "float16")
 CLOCKS = ("wall", "processor")
 NON_FINITE = ("stop", "skip")
@@ -85,7 +85,8 @@ class TrainConfig:
     """What ``minutes`` counts: ``wall``, or ``processor`` time, which a busy machine does not lengthen."""
     loss: str = "complex"
     """``complex``: the paper's three terms. ``waveform``: L1 of the waveform alone, as Demucs is trained.
-    ``multiresolution``: the complex terms at five FFTs instead of one, as BS-RoFormer is trained."""
+    ``multiresolution``: the complex terms at five FFTs instead of one, as BS-RoFormer is trained.
+    ``log_error``: the logarithm of each stem's squared error, what the SDR measures."""
     optimizer: str = "adam"
     """``adam``, or ``muon``: Muon on the matrices and Adam on the rest."""
     lr: float = 1e-3

@@ -30,6 +30,21 @@ class WaveformL1Loss(nn.Module):
         return (estimate.waveforms - targets).abs().mean()
 
 
+class LogErrorLoss(nn.Module):
+    """Logarithm of each stem's squared error, mean over examples and stems, dB: minus the SDR but for constants.
+
+    What the challenge measures is a mean of logarithms of squared errors: 3 dB more error cost the same in a quiet stem
+    as in a loud one. Errors below ``FLOOR_DB`` count no further.
+    """
+
+    FLOOR_DB = -45.0
+
+    def forward(self, estimate: Estimate, targets: Tensor) -> Tensor:
+        """Estimate and targets [B, S, C, T], of peak 1, to a scalar."""
+        error = (estimate.waveforms - targets).square().mean(dim=(-2, -1))
+        return 10 * torch.log10(error + 10 ** (self.FLOOR_DB / 10)).mean()
+
+
 class ComplexL1Loss(nn.Module):
     """Mean absolute error of spectrogram (real and imaginary part) and waveform.
 
@@ -119,6 +134,8 @@ def build_loss(preset: Preset) -> nn.Module:
     """The loss that a preset names (``train.loss``): (``Estimate``, targets [B, S, C, T]) to a scalar."""
     if preset.train.loss == "waveform":
         return WaveformL1Loss()
+    if preset.train.loss == "log_error":
+        return LogErrorLoss()
     if preset.train.loss == "multiresolution":
         return MultiResolutionLoss()
     return ComplexL1Loss(getattr(preset.model, "n_fft", LOSS_FFT[0]), getattr(preset.model, "hop", LOSS_FFT[1]))

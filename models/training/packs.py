@@ -4,8 +4,10 @@ Decoding once is what keeps the processor free for the network, and a memory map
 """
 
 import json
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -131,20 +133,20 @@ def prepare_pack(roots: Sequence[Path], out: Path, stems: tuple[str, ...], sampl
         (root, track) for root in roots for split in ("train", "valid") for track in open_tracks(root, split, stems)
     ]
     held_out = _held_out(found)
-    for _, track in found:
-        track.check(stems)  # all of them, before the first is decoded
-    out.mkdir(parents=True, exist_ok=True)
-    entries: list[dict[str, Any]] = []
-    for root, track in tqdm(found, desc="decode", unit="track", file=sys.stderr, disable=None):
+
+    def pack_track(item: tuple[Path, Track]) -> dict[str, Any]:
+        root, track = item
         name = track.fingerprint()
         if not (out / f"{name}.json").exists():  # written after the audio: where it is, the audio is whole
             _write_track(_decode(track, stems, sample_rate), out / name)
         facts = json.loads((out / f"{name}.json").read_text())
         split = "train" if track.rendered else "valid" if (root, track.name) in held_out else track.split
         rendered = {"rendered": True} if track.rendered else {}
-        entries.append(
-            {"name": track.name, "split": split, "file": f"{name}.npy", "root": root.name, **rendered, **facts}
-        )
+        return {"name": track.name, "split": split, "file": f"{name}.npy", "root": root.name, **rendered, **facts}
+
+    _for_all(lambda item: item[1].check(stems), found, "check")  # all of them, before the first is decoded
+    out.mkdir(parents=True, exist_ok=True)
+    entries = _for_all(pack_track, found, "decode")
     index = json.dumps({"stems": stems, "sample_rate": sample_rate, "tracks": entries}, indent=1)
     write_atomically(out / INDEX, lambda path: path.write_text(index))
     return open_pack(out)
@@ -192,6 +194,20 @@ def open_pack(folder: Path) -> Pack:
         raise ValueError(
             f"{folder / INDEX}: not a pack's index ({error!r}); delete the folder and prepare again"
         ) from None
+
+
+def _for_all(work: Callable[[Any], Any], items: Sequence[Any], label: str) -> list[Any]:
+    """What ``work`` makes of each item, in order, on all processors: decoders are processes of their own."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        futures = [pool.submit(work, item) for item in items]
+        try:
+            return [
+                future.result()
+                for future in tqdm(futures, desc=label, unit="track", file=sys.stderr, disable=None, leave=False)
+            ]
+        finally:
+            for future in futures:  # after an error or Ctrl-C nothing more is begun
+                future.cancel()
 
 
 def _check_fits(pack: Pack, stems: tuple[str, ...], sample_rate: int) -> None:
