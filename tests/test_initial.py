@@ -27,7 +27,7 @@ def trained(tmp_path):
 def test_the_same_network_gets_every_weight(trained):
     folder, weights = trained
     network = TINY.build_network()
-    assert initialise(network, folder) == []
+    assert initialise(network, folder).kept == ()
     for name, value in network.state_dict().items():
         assert torch.equal(value, weights[name])
 
@@ -36,7 +36,7 @@ def test_maskers_follow_their_stems_and_new_stems_begin_anew(trained):
     folder, weights = trained
     network = with_model(stems=("piano", "vocals")).build_network()
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    kept = initialise(network, folder)
+    kept = initialise(network, folder).kept
     assert kept and all(name.startswith("masks.0.") for name in kept)  # piano
     for name, value in network.state_dict().items():
         if name.startswith("masks.1."):  # vocals, first in the checkpoint
@@ -51,7 +51,7 @@ def test_a_block_that_is_added_changes_nothing_at_first(trained):
     folder, _ = trained
     plain, grown = TINY.build_network(), with_model(attention_heads=2, stereo="tac").build_network()
     initialise(plain, folder)
-    assert initialise(grown, folder)
+    assert initialise(grown, folder).kept
     mixture = torch.randn(1, 2, 8000)
     with torch.no_grad():
         assert torch.allclose(plain(mixture).waveforms, grown(mixture).waveforms, atol=1e-6)

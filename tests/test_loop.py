@@ -268,6 +268,9 @@ def test_fine_tuning_begins_where_the_checkpoint_ended(pack, tmp_path):
     tuned = with_train(steps=1, lr=1e-6, validate_every=1)
     train(tuned, pack, tmp_path / "tuned", initial=tmp_path / "first" / "best", on_validation=rows.append)
     assert rows[0]["valid_sdr"] == pytest.approx(sum(start.values()) / 2, abs=0.01)
+    first, info = (load_checkpoint(tmp_path / name / "best").info for name in ("first", "tuned"))
+    assert first["began_with"] == "nothing" and info["began_with"].startswith("best@")
+    assert info["cpu_minutes_in_all"] == pytest.approx(first["cpu_minutes"] + info["cpu_minutes"])
     with pytest.raises(ValueError, match="--init begins a run and --resume goes on"):
         train(tuned, pack, tmp_path / "tuned", initial=tmp_path / "first" / "best", resume=True)
 

@@ -1,6 +1,7 @@
 """Fine-tuning: a network that begins with the weights of another."""
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -12,7 +13,22 @@ STEM_PART = re.compile(r"^masks\.(\d+)\.")
 """The part of a BSRNN that belongs to one stem."""
 
 
-def initialise(network: nn.Module, folder: Path) -> list[str]:
+@dataclass(frozen=True)
+class Beginning:
+    """What a run began with.
+
+    Attributes:
+        identity: of the checkpoint.
+        cpu_minutes: processor minutes that it had been trained for, with all that it began with itself.
+        kept: names of the weights that it did not give.
+    """
+
+    identity: str
+    cpu_minutes: float
+    kept: tuple[str, ...]
+
+
+def initialise(network: nn.Module, folder: Path) -> Beginning:
     """Copy a checkpoint's weights into a network, wherever a name and a shape agree.
 
     A stem's masker goes to the stem of the same name, whatever its place. What the checkpoint lacks (maskers of new
@@ -21,9 +37,6 @@ def initialise(network: nn.Module, folder: Path) -> list[str]:
     Args:
         network: changed in place; has ``stems``.
         folder: of the checkpoint.
-
-    Returns:
-        Names of the weights that stay as they were.
 
     Raises:
         FileNotFoundError, ValueError: no checkpoint there, a damaged one, or one that shares no weight.
@@ -45,4 +58,6 @@ def initialise(network: nn.Module, folder: Path) -> list[str]:
         raise ValueError(f"--init: {folder} ({checkpoint.preset.architecture}) shares no weight with this network")
     with torch.no_grad():
         network.load_state_dict(fitting, strict=False)
-    return sorted(learned - set(fitting))
+    info = checkpoint.info
+    minutes = float(info.get("cpu_minutes_in_all", info.get("cpu_minutes", 0.0)))
+    return Beginning(checkpoint.identity, minutes, tuple(sorted(learned - set(fitting))))

@@ -58,6 +58,8 @@ class _Progress:
     step: int = 0
     minutes: float = 0.0
     cpu_minutes: float = 0.0
+    began_with: str = ""
+    earlier_cpu_minutes: float = 0.0
     horizon_minutes: float = 0.0
     best_sdr: float = -math.inf
     stale_validations: int = 0
@@ -197,9 +199,11 @@ class _Trainer:
         if not resume:
             self.folder.refuse_overwrite()
         if initial:
-            kept = initialise(self.network, initial)
+            beginning = initialise(self.network, initial)
+            self.progress.began_with = beginning.identity
+            self.progress.earlier_cpu_minutes = beginning.cpu_minutes
             if world.rank == 0:
-                print(f"begins with {initial}; new: {', '.join(kept) or 'nothing'}", file=sys.stderr)
+                _say(f"begins with {beginning.identity}; new: {', '.join(beginning.kept) or 'nothing'}")
         world.gather(None)  # every process has looked at the folder before one writes to it
         self.average = copy.deepcopy(self.network).requires_grad_(False)
         half = torch.bfloat16 if self.dtype is torch.bfloat16 else torch.float32
@@ -377,6 +381,8 @@ class _Trainer:
             "steps": progress.step,
             "minutes": progress.minutes,
             "cpu_minutes": progress.cpu_minutes,
+            "began_with": progress.began_with or "nothing",
+            "cpu_minutes_in_all": progress.earlier_cpu_minutes + progress.cpu_minutes,
             "seconds_of_mixture_seen": progress.step * preset.train.batch * preset.data.crop_s,
             "hardware": describe_hardware(self.world.device, self.world.size),
             "precision": f"{preset.train.precision} autocast" if self.dtype else "float32",
