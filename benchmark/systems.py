@@ -6,7 +6,9 @@ system ever runs with random weights. Third-party packages are imported only by 
 """
 
 import difflib
+import json
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -129,7 +131,8 @@ def _resolve_checkpoint(name: str, kind: str, checkpoint: str) -> Source:
         names = f"; official names, with --download: {', '.join(official)}" if official else ""
         raise FileNotFoundError(f"{name} has no weights: {error}{names}") from error
     weights = sorted(folder.glob("*.safetensors"))
-    budget = ", equal budget" if kind != "bsrnn" and checkpoint == DEFAULT_CHECKPOINTS[kind] else ""
+    minutes = _processor_minutes(folder)
+    budget = f", {minutes:.0f} processor min" if minutes else ""
     return Source(
         name,
         f"{LABELS[kind]} ({folder.name}, ours{budget})",
@@ -138,6 +141,15 @@ def _resolve_checkpoint(name: str, kind: str, checkpoint: str) -> Source:
         f"{folder.resolve().name}@{file_hash(weights)}",
         file_hash([*weights, *sorted(folder.glob("*.json"))]),
     )
+
+
+def _processor_minutes(folder: Path) -> float:
+    """How long a checkpoint says that it was trained, all its runs together; 0 if it does not."""
+    try:
+        info = json.loads((folder / "config.json").read_text(encoding="utf-8"))["info"]
+        return float(info.get("cpu_minutes_in_all") or info.get("cpu_minutes") or 0)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return 0.0  # whoever loads the checkpoint says what is wrong with it
 
 
 class CheckpointSystem:

@@ -115,12 +115,19 @@ def test_our_checkpoints(tmp_path, noise):
     assert changed.checkpoint == source.checkpoint and changed.digest != source.digest
 
 
-def test_the_default_peer_says_that_its_budget_is_equal(tmp_path, monkeypatch):
+def test_a_checkpoint_says_how_long_it_was_trained(tmp_path, monkeypatch):
     monkeypatch.setattr("models.checkpoint.CHECKPOINT_FOLDER", tmp_path)
     save_tiny_checkpoint(
         tmp_path / "openunmix-small", "openunmix", {"n_fft": 512, "hop": 256, "max_bin": 9, "hidden": 4}
     )
-    assert resolve("openunmix").label == "Open-Unmix (openunmix-small, ours, equal budget)"
+    config = json.loads((tmp_path / "openunmix-small" / "config.json").read_text())
+    for info, budget in (
+        ({}, ""),
+        ({"cpu_minutes": 35.2}, ", 35 processor min"),
+        ({"cpu_minutes": 5, "cpu_minutes_in_all": 40.2}, ", 40 processor min"),
+    ):
+        (tmp_path / "openunmix-small" / "config.json").write_text(json.dumps({**config, "info": info}))
+        assert resolve("openunmix").label == f"Open-Unmix (openunmix-small, ours{budget})"
 
 
 def write_demucs(folder: Path, signature: str, sources=("drums", "bass", "other", "vocals")) -> Path:
