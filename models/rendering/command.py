@@ -24,10 +24,8 @@ from models.rendering.midi import read_messages, split_song, write_midi
 from models.rendering.soundfont import Soundfont, open_soundfont
 from models.rendering.synthesis import SAMPLE_RATE, Synthesizer
 from models.rendering.variation import draw_soundfont, draw_variation
-from models.tracks import STEMS
+from models.tracks import RENDER_FILE, STEMS
 
-MARKER = "render.json"
-"""Lies in every finished track folder, and says how it was made."""
 RENDERER = 2
 """Goes up when the same arguments render something else."""
 MIDI_SUFFIXES = (".mid", ".midi")
@@ -180,7 +178,7 @@ def _render_all(
 def _finished_duration_s(rendition: Rendition, out: Path) -> float | None:
     """The duration of a track that lies there and would be rendered the same again, else None."""
     try:
-        facts = json.loads((out / rendition.name / MARKER).read_text(encoding="utf-8"))
+        facts = json.loads((out / rendition.name / RENDER_FILE).read_text(encoding="utf-8"))
         if all(facts[name] == value for name, value in rendition.inputs.items()):
             return float(facts["duration_s"])
     except (OSError, ValueError, KeyError, TypeError):
@@ -231,7 +229,7 @@ def _render(rendition: Rendition, out: Path, synthesizer: Synthesizer) -> float:
             "duration_s": silence.shape[-1] / SAMPLE_RATE,
         }
         text = json.dumps(facts, indent=1) + "\n"
-        write_atomically(folder / MARKER, lambda path: path.write_text(text, encoding="utf-8"))
+        write_atomically(folder / RENDER_FILE, lambda path: path.write_text(text, encoding="utf-8"))
         target = out / rendition.name
         shutil.rmtree(target, ignore_errors=True)
         folder.rename(target)
