@@ -18,7 +18,6 @@ AUDIO_SUFFIXES = (".wav", ".flac", ".ogg")
 STEM_FILE_SUFFIX = ".stem.mp4"
 RENDER_FILE = "render.json"
 """Lies in every finished track folder of ``models.rendering``, and says how it was made."""
-"""Marks a track folder whose audio was rendered."""
 STEM_FILE_STREAMS = {"mixture": 0, "drums": 1, "bass": 2, "other": 3, "vocals": 4}
 """The streams of a MUSDB18 file, as in musdb's own configuration."""
 
