@@ -22,13 +22,17 @@ class _Refusing(torch.nn.Module):
 
 
 def test_a_signal_is_noted_once_and_then_acts_as_usual():
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
     stopped = []
-    with machine.stop_on_signal(stopped):
-        os.kill(os.getpid(), signal.SIGINT)
-        assert stopped == [signal.SIGINT]
-        with pytest.raises(KeyboardInterrupt):
-            signal.raise_signal(signal.SIGINT)
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    try:
+        with machine.stop_on_signal(stopped):
+            os.kill(os.getpid(), signal.SIGINT)
+            assert stopped == [signal.SIGINT]
+            with pytest.raises(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGINT)
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_the_commit_is_named_and_none_outside_a_repository(monkeypatch, tmp_path):

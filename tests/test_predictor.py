@@ -181,7 +181,7 @@ def test_the_shipped_checkpoint_separates_real_music_through_the_kits_wrapper(tm
     assert min(gains_db) > 2 and np.mean(gains_db) > 5
 
 
-@pytest.mark.parametrize("name", ["small", "openunmix-small", "hdemucs-small"])
+@pytest.mark.parametrize("name", ["small", "tiny", "openunmix-small", "hdemucs-small"])
 def test_shipped_checkpoints_load_and_name_their_data_and_licence(name: str):
     folder = find_checkpoint(name)
     assert load_checkpoint(folder).identity.startswith(f"{name}@")

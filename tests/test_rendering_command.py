@@ -200,7 +200,7 @@ def test_a_full_disk_is_one_line_and_finished_songs_stay(songs, tmp_path, capsys
 
 
 def test_killed_interrupted_and_resumed(songs, tmp_path):
-    write_song(songs / "long.mid", {9: 0, 0: 33, 1: 0}, beats=80)
+    write_song(songs / "long.mid", {9: 0, 0: 33, 1: 0}, beats=300)  # some seconds of work
     out = tmp_path / "out"
     command = [sys.executable, "-m", "models", "render", "--midi", str(songs), "--soundfont", TIM, "--out", str(out)]
     for way in (signal.SIGKILL, signal.SIGINT):
