@@ -204,7 +204,12 @@ def test_killed_interrupted_and_resumed(songs, tmp_path):
     out = tmp_path / "out"
     command = [sys.executable, "-m", "models", "render", "--midi", str(songs), "--soundfont", TIM, "--out", str(out)]
     for way in (signal.SIGKILL, signal.SIGINT):
-        process = subprocess.Popen([*command, "--jobs", "3"], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            [*command, "--jobs", "3"],
+            stderr=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
+        )
         try:
             deadline = time.monotonic() + 300
             while not list(out.glob(".unfinished/long*/*.mid")) and time.monotonic() < deadline:
