@@ -1,0 +1,109 @@
+"""What a network computes: its multiplications, counted on tensors without values, LSTMs included."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
+from torch.overrides import TorchFunctionMode
+from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
+
+from models.preset import Preset
+
+BACKWARD_FACTOR = 2
+"""A backward pass multiplies twice as much as the forward pass: for the inputs' gradients and for the weights'."""
+
+
+def gmacs_per_second(preset: Preset, overlapped: bool = False) -> float:
+    """Multiply-accumulates to separate one second of stereo audio, in 10^9.
+
+    Counted are matrix products, convolutions, LSTMs and attention of one chunk of ``separate.segment_s`` seconds. Left
+    out is what costs little beside them: FFTs, norms, activations, and Open-Unmix's Wiener filter.
+
+    Args:
+        preset: of any architecture.
+        overlapped: whether what ``separate.overlap`` computes twice counts twice.
+    """
+    length = preset.separate.window_size(preset.model.sample_rate)
+    new = preset.separate.hop_size(preset.model.sample_rate) if overlapped else length
+    return count_macs(preset.build_network, length, channels=2) / new * preset.model.sample_rate / 1e9
+
+
+def step_gflops(preset: Preset) -> float:
+    """Floating-point operations of one training step, forward and backward, in 10^9 (a multiply-accumulate is two)."""
+    length = math.ceil(preset.data.crop_s * preset.model.sample_rate)
+    forward = count_macs(preset.build_network, length, preset.data.channels) * preset.train.batch
+    return 2 * forward * (1 + BACKWARD_FACTOR) / 1e9
+
+
+def count_parameters(preset: Preset) -> int:
+    """Parameters of a preset's network, without allocating them."""
+    with torch.device("meta"):
+        return sum(parameter.numel() for parameter in preset.build_network().parameters())
+
+
+def count_macs(build_network: Callable[[], nn.Module], num_samples: int, channels: int) -> int:
+    """Multiply-accumulates of one forward pass over a mixture [1, channels, num_samples].
+
+    Nothing is computed, unless the network looks at values on its way, as the peers do; even then no LSTM runs.
+
+    Args:
+        build_network: makes (or returns) the network; called where tensors have shapes but no values.
+        num_samples: T.
+        channels: C.
+    """
+    try:
+        with FakeTensorMode(allow_non_fake_inputs=True):
+            return _count(build_network(), num_samples, channels)
+    except DataDependentOutputException:
+        return _count(build_network(), num_samples, channels)
+
+
+def _count(network: nn.Module, num_samples: int, channels: int) -> int:
+    was_training = network.training
+    network.train()  # in training, Open-Unmix leaves its Wiener filter out
+    attention = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention_flops}
+    counter = FlopCounterMode(display=False, custom_mapping=attention)
+    with torch.no_grad(), counter, _LSTMCounter() as lstms:
+        network(torch.zeros(1, channels, num_samples))
+    network.train(was_training)
+    return counter.get_total_flops() // 2 + lstms.macs
+
+
+def _attention_flops(query: torch.Size, key: torch.Size, value: torch.Size, *_: Any, **__: Any) -> int:
+    return sdpa_flop_count(query, key, value)
+
+
+class _LSTMCounter(TorchFunctionMode):
+    """Counts LSTMs, which torch's counter does not know, instead of running them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.macs = 0
+
+    def __torch_function__(
+        self, func: Any, types: Sequence[type], args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        if getattr(func, "__name__", "") == "lstm":
+            return self._skip(*args)
+        return func(*args, **(kwargs or {}))
+
+    def _skip(
+        self,
+        sequences: Tensor,
+        states: Sequence[Tensor],
+        weights: Sequence[Tensor],
+        biased: bool,
+        layers: int,
+        dropout: float,
+        training: bool,
+        bidirectional: bool,
+        batch_first: bool,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """[..., inputs] to [..., directions * hidden]; every weight matrix meets every position once."""
+        positions = sequences.shape[:-1].numel()
+        self.macs += positions * sum(weight.numel() for weight in weights if weight.dim() == 2)
+        outputs = states[0].shape[-1] * (2 if bidirectional else 1)
+        return sequences.new_zeros(*sequences.shape[:-1], outputs), states[0], states[1]
