@@ -92,7 +92,8 @@ def _speed(args: argparse.Namespace) -> int:
 
 def _run(args: argparse.Namespace) -> int:
     from benchmark.report import write
-    from benchmark.run import Settings, run
+    from benchmark.results import Settings
+    from benchmark.run import run
     from benchmark.systems import parse_systems, resolve
     from models.tracks import default_data_root, open_tracks
 

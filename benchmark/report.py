@@ -13,7 +13,7 @@ from models.tracks import STEMS
 if TYPE_CHECKING:
     import pandas
 
-    from benchmark.run import Failure, Settings
+    from benchmark.results import Failure, Settings
 
 NO_VALUE = "–"
 ALL_STEMS = "all"

@@ -49,7 +49,7 @@ def test_wrong_options_are_refused(option, capsys):
 
 
 def test_failures_are_reported_and_give_exit_status_1(hq_root, tmp_path, monkeypatch, capsys):
-    from benchmark.run import Failure
+    from benchmark.results import Failure
 
     monkeypatch.setattr("benchmark.run.run", lambda *arguments: ([], [Failure("oracle", "song", "it broke")]))
     assert command.main(["run", "--data", str(hq_root), "--systems", "oracle", "--out", str(tmp_path)]) == 1

@@ -7,7 +7,7 @@ import pandas
 import pytest
 
 from benchmark import report
-from benchmark.run import Failure, Settings
+from benchmark.results import Failure, Settings
 from models.tracks import STEMS
 
 SETTINGS = Settings("cpu", 2)
