@@ -6,6 +6,7 @@ import itertools
 import json
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -176,6 +177,43 @@ def test_patience_ends_a_run_that_no_longer_improves(pack, tmp_path, monkeypatch
     assert result.finished and result.steps == 8 and result.best_sdr == 3.0
     assert [row["valid_sdr"] for row in rows] == [1.0, 3.0, 2.0, 2.5]
     assert load_checkpoint(tmp_path / "run" / "best").info["steps"] == 4
+
+
+def test_a_run_is_validated_at_equal_shares(pack, tmp_path, slow_clock):
+    seen = []
+
+    def look(row):
+        state = torch.load(tmp_path / "run" / "last.pt", weights_only=True)
+        seen.append((row["step"], state["progress"]["step"], state["progress"]["minutes"]))
+
+    by_steps = with_train(steps=9, validate_every=1000)
+    result = train(by_steps, pack, tmp_path / "run", validations=3, on_validation=look)
+    assert [step for step, _, _ in seen] == [saved for _, saved, _ in seen] == [3, 6, 9]
+    assert result.minutes == seen[-1][2]
+    assert [row["step"] for row in metrics(tmp_path / "run") if row["valid_sdr"]] == ["3", "6", "9"]
+    seen.clear()
+    by_minutes = with_train(steps=1000, minutes=2.0, validate_every=1000)  # eight steps
+    shutil.rmtree(tmp_path / "run")
+    train(by_minutes, pack, tmp_path / "run", max_minutes=0.75, validations=2, on_validation=look)
+    train(by_minutes, pack, tmp_path / "run", resume=True, validations=2, on_validation=look)
+    assert [step for step, _, _ in seen] == [3, 4, 8]  # a call never ends without weights: 3
+
+
+def test_a_run_that_was_killed_before_its_last_validation_has_it_after_a_resume(pack, tmp_path, monkeypatch):
+    class Killed(BaseException):
+        pass
+
+    def kill(*arguments):
+        raise Killed
+
+    preset = with_train(steps=4, validate_every=1000)
+    monkeypatch.setattr(loop, "SAVE_EVERY_S", 0.0)
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(loop, "validation_sdr", kill)
+        train(preset, pack, tmp_path / "run")
+    result = train(preset, pack, tmp_path / "run", resume=True)
+    assert result.finished and math.isfinite(result.best_sdr)
+    assert [row["step"] for row in metrics(tmp_path / "run") if row["valid_sdr"]] == ["4"]
 
 
 def not_finite_at(monkeypatch, steps):

@@ -9,6 +9,7 @@ import torch
 import yaml
 
 from models.bsrnn import BSRNN
+from models.checkpoint import find_checkpoint, load_checkpoint
 from models.config import override, to_mapping
 from models.peers import HDemucsNetwork, OpenUnmixNetwork
 from models.preset import PRESET_FOLDER, load_preset, preset_from_mapping, preset_names, with_stems
@@ -20,7 +21,7 @@ PAPER = {"vocals": "v7", "bass": "bass", "drums": "drums", "other": "v7"}
 
 def test_the_presets_that_ship():
     assert preset_names() == PRESETS
-    assert {"small", "openunmix-small", "hdemucs-small", *(f"paper-{stem}" for stem in STEMS)} <= set(PRESETS)
+    assert {"small", "tiny", "openunmix-small", "hdemucs-small", *(f"paper-{stem}" for stem in STEMS)} <= set(PRESETS)
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -111,6 +112,10 @@ def test_paper_presets_are_the_papers(stem):
     }
     assert preset["separate"]["segment_s"] == 3.0
     assert preset["separate"]["segment_s"] * (1 - preset["separate"]["overlap"]) == 1.5
+
+
+def test_tiny_is_the_network_of_its_checkpoint():
+    assert load_preset("tiny").model == load_checkpoint(find_checkpoint("tiny")).preset.model
 
 
 def test_small_is_four_stems_from_one_encoder():

@@ -87,6 +87,7 @@ def train(
     initial: Path | None = None,
     workers: int = 0,
     world: World | None = None,
+    validations: int = 0,
     on_validation: Callable[[dict[str, Any]], None] | None = None,
 ) -> Result:
     """Train a preset's network, or go on training it.
@@ -103,14 +104,15 @@ def train(
         initial: a checkpoint to begin with, see ``initialise``.
         workers: processes that make batches ahead.
         world: the processes that train together; alone on the CPU by default.
-        on_validation: called with each row of validation results.
+        validations: validate also at so many equal shares of the run, the last at its end; their time does not count.
+        on_validation: called with each row of validation results, once they and the state are saved.
 
     Raises:
         ValueError: unusable data, a batch that the processes cannot share, or a folder that does not fit.
         FileNotFoundError: nothing to resume or to begin with.
         FloatingPointError: the loss is not finite; the message names step and tracks, and the last state stays.
     """
-    trainer = _Trainer(preset, pack, out, world or World(), workers, on_validation)
+    trainer = _Trainer(preset, pack, out, world or World(), workers, validations, on_validation)
     return trainer.run(max_minutes, resume, initial)
 
 
@@ -122,6 +124,7 @@ class _Trainer:
         out: Path,
         world: World,
         workers: int,
+        validations: int,
         on_validation: Callable[[dict[str, Any]], None] | None,
     ) -> None:
         config = preset.train
@@ -139,7 +142,7 @@ class _Trainer:
         keep_freed_memory()
         torch.manual_seed(config.seed)
         self.preset, self.pack, self.world, self.workers = preset, pack, world, workers
-        self.on_validation = on_validation
+        self.validations, self.on_validation = validations, on_validation
         self.folder = RunFolder(out)
         self.network = preset.build_network().to(world.device)
         self.loss = build_loss(preset).to(world.device)
@@ -152,7 +155,7 @@ class _Trainer:
         self._begin(resume, initial)
         config, progress = self.preset.train, self.progress
         progress.horizon_minutes = self._horizon_minutes(max_minutes)
-        first_step = progress.step
+        gradient_norm = math.nan
         call_end = progress.minutes + max_minutes if max_minutes else math.inf
         stopped: list[int] = []
         last_save = time.monotonic()
@@ -168,26 +171,26 @@ class _Trainer:
             stop = False
             while not stop and not self._finished() and progress.minutes < call_end:
                 started, cpu_started = time.monotonic(), time.process_time()
+                share = int(self._share_done() * self.validations)
                 batch = next(batches)
                 waited_s = time.monotonic() - started
                 loss, gradient_norm = self._step(batch)
                 progress.step += 1
-                if progress.step % LOG_EVERY == 0 or progress.step % config.validate_every == 0:
+                if progress.step % LOG_EVERY == 0:
                     self._log(gradient_norm)
                 if progress.step % config.validate_every == 0:
-                    self._validate()
-                    self._save()
+                    self._validate(gradient_norm)
                 stop = self._pass_time(time.monotonic() - started, time.process_time() - cpu_started, waited_s, stopped)
+                if int(self._share_done() * self.validations) > share and not self._is_validated:
+                    self._validate(gradient_norm)
                 bar.update()
                 bar.set_postfix(loss=f"{loss:.4f}", best=f"{progress.best_sdr:.2f} dB", min=f"{progress.minutes:.1f}")
                 if time.monotonic() - last_save > SAVE_EVERY_S:
                     self._save()
                     last_save = time.monotonic()
-            unvalidated = progress.step > first_step and progress.step % config.validate_every
+            unvalidated = progress.step > 0 and not self._is_validated  # a kill may have come before the last one
             if unvalidated and not stop and (self._finished() or progress.best_sdr == -math.inf):
-                if progress.losses:  # else the last row is this step's
-                    self._log(gradient_norm)
-                self._validate()
+                self._validate(gradient_norm)
         self._save()
         return Result(progress.step, progress.minutes, progress.best_sdr, self._finished(), stop)
 
@@ -349,8 +352,17 @@ class _Trainer:
         progress.losses.clear()
         self.interval = _Interval()
 
-    def _validate(self) -> None:
-        progress, row = self.progress, self.folder.rows[-1]
+    @property
+    def _is_validated(self) -> bool:
+        rows = self.folder.rows
+        return bool(rows) and rows[-1]["step"] == self.progress.step and "valid_sdr" in rows[-1]
+
+    def _validate(self, gradient_norm: float) -> None:
+        """Add the validation SDR to this step's row of metrics, keep the weights, and save."""
+        progress, rows = self.progress, self.folder.rows
+        if not rows or rows[-1]["step"] != progress.step:
+            self._log(gradient_norm)
+        row = rows[-1]
         scores = validation_sdr(self.average, self.pack, self.preset.separate, self.world)
         mean = sum(scores.values()) / len(scores)
         row.update({"valid_sdr": mean, **{f"valid_{stem}": score for stem, score in scores.items()}})
@@ -368,6 +380,7 @@ class _Trainer:
             f"step {progress.step}, {progress.minutes:.1f} min: "
             f"loss {row['loss']:.4f}, validation SDR {mean:.2f} dB ({stems})"
         )
+        self._save()
         if self.on_validation:
             self.on_validation(dict(row))
 
