@@ -40,9 +40,9 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--systems",
         default="bsrnn,demucs,openunmix",
-        help="comma-separated: mixture, oracle (both are always added), bsrnn, demucs, openunmix, the last three also"
-        " as KIND:CHECKPOINT, demucs:htdemucs (official), openunmix:umxhq (official), KIND:FOLDER (local files);"
-        " default: %(default)s",
+        help="comma-separated: mixture, oracle (both are always added), oracle:ibm, oracle:mwf, bsrnn, demucs,"
+        " openunmix, the last three also as KIND:CHECKPOINT, demucs:htdemucs (official), openunmix:umxhq (official),"
+        " KIND:FOLDER (local files); default: %(default)s",
     )
     run.add_argument("--out", required=True, type=Path, help="folder for the results; finished ones in it are kept")
     run.add_argument("--limit", type=_positive, metavar="N", help="only the first N tracks")

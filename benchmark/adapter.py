@@ -5,6 +5,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from models.tracks import Track
+
 
 class System(Protocol):
     """A `models.separator.Separator` that also knows its size."""
@@ -27,6 +29,22 @@ class System(Protocol):
     def separate(self, mixture: np.ndarray, sample_rate: int | None = None) -> dict[str, np.ndarray]:
         """Separate a mixture [C, T] into {stem: [C, T]}."""
         ...
+
+
+class TrackSystem:
+    """What gets its estimates from more than the mixture: an oracle from the true stems, a folder from its files.
+
+    Attributes:
+        stems: names of the stems it returns.
+        parameters: 0.
+    """
+
+    stems: tuple[str, ...]
+    parameters = 0
+
+    def for_track(self, track: Track) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
+        """Make ready for a track; returns what separates its mixture [C, T] into {stem: [C, T]}."""
+        raise NotImplementedError
 
 
 def separate_at(

@@ -12,8 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.adapter import System
-from benchmark.oracle import IdealRatioMask
+from benchmark.adapter import System, TrackSystem
 from models.metrics import csdr, frame_sdr, global_sdr
 from models.tracks import STEMS, Track
 
@@ -34,20 +33,17 @@ def score(references: np.ndarray, estimates: np.ndarray, stems: Sequence[str], s
     }
 
 
-def measure(system: System | IdealRatioMask, track: Track, label: str) -> dict[str, Any]:
+def measure(system: System | TrackSystem, track: Track, label: str) -> dict[str, Any]:
     """Separate one track and score it; the references are read afterwards, so that they are not in its peak memory.
 
     Raises:
         ValueError: the track cannot be read, or an estimate has another shape or holds numbers that are not finite.
     """
     stems = [stem for stem in STEMS if stem in system.stems]
-    if isinstance(system, IdealRatioMask):
-        references = track.read_stems(("mixture", *STEMS))
-        mixture = references.pop("mixture")
-        separate = partial(system.separate, mixture, references)
+    mixture = track.read_mixture()
+    if isinstance(system, TrackSystem):
+        separate = partial(system.for_track(track), mixture)
     else:
-        references = {}
-        mixture = track.read_mixture()
         separate = partial(system.separate, mixture, track.sample_rate)
     _reset_peak_memory()
     start = time.perf_counter()
@@ -62,7 +58,8 @@ def measure(system: System | IdealRatioMask, track: Track, label: str) -> dict[s
         if not np.isfinite(estimates[stem]).all():
             raise ValueError(f"{label} returned {stem} with NaN or infinite samples")
     estimate = np.stack([estimates.pop(stem) for stem in stems])
-    references = references or track.read_stems(stems)
+    del separate  # and the stems that an oracle read
+    references = track.read_stems(stems)
     reference = np.stack([references.pop(stem) for stem in stems])
     if reference.shape[1:] != shape:
         raise ValueError(f"expected stems shaped like the mixture {shape}, got {reference.shape[1:]}")
@@ -98,11 +95,10 @@ def _peak_memory_bytes() -> int:
         return peak if sys.platform == "darwin" else peak * 1024
 
 
-def warm_up(system: System | IdealRatioMask) -> None:
+def warm_up(system: System | TrackSystem) -> None:
     """Separate seconds of noise: the first call also pays for what later ones find ready."""
-    rate = 44100 if isinstance(system, IdealRatioMask) else system.sample_rate or 44100
+    if isinstance(system, TrackSystem):
+        return
+    rate = system.sample_rate or 44100
     noise = np.random.default_rng(0).normal(scale=0.1, size=(2, int(WARM_UP_S * rate))).astype(np.float32)
-    if isinstance(system, IdealRatioMask):
-        system.separate(noise, dict.fromkeys(system.stems, noise))
-    else:
-        system.separate(noise, rate)
+    system.separate(noise, rate)

@@ -15,9 +15,8 @@ from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any
 
-from benchmark.adapter import System
+from benchmark.adapter import System, TrackSystem
 from benchmark.measure import measure, warm_up
-from benchmark.oracle import IdealRatioMask
 from benchmark.results import Failure, Settings, read_result, result_key, result_path, write_result
 from benchmark.source import Source
 from benchmark.systems import load
@@ -53,7 +52,7 @@ def work(connection: Connection, source: Source, tracks: Sequence[Track], out: P
             connection.send(("done", track.name))
 
 
-def _row(source: Source, system: System | IdealRatioMask) -> dict[str, Any]:
+def _row(source: Source, system: System | TrackSystem) -> dict[str, Any]:
     """What the table says of a system besides its scores."""
     return {
         "label": source.label,

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.adapter import System, count_parameters
+from benchmark.adapter import System, TrackSystem, count_parameters
 from benchmark.demucs_system import load_demucs_folder, load_demucs_official, official_bags, resolve_demucs
 from benchmark.openunmix_system import (
     OFFICIAL_FILES,
@@ -21,18 +21,20 @@ from benchmark.openunmix_system import (
     load_openunmix_official,
     resolve_openunmix,
 )
-from benchmark.oracle import HOP, N_FFT, IdealRatioMask
+from benchmark.oracle import HOP, N_FFT, ORACLES
 from benchmark.source import Source, file_hash
 from models.tracks import STEMS
 
 MIXTURE, ORACLE = "mixture", "oracle"
 KINDS = (MIXTURE, "bsrnn", "demucs", "openunmix", ORACLE)
 DEFAULT_CHECKPOINTS = {"bsrnn": "small", "demucs": "hdemucs-small", "openunmix": "openunmix-small"}
+BOUND = "irm"
+"""The oracle that `oracle` stands for, which is in every table."""
 LABELS = {"bsrnn": "BSRNN", "demucs": "Demucs", "openunmix": "Open-Unmix"}
 
 
 def parse_systems(text: str, demucs: str | None = None, openunmix: str | None = None) -> list[str]:
-    """Read `--systems`: the mixture first and the oracle last, which bound the table and are always there.
+    """Read `--systems`: the mixture first and the oracles last, which bound the table and are always there.
 
     Args:
         text: comma-separated names, each `kind` or `kind:variant`.
@@ -50,10 +52,13 @@ def parse_systems(text: str, demucs: str | None = None, openunmix: str | None = 
             near = difflib.get_close_matches(kind.lower(), KINDS, n=1, cutoff=0.4)
             hint = f" (nearest: {near[0]})" if near else ""
             raise ValueError(f"--systems: expected some of {', '.join(KINDS)}, got {name!r}{hint}")
-        if colon and (kind in (MIXTURE, ORACLE) or not variant):
+        if colon and (kind == MIXTURE or not variant):
             raise ValueError(
                 f"--systems: expected {kind} {'alone' if variant else 'or ' + kind + ':NAME'}, got {name!r}"
             )
+        if kind == ORACLE and variant and variant not in ORACLES:
+            raise ValueError(f"--systems: expected oracle:NAME with one of {', '.join(ORACLES)}, got {name!r}")
+        name = ORACLE if name == f"{ORACLE}:{BOUND}" else name
         if not variant and variants.get(kind):
             name = f"{kind}:{variants[kind]}"
         if name not in names:
@@ -61,7 +66,9 @@ def parse_systems(text: str, demucs: str | None = None, openunmix: str | None = 
     for kind, option in variants.items():
         if option and f"{kind}:{option}" not in names:
             raise ValueError(f"--{kind} {option}: --systems has no {kind} that it could apply to")
-    return [MIXTURE, *(name for name in names if name not in (MIXTURE, ORACLE)), ORACLE]
+    oracles = [ORACLE if mask == BOUND else f"{ORACLE}:{mask}" for mask in ORACLES]
+    bounds = [name for name in oracles if name == ORACLE or name in names]
+    return [MIXTURE, *(name for name in names if name not in (MIXTURE, *oracles)), *bounds]
 
 
 def resolve(name: str, download: bool = False) -> Source:
@@ -77,8 +84,17 @@ def resolve(name: str, download: bool = False) -> Source:
             name, "Mixture (lower bound)", MIXTURE, "", "", "mixture", "the mixture as estimate of every stem"
         )
     if kind == ORACLE:
-        digest = f"magnitude ratio mask, n_fft {N_FFT}, hop {HOP}"
-        return Source(name, "Ideal ratio mask (upper bound)", ORACLE, "", "", digest, f"oracle: {digest}")
+        mask = variant or BOUND
+        settings = f"n_fft {N_FFT}, hop {HOP}"
+        return Source(
+            name,
+            f"{ORACLES[mask][0]} (upper bound)",
+            ORACLE,
+            mask,
+            "",
+            f"{mask}, {settings}",
+            f"oracle: made of the true stems, {settings}",
+        )
     if kind == "demucs" and variant:
         found = resolve_demucs(name, variant, download)
     elif kind == "openunmix" and variant:
@@ -88,7 +104,7 @@ def resolve(name: str, download: bool = False) -> Source:
     return found or _resolve_checkpoint(name, kind, variant or DEFAULT_CHECKPOINTS[kind])
 
 
-def load(source: Source, device: str = "cpu") -> System | IdealRatioMask:
+def load(source: Source, device: str = "cpu") -> System | TrackSystem:
     """Build the system of a source.
 
     Raises:
@@ -96,7 +112,7 @@ def load(source: Source, device: str = "cpu") -> System | IdealRatioMask:
     """
     loaders: Mapping[str, Callable[[str, str], Any]] = {
         MIXTURE: lambda location, device: Mixture(),
-        ORACLE: lambda location, device: IdealRatioMask(),
+        ORACLE: lambda location, device: ORACLES[location][1](),
         "checkpoint": CheckpointSystem,
         "demucs folder": load_demucs_folder,
         "demucs official": load_demucs_official,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmark.measure import measure
-from benchmark.oracle import IdealRatioMask
+from benchmark.oracle import IdealRatioMask, WienerFilter
 from benchmark.systems import Mixture
 from benchmark_fakes import Fake, damage
 from models.metrics import csdr, frame_sdr, global_sdr
@@ -66,7 +66,7 @@ def test_short_and_silent_tracks_are_scored(tmp_path, num_samples, silent):
     stems = {stem: noise[index] * (stem not in silent) for index, stem in enumerate(STEMS)}
     write_track(tmp_path / "song", stems, with_mixture=False)
     (track,) = open_tracks(tmp_path, "test")
-    for system in (Fake(), IdealRatioMask()):
+    for system in (Fake(), IdealRatioMask(), WienerFilter()):
         scores = measure(system, track, "Fake")["scores"]
         assert all(math.isfinite(value) for value in scores["sdr"].values())
         assert scores["num_frames"] == 1 and scores["nan_frames"] == bool(silent)

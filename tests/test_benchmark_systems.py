@@ -43,6 +43,8 @@ def test_the_bounds_are_always_there_and_names_are_kept_once():
     assert parse_systems("bsrnn, demucs,openunmix") == ["mixture", "bsrnn", "demucs", "openunmix", "oracle"]
     assert parse_systems("oracle,mixture") == ["mixture", "oracle"]
     assert parse_systems("bsrnn,bsrnn,bsrnn:other") == ["mixture", "bsrnn", "bsrnn:other", "oracle"]
+    oracles = "oracle:mwf,oracle:irm,bsrnn,oracle:ibm"
+    assert parse_systems(oracles)[1:] == ["bsrnn", "oracle:ibm", "oracle", "oracle:mwf"]
     assert parse_systems("demucs,openunmix", "htdemucs", "umxl")[1:3] == ["demucs:htdemucs", "openunmix:umxl"]
 
 
@@ -53,7 +55,8 @@ def test_the_bounds_are_always_there_and_names_are_kept_once():
         (("Demucs",), r"nearest: demucs"),
         (("bsrnn,",), "expected some of mixture, bsrnn, demucs, openunmix, oracle, got ''"),
         (("xyz",), "got 'xyz'$"),
-        (("oracle:irm",), "expected oracle alone, got 'oracle:irm'"),
+        (("mixture:x",), "expected mixture alone, got 'mixture:x'"),
+        (("oracle:x",), "expected oracle:NAME with one of ibm, irm, mwf, got 'oracle:x'"),
         (("demucs:",), "expected demucs or demucs:NAME, got 'demucs:'"),
         (("bsrnn", "htdemucs"), "--demucs htdemucs: --systems has no demucs"),
         (("demucs:a", "b"), "--demucs b: --systems has no demucs"),
