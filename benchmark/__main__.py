@@ -51,6 +51,14 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--device", default="cpu", help="where the systems run: cpu, cuda, ... (default: cpu)")
     run.add_argument("--demucs", metavar="NAME_OR_FOLDER", help="what `demucs` in --systems stands for")
     run.add_argument("--openunmix", metavar="NAME_OR_FOLDER", help="what `openunmix` in --systems stands for")
+    run.add_argument(
+        "--keep-audio",
+        type=_seconds,
+        default=15,
+        metavar="SECONDS",
+        help="keep that much of each track and its estimates as mp3 for the report, the loudest part; 0 for none"
+        " (default: %(default)s)",
+    )
     speed = commands.add_parser("speed", help="time the shipped checkpoint beside the peers at their official sizes")
     speed.add_argument("--checkpoint", default="small", help="name or folder (default: small)")
     speed.add_argument("--seconds", type=_positive, default=30, metavar="S", help="length of the audio (default: 30)")
@@ -64,6 +72,12 @@ def _positive(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
     return value
+
+
+def _seconds(text: str) -> int:
+    if not text.isdigit() or int(text) > 3600:
+        raise argparse.ArgumentTypeError(f"expected whole seconds from 0 to 3600, got {text!r}")
+    return int(text)
 
 
 def _num_cores() -> int:
@@ -104,9 +118,9 @@ def _run(args: argparse.Namespace) -> int:
     if not tracks:
         raise ValueError(f"--split {args.split}: no such tracks in {root}; try another split")
     sources = [resolve(name, args.download) for name in names]
-    settings = Settings(_usable_device(args.device), args.threads or _num_cores())
-    results, failures = run(sources, tracks, args.out, settings)
+    settings = Settings(_usable_device(args.device), args.threads or _num_cores(), args.keep_audio)
     data = f"{root.name.removesuffix('.stem.mp4')}, split {args.split}"
+    results, failures = run(sources, tracks, args.out, settings, data)
     print("\n" + write(args.out, results, failures, data, len(tracks), settings))
     print(f"written: {args.out / 'table.md'}, {args.out / 'scores.csv'}")
     for failure in failures:

@@ -4,7 +4,7 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,10 @@ from models.metrics import csdr, frame_sdr, global_sdr
 from models.tracks import STEMS, Track
 
 WARM_UP_S = 5.0
+
+Stems = Mapping[str, np.ndarray]
+Keep = Callable[[np.ndarray, Stems, Stems], dict[str, Any]]
+"""Keeps audio: takes mixture, references and estimates, and returns what the result should remember of it."""
 
 
 def score(references: np.ndarray, estimates: np.ndarray, stems: Sequence[str], sample_rate: int) -> dict[str, Any]:
@@ -33,7 +37,7 @@ def score(references: np.ndarray, estimates: np.ndarray, stems: Sequence[str], s
     }
 
 
-def measure(system: System | TrackSystem, track: Track, label: str) -> dict[str, Any]:
+def measure(system: System | TrackSystem, track: Track, label: str, keep: Keep | None = None) -> dict[str, Any]:
     """Separate one track and score it; the references are read afterwards, so that they are not in its peak memory.
 
     Raises:
@@ -66,6 +70,7 @@ def measure(system: System | TrackSystem, track: Track, label: str) -> dict[str,
     start = time.perf_counter()
     scores = score(reference, estimate, stems, track.sample_rate)
     score_s = time.perf_counter() - start
+    audio = keep(mixture, _named(stems, reference), _named(stems, estimate)) if keep else None
     return {
         "scores": scores,
         "duration_s": shape[-1] / track.sample_rate,
@@ -75,7 +80,12 @@ def measure(system: System | TrackSystem, track: Track, label: str) -> dict[str,
         "peak_memory_bytes": peak_bytes,
         "load_1min": os.getloadavg()[0],
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "audio": audio,
     }
+
+
+def _named(stems: Sequence[str], audio: np.ndarray) -> dict[str, np.ndarray]:
+    return dict(zip(stems, audio, strict=True))
 
 
 def _reset_peak_memory() -> None:

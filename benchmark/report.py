@@ -104,7 +104,7 @@ def render(
     lines = [
         f"Data: {data}, {num_tracks} track{'s' if num_tracks != 1 else ''} ({minutes:.1f} min). "
         f"Measured {' to '.join(dict.fromkeys([dates[0], dates[-1]])) if dates else 'nothing'} on "
-        f"{_processor()}, device {settings.device}, {settings.threads} threads.",
+        f"{processor()}, device {settings.device}, {settings.threads} threads.",
         "",
         "**Global SDR (dB)**, the challenge's score: ratio over a whole track, mean over tracks",
         "",
@@ -214,7 +214,7 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     return [line(cells[0]), rule, *(line(row) for row in cells[1:])]
 
 
-def _processor() -> str:
+def processor() -> str:
     """The CPU's name where the system tells it, and how many cores there are."""
     name = platform.processor() or platform.machine()
     try:

@@ -23,10 +23,12 @@ class Settings:
     Attributes:
         device: where the systems run, as torch names it.
         threads: CPU threads of a system.
+        keep_audio_s: seconds of each track whose audio is kept, 0 for none; no figure depends on it.
     """
 
     device: str
     threads: int
+    keep_audio_s: int = 0
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class Failure:
 
 def result_key(source: Source, track: Track, settings: Settings) -> dict[str, Any]:
     """Everything that must agree before a stored result is reused."""
+    figures = {name: value for name, value in asdict(settings).items() if name != "keep_audio_s"}
     return {
         "format": FORMAT,
         "system": source.name,
@@ -47,7 +50,7 @@ def result_key(source: Source, track: Track, settings: Settings) -> dict[str, An
         "track": track.name,
         "split": track.split,
         "audio": track.fingerprint(),
-        **asdict(settings),
+        **figures,
     }
 
 
@@ -75,6 +78,11 @@ def read_result(path: Path, key: dict[str, Any]) -> dict[str, Any] | None:
         return result
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def has_audio(result: dict[str, Any], seconds: int) -> bool:
+    """Whether the audio that is asked for was kept with a result; if not, it must be measured again."""
+    return seconds == 0 or (result.get("audio") or {}).get("seconds") == seconds
 
 
 def write_result(path: Path, result: dict[str, Any]) -> None:

@@ -10,14 +10,17 @@ import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from functools import partial
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any
 
 from benchmark.adapter import System, TrackSystem
+from benchmark.kept_audio import keep_audio
 from benchmark.measure import measure, warm_up
-from benchmark.results import Failure, Settings, read_result, result_key, result_path, write_result
+from benchmark.record import write_record
+from benchmark.results import Failure, Settings, has_audio, read_result, result_key, result_path, write_result
 from benchmark.source import Source
 from benchmark.systems import load
 from models.tracks import Track
@@ -43,7 +46,8 @@ def work(connection: Connection, source: Source, tracks: Sequence[Track], out: P
             return
         connection.send(("start", track.name))
         try:
-            result = measure(system, track, source.label)
+            keep = partial(keep_audio, out, track, source.name, settings.keep_audio_s)
+            result = measure(system, track, source.label, keep if settings.keep_audio_s else None)
             result |= {"key": result_key(source, track, settings), "row": _row(source, system)}
             write_result(result_path(out, source.name, track.name), result)
         except Exception as error:
@@ -72,7 +76,7 @@ def _reason(error: BaseException) -> str:
 
 
 def run(
-    sources: Sequence[Source], tracks: Sequence[Track], out: Path, settings: Settings
+    sources: Sequence[Source], tracks: Sequence[Track], out: Path, settings: Settings, data: str = ""
 ) -> tuple[list[dict[str, Any]], list[Failure]]:
     """Measure every system on every track, except where the result is already there.
 
@@ -81,6 +85,7 @@ def run(
         tracks: the tracks.
         out: folder of the results.
         settings: see Settings.
+        data: what the tracks are, in words, for the record of the run.
 
     Returns:
         The results, systems in order and tracks in order, and what failed.
@@ -88,7 +93,11 @@ def run(
     from tqdm import tqdm
 
     keys = {(source.name, track.name): result_key(source, track, settings) for source in sources for track in tracks}
+    write_record(out, data, keys.values())
     kept = {pair: read_result(result_path(out, *pair), key) for pair, key in keys.items()}
+    kept = {
+        pair: result if result and has_audio(result, settings.keep_audio_s) else None for pair, result in kept.items()
+    }
     num_kept = sum(result is not None for result in kept.values())
     if num_kept:
         print(f"{num_kept} of {len(kept)} results are already in {out}", file=sys.stderr)
@@ -106,6 +115,7 @@ def run(
         result = kept[pair] or read_result(result_path(out, *pair), key)
         if result is not None:
             results.append(result)
+    write_record(out, data, keys.values(), failures)
     return results, failures
 
 

@@ -34,10 +34,10 @@ def fake_source(name="fake", digest="1"):
     return Source(name, "Fake", "fake", "", "fake@1", digest)
 
 
-def run_here(monkeypatch, system, source, tracks, out):
+def run_here(monkeypatch, system, source, tracks, out, settings=SETTINGS):
     monkeypatch.setattr(run, "load", lambda source, device: system)
     messages = Messages()
-    run.work(messages, source, tracks, out, SETTINGS)
+    run.work(messages, source, tracks, out, settings)
     return messages
 
 
