@@ -1,19 +1,18 @@
 """One system on one track: separate, then score, with the time and the memory that the separation took."""
 
-import contextlib
 import os
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmark.adapter import System, TrackSystem
-from models.metrics import csdr, frame_sdr, global_sdr
+from benchmark.machine import Stopwatch, peak_memory_bytes, reset_peak_memory
+from benchmark.results import Settings
+from benchmark.scoring import score
 from models.tracks import STEMS, Track
 
 WARM_UP_S = 5.0
@@ -23,22 +22,17 @@ Keep = Callable[[np.ndarray, Stems, Stems], dict[str, Any]]
 """Keeps audio: takes mixture, references and estimates, and returns what the result should remember of it."""
 
 
-def score(references: np.ndarray, estimates: np.ndarray, stems: Sequence[str], sample_rate: int) -> dict[str, Any]:
-    """Score the stems of a track together, [S, C, T] each: global SDR, museval's frames of 1 s and their median."""
-    frames = frame_sdr(references, estimates, sample_rate)
-    overall, medians = global_sdr(references, estimates), csdr(frames)
-    return {
-        "stems": list(stems),
-        "sdr": {stem: float(overall[index]) for index, stem in enumerate(stems)},
-        "csdr": {stem: float(medians[index]) for index, stem in enumerate(stems)},
-        "frames": {stem: frames[index].tolist() for index, stem in enumerate(stems)},
-        "num_frames": frames.shape[1],
-        "nan_frames": int(np.isnan(frames[0]).sum()),
-    }
-
-
-def measure(system: System | TrackSystem, track: Track, label: str, keep: Keep | None = None) -> dict[str, Any]:
+def measure(
+    system: System | TrackSystem, track: Track, label: str, settings: Settings, keep: Keep | None = None
+) -> dict[str, Any]:
     """Separate one track and score it; the references are read afterwards, so that they are not in its peak memory.
+
+    Args:
+        system: warmed up.
+        track: what to separate.
+        label: what messages call the system.
+        settings: where the system runs, and how it is scored.
+        keep: what keeps audio, if any is kept.
 
     Raises:
         ValueError: the track cannot be read, or an estimate has another shape or holds numbers that are not finite.
@@ -49,11 +43,10 @@ def measure(system: System | TrackSystem, track: Track, label: str, keep: Keep |
         separate = partial(system.for_track(track), mixture)
     else:
         separate = partial(system.separate, mixture, track.sample_rate)
-    _reset_peak_memory()
-    start = time.perf_counter()
-    estimates = separate()
-    separate_s = time.perf_counter() - start
-    peak_bytes = _peak_memory_bytes()
+    reset_peak_memory()
+    with Stopwatch(settings.device) as watch:
+        estimates = separate()
+    peak_bytes = peak_memory_bytes()
 
     shape = mixture.shape
     for stem in stems:
@@ -68,14 +61,15 @@ def measure(system: System | TrackSystem, track: Track, label: str, keep: Keep |
     if reference.shape[1:] != shape:
         raise ValueError(f"expected stems shaped like the mixture {shape}, got {reference.shape[1:]}")
     start = time.perf_counter()
-    scores = score(reference, estimate, stems, track.sample_rate)
+    scores = score(reference, estimate, stems, track.sample_rate, settings.scorer, settings.threads)
     score_s = time.perf_counter() - start
     audio = keep(mixture, _named(stems, reference), _named(stems, estimate)) if keep else None
     return {
         "scores": scores,
         "duration_s": shape[-1] / track.sample_rate,
         "sample_rate": track.sample_rate,
-        "separate_s": separate_s,
+        "separate_s": watch.wall_s,
+        "separate_cpu_s": watch.cpu_s,
         "score_s": score_s,
         "peak_memory_bytes": peak_bytes,
         "load_1min": os.getloadavg()[0],
@@ -86,23 +80,6 @@ def measure(system: System | TrackSystem, track: Track, label: str, keep: Keep |
 
 def _named(stems: Sequence[str], audio: np.ndarray) -> dict[str, np.ndarray]:
     return dict(zip(stems, audio, strict=True))
-
-
-def _reset_peak_memory() -> None:
-    with contextlib.suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5")  # Linux: the peak starts again at the present size
-
-
-def _peak_memory_bytes() -> int:
-    """The largest resident size of this process since the last reset, or ever where there is no such reset."""
-    try:
-        status = Path("/proc/self/status").read_text()
-        return int(status.split("VmHWM:")[1].split()[0]) * 1024  # not ru_maxrss: that inherits the parent's
-    except (OSError, IndexError):
-        import resource
-
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return peak if sys.platform == "darwin" else peak * 1024
 
 
 def warm_up(system: System | TrackSystem) -> None:

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmark.report import processor
+from benchmark.machine import processor
 from benchmark.results import Failure, read_result, result_path
 
 RECORD_FILE = "run.json"

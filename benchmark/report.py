@@ -2,12 +2,12 @@
 
 import math
 import os
-import platform
 import statistics
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmark.machine import processor
 from models.tracks import STEMS
 
 if TYPE_CHECKING:
@@ -212,14 +212,3 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
     rule = f"| {'-' * widths[0]} | {' | '.join('-' * (width - 1) + ':' for width in widths[1:])} |"
     return [line(cells[0]), rule, *(line(row) for row in cells[1:])]
-
-
-def processor() -> str:
-    """The CPU's name where the system tells it, and how many cores there are."""
-    name = platform.processor() or platform.machine()
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        name = next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        pass
-    return f"{name} ({os.cpu_count()} cores)"

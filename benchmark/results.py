@@ -9,10 +9,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmark.bsseval import METRICS
+from benchmark.scoring import FRAME_MEDIANS, WHOLE_TRACK
 from benchmark.source import Source
 from models.tracks import Track
 
-FORMAT = 1
+FORMAT = 2
 """Raised when results of an older version must not be reused."""
 
 
@@ -24,11 +26,13 @@ class Settings:
         device: where the systems run, as torch names it.
         threads: CPU threads of a system.
         keep_audio_s: seconds of each track whose audio is kept, 0 for none; no figure depends on it.
+        scorer: what computes the frames, see `scoring.SCORERS`.
     """
 
     device: str
     threads: int
     keep_audio_s: int = 0
+    scorer: str = "bandsplit"
 
 
 @dataclass(frozen=True)
@@ -65,16 +69,25 @@ def safe_name(name: str) -> str:
     return safe if safe == name else f"{safe}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
-def read_result(path: Path, key: dict[str, Any]) -> dict[str, Any] | None:
-    """A stored result; None if there is none, it is damaged, or it was measured under another key."""
+def read_result(path: Path, key: dict[str, Any], frames: bool = True) -> dict[str, Any] | None:
+    """A stored result; None if there is none, it is damaged, or it was measured under another key.
+
+    Args:
+        path: its file.
+        key: what it must have been measured under.
+        frames: False leaves out the scores of single frames, which are most of a result.
+    """
     try:
         result = json.loads(path.read_text(encoding="utf-8"))
         if result["key"] != key:
             return None
         scores = result["scores"]
-        for stem in scores["stems"]:
-            for values in ("frames", "sdr", "csdr"):
-                scores[values][stem] = _from_json(scores[values][stem])
+        by_frame = [scores["frames"][metric] for metric in METRICS]
+        for values in (*(scores[name] for name in (*WHOLE_TRACK, *FRAME_MEDIANS)), *by_frame):
+            for stem in scores["stems"]:
+                values[stem] = _from_json(values[stem])
+        if not frames:
+            del scores["frames"]
         return result
     except (OSError, ValueError, KeyError, TypeError):
         return None

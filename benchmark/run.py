@@ -47,7 +47,7 @@ def work(connection: Connection, source: Source, tracks: Sequence[Track], out: P
         connection.send(("start", track.name))
         try:
             keep = partial(keep_audio, out, track, source.name, settings.keep_audio_s)
-            result = measure(system, track, source.label, keep if settings.keep_audio_s else None)
+            result = measure(system, track, source.label, settings, keep if settings.keep_audio_s else None)
             result |= {"key": result_key(source, track, settings), "row": _row(source, system)}
             write_result(result_path(out, source.name, track.name), result)
         except Exception as error:
@@ -88,13 +88,13 @@ def run(
         data: what the tracks are, in words, for the record of the run.
 
     Returns:
-        The results, systems in order and tracks in order, and what failed.
+        The results without their frames, systems in order and tracks in order, and what failed.
     """
     from tqdm import tqdm
 
     keys = {(source.name, track.name): result_key(source, track, settings) for source in sources for track in tracks}
     write_record(out, data, keys.values())
-    kept = {pair: read_result(result_path(out, *pair), key) for pair, key in keys.items()}
+    kept = {pair: read_result(result_path(out, *pair), key, frames=False) for pair, key in keys.items()}
     kept = {
         pair: result if result and has_audio(result, settings.keep_audio_s) else None for pair, result in kept.items()
     }
@@ -112,7 +112,7 @@ def run(
                 failures += _run_system(source, open_tracks, out, settings, bar)
     results = []
     for pair, key in keys.items():
-        result = kept[pair] or read_result(result_path(out, *pair), key)
+        result = kept[pair] or read_result(result_path(out, *pair), key, frames=False)
         if result is not None:
             results.append(result)
     write_record(out, data, keys.values(), failures)

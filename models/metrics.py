@@ -1,9 +1,11 @@
-"""The two scores of music separation: the challenge's whole-track SDR, and museval's SDR of one-second frames.
+"""The scores of music separation: the challenge's whole-track SDR, museval's SDR of one-second frames, and SI-SDR.
 
-They are different numbers (a ratio of sums against a median of ratios) and never belong in one unlabelled column.
+They are different numbers (a ratio of sums, a median of ratios, a ratio after the best gain) and never belong in one
+unlabelled column.
 """
 
 import warnings
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -16,6 +18,11 @@ def _check_shapes(references: np.ndarray, estimates: np.ndarray, num_dims: str) 
         raise ValueError(f"expected an estimate shaped like its reference {references.shape}, got {estimates.shape}")
     if references.ndim < 2:
         raise ValueError(f"expected audio {num_dims}, got shape {references.shape}")
+
+
+def _blocks(num_samples: int) -> Iterator[slice]:
+    """Spans that can be held as float64 copies."""
+    return (slice(start, start + BLOCK_SAMPLES) for start in range(0, num_samples, BLOCK_SAMPLES))
 
 
 def _energies(references: np.ndarray, estimates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -48,12 +55,44 @@ def global_sdr(reference: np.ndarray, estimate: np.ndarray) -> np.ndarray:
     _check_shapes(reference, estimate, "[..., C, T]")
     signal = np.zeros(reference.shape[:-2])
     error = np.zeros(reference.shape[:-2])
-    for start in range(0, reference.shape[-1], BLOCK_SAMPLES):
-        span = slice(start, start + BLOCK_SAMPLES)
+    for span in _blocks(reference.shape[-1]):
         block_signal, block_error = _energies(reference[..., span], estimate[..., span])
         signal += block_signal
         error += block_error
     return np.asarray(10 * np.log10((signal + CHALLENGE_DELTA) / (error + CHALLENGE_DELTA)))
+
+
+def si_sdr(reference: np.ndarray, estimate: np.ndarray) -> np.ndarray:
+    """Scale-invariant SDR of a whole track in dB, both channels together with one gain.
+
+    `10 log10(sum (a s)^2 / sum (a s - e)^2)` with the gain `a = sum s e / sum s^2` that fits best. NaN where the
+    reference is silent, minus infinity where only the estimate is, infinite for a scaled reference.
+
+    Source: J. Le Roux et al., "SDR - half-baked or well done?", 2019.
+
+    Args:
+        reference: true audio.
+        estimate: estimated audio.
+
+    Shape:
+        - both: [..., C, T]
+        - output: [...]; a zero-dimensional array for one stem.
+
+    Raises:
+        ValueError: the shapes differ.
+    """
+    reference, estimate = np.asarray(reference), np.asarray(estimate)
+    _check_shapes(reference, estimate, "[..., C, T]")
+    energy, overlap, error = (np.zeros(reference.shape[:-2]) for _ in range(3))
+    for span in _blocks(reference.shape[-1]):
+        true = reference[..., span].astype(np.float64)
+        energy += np.einsum("...ct,...ct->...", true, true)
+        overlap += np.einsum("...ct,...ct->...", true, estimate[..., span])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        gain = np.asarray(overlap / energy)[..., None, None]
+        for span in _blocks(reference.shape[-1]):
+            error += _energies(gain * reference[..., span], estimate[..., span])[1]
+        return np.asarray(np.where(gain[..., 0, 0] == 0, -np.inf, 10 * np.log10(overlap**2 / energy / error)))
 
 
 def frame_sdr(references: np.ndarray, estimates: np.ndarray, frame_samples: int) -> np.ndarray:
@@ -89,7 +128,7 @@ def frame_sdr(references: np.ndarray, estimates: np.ndarray, frame_samples: int)
     for frame in range(num_frames):
         span = slice(frame * frame_samples, (frame + 1) * frame_samples)
         reference, estimate = references[..., span], estimates[..., span]
-        if _any_silent(reference) or _any_silent(estimate):
+        if any_silent(reference) or any_silent(estimate):
             continue
         signal, error = _energies(reference, estimate)
         with np.errstate(divide="ignore"):
@@ -97,8 +136,9 @@ def frame_sdr(references: np.ndarray, estimates: np.ndarray, frame_samples: int)
     return sdr
 
 
-def _any_silent(stems: np.ndarray) -> bool:
-    return bool(np.any(np.all(stems.sum(axis=1) == 0, axis=-1)))
+def any_silent(stems: np.ndarray) -> bool:
+    """Whether any of the stems [S, C, T] is silent as museval has it: its channels sum to zero at every sample."""
+    return any(not any(stem[:, span].sum(axis=0).any() for span in _blocks(stem.shape[-1])) for stem in stems)
 
 
 def csdr(frames: np.ndarray) -> np.ndarray:

@@ -8,8 +8,8 @@ import pytest
 from benchmark.measure import measure
 from benchmark.oracle import IdealRatioMask, WienerFilter
 from benchmark.systems import Mixture
-from benchmark_fakes import Fake, damage
-from models.metrics import csdr, frame_sdr, global_sdr
+from benchmark_fakes import SETTINGS, Fake, damage
+from models.metrics import csdr, frame_sdr, global_sdr, si_sdr
 from models.tracks import STEMS, open_tracks
 
 
@@ -20,7 +20,7 @@ def tracks(hq_root):
 
 def test_scores_are_those_of_the_metrics(tracks):
     track = tracks[0]
-    result = measure(Fake(), track, "Fake")
+    result = measure(Fake(), track, "Fake", SETTINGS)
     references = np.stack(list(track.read_stems().values()))
     estimates = np.stack([track.read_mixture() * np.float32(0.5)] * 4)
     scores = result["scores"]
@@ -29,19 +29,21 @@ def test_scores_are_those_of_the_metrics(tracks):
     for index, stem in enumerate(STEMS):
         assert scores["sdr"][stem] == global_sdr(references, estimates)[index]
         assert scores["csdr"][stem] == csdr(frames)[index]
-        assert scores["frames"][stem] == frames[index].tolist()
+        assert scores["si_sdr"][stem] == si_sdr(references, estimates)[index]
+        assert scores["frames"]["SDR"][stem] == frames[index].tolist()
     assert result["duration_s"] == 3.0 and result["separate_s"] > 0 and result["score_s"] > 0
+    assert result["separate_cpu_s"] > 0
     assert 2**20 < result["peak_memory_bytes"] < 2**40
 
 
 def test_the_oracle_knows_the_stems(tracks):
-    scores = measure(IdealRatioMask(), tracks[0], "oracle")["scores"]
-    mixture = measure(Mixture(), tracks[0], "mixture")["scores"]
+    scores = measure(IdealRatioMask(), tracks[0], "oracle", SETTINGS)["scores"]
+    mixture = measure(Mixture(), tracks[0], "mixture", SETTINGS)["scores"]
     assert all(scores["sdr"][stem] > mixture["sdr"][stem] + 5 for stem in STEMS)
 
 
 def test_a_system_of_some_stems_is_scored_on_those(tracks):
-    scores = measure(Fake(("vocals", "piano")), tracks[0], "Fake")["scores"]
+    scores = measure(Fake(("vocals", "piano")), tracks[0], "Fake", SETTINGS)["scores"]
     assert scores["stems"] == ["vocals"] and set(scores["sdr"]) == {"vocals"}
 
 
@@ -54,7 +56,7 @@ def test_a_system_of_some_stems_is_scored_on_those(tracks):
 )
 def test_a_wrong_estimate_is_refused(tracks, kind, reason):
     with pytest.raises(ValueError, match=reason):
-        measure(Fake(change=damage(kind)), tracks[0], "Fake")
+        measure(Fake(change=damage(kind)), tracks[0], "Fake", SETTINGS)
 
 
 @pytest.mark.parametrize("num_samples", [1, 44_100, 70_000])
@@ -67,7 +69,7 @@ def test_short_and_silent_tracks_are_scored(tmp_path, num_samples, silent):
     write_track(tmp_path / "song", stems, with_mixture=False)
     (track,) = open_tracks(tmp_path, "test")
     for system in (Fake(), IdealRatioMask(), WienerFilter()):
-        scores = measure(system, track, "Fake")["scores"]
+        scores = measure(system, track, "Fake", SETTINGS)["scores"]
         assert all(math.isfinite(value) for value in scores["sdr"].values())
         assert scores["num_frames"] == 1 and scores["nan_frames"] == bool(silent)
         assert all(math.isnan(value) == bool(silent) for value in scores["csdr"].values())

@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pytest
 
-from models.metrics import csdr, frame_sdr, global_sdr
+from models.metrics import any_silent, csdr, frame_sdr, global_sdr, si_sdr
 from models.tracks import STEMS, default_data_root, open_tracks
 
 RATE = 2000  # museval's cost grows with the samples
@@ -137,3 +137,36 @@ def test_real_music_equals_museval(monkeypatch):
     np.testing.assert_allclose(frames, museval_sdr(references, estimates, rate), rtol=0, atol=1e-6)
     expected = challenge_sdr(references.transpose(0, 2, 1), estimates.transpose(0, 2, 1))
     np.testing.assert_allclose(global_sdr(references, estimates), expected, rtol=0, atol=1e-3)
+
+
+def test_si_sdr_ignores_the_gain_and_nothing_else():
+    references, estimates = synthetic(70_001)
+    scores = si_sdr(references, estimates)
+    np.testing.assert_allclose(si_sdr(references, 0.25 * estimates), scores, atol=1e-6)
+    assert (si_sdr(references, -references) > 120).all() and (si_sdr(references, 3 * references) > 120).all()
+    noise = np.random.default_rng(1).normal(size=references.shape)
+    noise *= np.sqrt((references**2).sum() / (noise**2).sum() / 10)
+    np.testing.assert_allclose(si_sdr(references, references + noise), 10, atol=0.2)
+    for stem in range(2):
+        true, estimate = references[stem].astype(np.float64).ravel(), estimates[stem].astype(np.float64).ravel()
+        target = (estimate @ true) / (true @ true) * true
+        expected = 10 * np.log10((target @ target) / ((target - estimate) @ (target - estimate)))
+        assert scores[stem] == pytest.approx(expected, abs=1e-6)
+    assert si_sdr(references[0], estimates[0]).shape == ()
+
+
+def test_si_sdr_of_silence():
+    silence, loud = np.zeros((2, 100), np.float32), np.ones((2, 100), np.float32)
+    assert np.isnan(si_sdr(silence, loud)) and np.isnan(si_sdr(silence, silence))
+    assert np.isneginf(si_sdr(loud, silence)) and np.isposinf(si_sdr(loud, loud))
+    assert np.isnan(si_sdr(np.zeros((2, 0)), np.zeros((2, 0))))
+
+
+def test_a_stem_is_silent_only_if_its_channels_sum_to_zero_throughout():
+    stems = np.zeros((2, 2, 70_001), np.float32)
+    stems[0, 0] = 1
+    assert any_silent(stems)
+    stems[1, :, 5] = (1, -1)
+    assert any_silent(stems)
+    stems[1, 0, -1] = 1e-30
+    assert not any_silent(stems) and any_silent(stems[..., :-1])
