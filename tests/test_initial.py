@@ -47,9 +47,10 @@ def test_maskers_follow_their_stems_and_new_stems_begin_anew(trained):
             assert torch.equal(value, weights[name])
 
 
-def test_a_block_that_is_added_changes_nothing_at_first(trained):
+@pytest.mark.parametrize("stereo", ["tac", "spatial"])
+def test_a_block_that_is_added_changes_nothing_at_first(trained, stereo):
     folder, _ = trained
-    plain, grown = TINY.build_network(), with_model(attention_heads=2, stereo="tac").build_network()
+    plain, grown = TINY.build_network(), with_model(attention_heads=2, stereo=stereo).build_network()
     initialise(plain, folder)
     assert initialise(grown, folder).kept
     mixture = torch.randn(1, 2, 8000)

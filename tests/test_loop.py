@@ -275,6 +275,18 @@ def test_a_network_of_stereo_asks_for_stereo_examples(pack, tmp_path):
         train(preset, pack, tmp_path / "run")
 
 
+def test_a_spatial_network_learns_one_channel_and_hears_both(pack, tmp_path):
+    model = dataclasses.replace(TINY.model, stereo="spatial")
+    train(dataclasses.replace(with_train(steps=4, validate_every=4), model=model), pack, tmp_path / "run")
+    network = load_checkpoint(tmp_path / "run" / "best").network
+    assert all(parameter.any() for parameter in network.spatial.parameters())
+    mixture = torch.randn(1, 2, 4000)
+    with torch.no_grad():
+        assert torch.allclose(network(mixture, 1).waveforms, network(mixture).waveforms[:, :, :1], atol=1e-6)
+        one_sided = mixture * torch.tensor([1.0, 0.0])[:, None]
+        assert not torch.allclose(network(one_sided, 1).waveforms, network(mixture, 1).waveforms, atol=1e-6)
+
+
 def test_a_terminal_that_has_gone_does_not_end_a_run(pack, tmp_path, monkeypatch):
     def gone(*_, **__):
         raise BrokenPipeError(32, "Broken pipe")

@@ -90,6 +90,18 @@ def test_a_mono_example_is_one_channel_of_either_side(pack):
     assert levels == {0.1, 0.1001, 1.0, 1.002}
 
 
+def test_a_stereo_mixture_of_mono_targets_has_the_sides_exchanged_at_random(pack):
+    mono = RandomMixer(pack, PLAIN, STEMS, seed=0).batch(0, 64)
+    batch = RandomMixer(pack, PLAIN, STEMS, seed=0, stereo_mixture=True).batch(0, 64)
+    assert batch.mixture.shape == (64, 2, 22050) and batch.targets.shape == (64, 4, 1, 22050)
+    torch.testing.assert_close(batch.targets.sum(dim=1)[:, 0], batch.mixture[:, 0])
+    assert batch.origins == mono.origins  # one draw serves both
+    ratio = batch.mixture[:, :1] / mono.mixture
+    torch.testing.assert_close(ratio, ratio[..., :1].expand_as(ratio))
+    louder = (batch.mixture[:, 1] > batch.mixture[:, 0]).any(dim=1)  # the right channel is, in every stem
+    assert louder.any() and not louder.all()
+
+
 def test_a_network_of_some_stems_still_hears_all_sources(pack):
     batch = RandomMixer(pack, PLAIN, ("bass",), seed=0).batch(0, 2)
     assert batch.targets.shape[1] == 1

@@ -30,17 +30,19 @@ VARIANTS = {
     "attention": dataclasses.replace(TINY, attention_heads=2),
     "attention-rms": dataclasses.replace(TINY, attention_heads=1, norm="rms", level_inputs=True),
     "tac": dataclasses.replace(TINY, stereo="tac"),
+    "spatial": dataclasses.replace(TINY, stereo="spatial"),
+    "spatial-tuned": dataclasses.replace(TINY, stereo="spatial", norm="rms", level_inputs=True, attention_heads=2),
     "tac-attention-rms": dataclasses.replace(TINY, stereo="tac", attention_heads=2, norm="rms", level_inputs=True),
 }
 
 
 def make_network(config: BSRNNConfig = TINY) -> BSRNN:
-    """An untrained network whose attention and exchange have left their zero start."""
+    """An untrained network whose attention, exchange and spatial cues have left their zero start."""
     torch.manual_seed(0)
     network = BSRNN(config).eval()
     with torch.no_grad():
         for name, parameter in network.named_parameters():
-            if "attention.output" in name or "exchange.output" in name:
+            if any(part in name for part in ("attention.output", "exchange.output", "spatial.")):
                 parameter.normal_(std=0.1)
     return network
 
@@ -171,7 +173,10 @@ def test_equal_channels_come_out_equal_as_one_would(channels):
     torch.testing.assert_close(several, alone.expand_as(several), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("change", [{"attention_heads": 2}, {"stereo": "tac"}, {"attention_heads": 1, "stereo": "tac"}])
+@pytest.mark.parametrize(
+    "change",
+    [{"attention_heads": 2}, {"stereo": "tac"}, {"attention_heads": 1, "stereo": "tac"}, {"stereo": "spatial"}],
+)
 def test_what_later_work_added_starts_as_the_papers_network(change):
     """A trained network goes on with attention or exchange from where it was."""
     trained, extended = make_network(), BSRNN(dataclasses.replace(TINY, **change))
@@ -255,7 +260,7 @@ def test_paper_networks_have_the_papers_number_of_parameters(preset, millions):
         ({"hop": 0}, "model.hop: expected 1 to n_fft / 2 = 1024, got 0"),
         ({"hop": 1025}, "model.hop: expected 1 to n_fft / 2 = 1024, got 1025"),
         ({"norm": "batch"}, "model.norm: expected one of group, rms, got 'batch'"),
-        ({"stereo": "mid-side"}, "model.stereo: expected one of folded, features, tac, got 'mid-side'"),
+        ({"stereo": "mid-side"}, "model.stereo: expected one of folded, features, tac, spatial, got 'mid-side'"),
         ({"attention_heads": -1}, "model.attention_heads: expected 0 or a divisor of features = 128, got -1"),
         ({"attention_heads": 3}, "model.attention_heads: expected 0 or a divisor of features = 128, got 3"),
         ({"bands": "v9"}, "model.bands: no scheme 'v9'"),

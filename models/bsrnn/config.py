@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from models.bsrnn.bands import band_widths
 from models.bsrnn.norm import NORMS
 
-STEREO = ("folded", "features", "tac")
+STEREO = ("folded", "features", "tac", "spatial")
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,8 @@ class BSRNNConfig:
     """``group`` (the paper's) or ``rms`` (each band and frame for itself)."""
     stereo: str = "folded"
     """``folded``: each channel is an example of its own. ``features``: both channels are one example. ``tac``: folded,
-    but channels hear each other after each module, which is learned from stereo examples (``data.channels: 2``)."""
+    but channels hear each other after each module, which is learned from stereo examples (``data.channels: 2``).
+    ``spatial``: folded, but each band is told where its bins lie between the channels, see ``SpatialSplit``."""
     level_inputs: bool = False
     """Give each band the level and magnitudes that its norm hides (Differs from the paper)."""
     attention_heads: int = 0

@@ -7,6 +7,7 @@ from models.bsrnn.config import BSRNNConfig
 from models.bsrnn.estimate import Estimate
 from models.bsrnn.mask import MaskEstimator
 from models.bsrnn.sequence import BandSequenceModule
+from models.bsrnn.spatial import SpatialSplit
 from models.bsrnn.spectrogram import Spectrogram
 from models.bsrnn.split import BandSplit
 
@@ -35,6 +36,7 @@ class BSRNN(nn.Module):
         widths, channels = config.band_widths, config.feature_channels
         self.spectrogram = Spectrogram(config.n_fft, config.hop)
         self.split = BandSplit(widths, channels, config.features, config.norm, config.level_inputs)
+        self.spatial = SpatialSplit(widths, config.features) if config.stereo == "spatial" else None
         exchange = config.stereo == "tac"
         self.sequence = nn.ModuleList(
             BandSequenceModule(config.features, config.hidden, config.norm, config.attention_heads, exchange)
@@ -44,24 +46,32 @@ class BSRNN(nn.Module):
             MaskEstimator(widths, channels, config.features, config.mask_factor, config.norm) for _ in config.stems
         )
 
-    def forward(self, mixture: Tensor) -> Estimate:
-        """Mixture [B, C, T] to the stems' waveforms [B, S, C, T] and spectrograms [B, S, C, F, L]."""
+    def forward(self, mixture: Tensor, channels: int | None = None) -> Estimate:
+        """Mixture [B, C, T] to the stems' waveforms [B, S, C, T] and spectrograms [B, S, C, F, L].
+
+        Args:
+            mixture: [B, C, T].
+            channels: estimate the first so many channels only, instead of all C; the others are still heard.
+        """
         with torch.autocast(mixture.device.type, enabled=False):
             spectrogram = self.spectrogram(mixture.float())
-        spectrograms = spectrogram[:, None] * self.estimate_masks(spectrogram)
+        spectrograms = spectrogram[:, None, :channels] * self.estimate_masks(spectrogram, channels)
         return Estimate(self.spectrogram.inverse(spectrograms, mixture.shape[-1]), spectrograms)
 
-    def estimate_masks(self, spectrogram: Tensor) -> Tensor:
-        """Spectrogram [B, C, F, L] to complex masks [B, S, C, F, L].
+    def estimate_masks(self, spectrogram: Tensor, channels: int | None = None) -> Tensor:
+        """Spectrogram [B, C, F, L] to complex masks [B, S, C, F, L], of all channels or the first few.
 
         Raises:
             ValueError: the channels are not those of a network with stereo features.
         """
-        batch, channels = spectrogram.shape[:2]
+        estimated = spectrogram[:, :channels]
+        batch, channels = estimated.shape[:2]
         group = self.config.feature_channels
         if channels % group:
             raise ValueError(f"model.stereo: 'features' needs {group} channels, got {channels}")
-        bands = self.split(spectrogram.reshape(-1, group, *spectrogram.shape[2:]))  # [K, B', L, N]
+        bands = self.split(estimated.reshape(-1, group, *spectrogram.shape[2:]))  # [K, B', L, N]
+        if self.spatial is not None:
+            bands = bands + self.spatial(spectrogram, channels)
         for module in self.sequence:
             bands = module(bands, channels // group)
         frames = torch.stack([mask(bands).mT for mask in self.masks], dim=1)  # [B', S, C', L, F], as it lies in memory

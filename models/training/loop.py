@@ -136,9 +136,9 @@ class _Trainer:
         if config.precision == "float16" and not world.device.startswith("cuda"):
             raise ValueError("train.precision: float16 needs a GPU; use bfloat16 or float32")
         stereo = getattr(preset.model, "stereo", "folded")
-        if stereo != "folded" and preset.data.channels == 1:
+        if stereo in ("features", "tac") and preset.data.channels == 1:
             raise ValueError(f"data.channels: expected 2 for model.stereo={stereo}, got 1")
-        self.mixer = RandomMixer(pack, preset.data, preset.model.stems, config.seed)
+        self.mixer = RandomMixer(pack, preset.data, preset.model.stems, config.seed, stereo == "spatial")
         keep_freed_memory()
         torch.manual_seed(config.seed)
         self.preset, self.pack, self.world, self.workers = preset, pack, world, workers
@@ -298,7 +298,8 @@ class _Trainer:
             waits = self.world.size > 1 and not last  # gradients are averaged over the processes once
             with self.shared.no_sync() if waits else contextlib.nullcontext():  # type: ignore[operator]
                 with torch.autocast(self._device_type, dtype=self.dtype, enabled=self.dtype is not None):
-                    estimate = self.shared(mixture)
+                    heard, estimated = mixture.shape[1], targets.shape[2]
+                    estimate = self.shared(mixture) if heard == estimated else self.shared(mixture, estimated)
                 loss = self.loss(estimate, targets)
                 self.scaler.scale(loss / parts).backward()
             piece = float(loss.detach())

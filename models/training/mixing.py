@@ -27,7 +27,7 @@ class Batch:
 
     Attributes:
         mixture: [B, C, T].
-        targets: [B, S, C, T]; they sum to the mixture.
+        targets: [B, S, C, T], or of the first channels only; they sum to the mixture.
         origins: for each example, what it was made of, for messages.
     """
 
@@ -89,14 +89,18 @@ class RandomMixer:
         config: what examples are made of.
         stems: the S sources, in the network's order; all must be in the pack.
         seed: any whole number.
+        stereo_mixture: give mixtures both channels where ``config.channels`` is 1; the targets are those of the first.
 
     Raises:
         ValueError: a stem that the pack lacks or that never plays in the training tracks, no training track at all, or
             rendered sources asked for that no rendered track has.
     """
 
-    def __init__(self, pack: Pack, config: DataConfig, stems: tuple[str, ...], seed: int) -> None:
+    def __init__(
+        self, pack: Pack, config: DataConfig, stems: tuple[str, ...], seed: int, stereo_mixture: bool = False
+    ) -> None:
         self.config, self.seed, self.sources = config, seed, pack.stems
+        self.mixture_channels = 2 if stereo_mixture else config.channels
         self.crop = max(1, round(config.crop_s * pack.sample_rate))
         training = pack.split("train")
         tracks = [track for track in training if not track.rendered]
@@ -122,14 +126,14 @@ class RandomMixer:
         examples = [self._example(np.random.default_rng([self.seed, step, index])) for index in indices]
         sources = torch.from_numpy(np.stack([example for example, _ in examples]))
         mixture = sources.sum(dim=1)
-        targets = sources[:, self.outputs]
+        targets = sources[:, self.outputs, : self.config.channels]
         peak = torch.maximum(mixture.abs().amax(dim=(1, 2)), targets.abs().amax(dim=(1, 2, 3))).clamp_min(SILENCE)
         origins = tuple(origin for _, origin in examples)
         return Batch(mixture / peak[:, None, None], targets / peak[:, None, None, None], origins)
 
     def _example(self, generator: np.random.Generator) -> tuple[np.ndarray, str]:
         config = self.config
-        example = np.zeros((len(self.sources), config.channels, self.crop), dtype=np.float32)
+        example = np.zeros((len(self.sources), self.mixture_channels, self.crop), dtype=np.float32)
         origins = []
         song = self._take(generator, self.songs) if generator.random() >= config.remix else None
         for source in range(len(self.sources)):
@@ -154,7 +158,8 @@ class RandomMixer:
         track, start = pool.draw(generator, speed_span(self.crop, speed))
         channel = int(generator.integers(2))
         swapped = generator.random() < self.config.swap_channels
-        channels = (channel,) if self.config.channels == 1 else (1, 0) if swapped else (0, 1)
+        first = channel if self.config.channels == 1 else int(swapped)
+        channels = (first, 1 - first)[: self.mixture_channels]
         return _Take(track, start, channels, speed, backwards=generator.random() < self.config.reverse)
 
     def _audio(self, take: _Take, source: int) -> np.ndarray:

@@ -1,0 +1,53 @@
+"""Where sound comes from: what the other channel tells about each bin."""
+
+import torch
+from torch import Tensor, nn
+
+from models.bsrnn.grouping import BandGroups
+from models.bsrnn.linear import BandLinear
+
+POWER_FLOOR = 1e-8
+CUES = 3
+
+
+class SpatialSplit(nn.Module):
+    """Spectrogram [B, C, F, L] to what its stereo image adds to the band features, [K, B * C', L, N].
+
+    The cues of a bin of channel a, beside the mean b of the other channels, are ``|a|^2 - |b|^2``, ``2 Re(a b*)`` and
+    ``2 Im(a b*)``, each divided by ``|a|^2 + |b|^2``: level difference, and the two parts of the coherence. They lie in
+    [-1, 1], do not depend on the level, and are 0, 1 and 0 in the centre and in mono. A fully connected layer for each
+    band maps them to features; it starts at zero, so that it may be added to a trained network.
+
+    Args:
+        band_widths: bins of each of the K bands.
+        features: N.
+
+    Differs: the paper does not speak of stereo; SIMO-BSRNN lets channels exchange features instead, see
+        ``TransformAverageConcatenate``.
+    """
+
+    def __init__(self, band_widths: tuple[int, ...], features: int) -> None:
+        super().__init__()
+        self.groups = BandGroups(band_widths)
+        self.linears = nn.ModuleList(BandLinear(count, CUES * width, features) for count, width in self.groups.groups)
+        for parameter in self.parameters():
+            nn.init.zeros_(parameter)
+
+    def forward(self, spectrogram: Tensor, channels: int) -> Tensor:
+        """[B, C, F, L] complex to [K, B * channels, L, N], for the first ``channels`` channels."""
+        cues = spatial_cues(spectrogram, channels).flatten(0, 1).permute(2, 0, 3, 1)  # [F, B', L, 3]
+        bands = [
+            linear(part.permute(0, 2, 3, 4, 1).flatten(3))  # [k, B', L, 3 * w]
+            for part, linear in zip(self.groups.split(cues), self.linears, strict=True)
+        ]
+        return self.groups.join_bands(bands)
+
+
+def spatial_cues(spectrogram: Tensor, channels: int) -> Tensor:
+    """Cues [B, channels, 3, F, L] of the first channels of [B, C, F, L] complex, see ``SpatialSplit``."""
+    here, num_channels = spectrogram[:, :channels], spectrogram.shape[1]
+    others = here if num_channels == 1 else (spectrogram.sum(dim=1, keepdim=True) - here) / (num_channels - 1)
+    power, other_power = here.abs().square(), others.abs().square()
+    cross = here * others.conj()
+    cues = torch.stack([power - other_power, 2 * cross.real, 2 * cross.imag], dim=2)
+    return cues / (power + other_power + POWER_FLOOR)[:, :, None]
