@@ -49,6 +49,7 @@ class NetworkSeparator:
         device: where the network runs.
         stems: names of the stems it returns, in order.
         sample_rate: the rate the network works at, Hz.
+        channels: the channels the network hears; a mono mixture is copied to them.
     """
 
     def __init__(
@@ -81,7 +82,7 @@ class NetworkSeparator:
         self._stem_selection: list[int] | slice = [traits.stems.index(stem) for stem in self.stems]
         if self.stems == traits.stems:
             self._stem_selection = slice(None)  # a view, where a list makes a copy
-        self._channels: int = traits.channels
+        self.channels: int = traits.channels
 
     def separate(
         self, mixture: Waveform, sample_rate: int | None = None, progress: bool = False
@@ -129,10 +130,10 @@ class NetworkSeparator:
         if not (isinstance(sample_rate, int | np.integer) and sample_rate > 0):
             raise ValueError(f"the sample rate must be a positive whole number of Hz, got {sample_rate!r}")
         sample_rate = int(sample_rate)
-        source = _Source(blocks, sample_rate, self._channels)
+        source = _Source(blocks, sample_rate, self.channels)
         mixture = resample_blocks(source, sample_rate, self.sample_rate)
         window, hop = self.settings.window_size(self.sample_rate), self.settings.hop_size(self.sample_rate)
-        separated = overlap_add(self._separate_chunks, mixture, window, hop, self.settings.batch)
+        separated = overlap_add(self.separate_chunks, mixture, window, hop, self.settings.batch)
         separated = check_finite(separated, self.sample_rate, f"output of {self.name}")
         num_out = 0
         for piece in resample_blocks(separated, self.sample_rate, sample_rate):
@@ -142,7 +143,7 @@ class NetworkSeparator:
                 piece = piece.mean(dim=1, keepdim=True)
             yield dict(zip(self.stems, piece, strict=True))
 
-    def _separate_chunks(self, mixtures: Tensor) -> Tensor:
+    def separate_chunks(self, mixtures: Tensor) -> Tensor:
         """Run the network on chunks [B, C, t] on the CPU; returns the chosen stems [B, S, C, t], on the CPU too."""
         is_audible = (mixtures != 0).flatten(1).any(dim=1)
         if is_audible.all():
@@ -152,7 +153,7 @@ class NetworkSeparator:
         num_chunks, channels, length = mixtures.shape
         stems = torch.zeros(num_chunks, len(self.stems), channels, length)
         if is_audible.any():
-            stems[is_audible] = self._separate_chunks(mixtures[is_audible])
+            stems[is_audible] = self.separate_chunks(mixtures[is_audible])
         return stems
 
 

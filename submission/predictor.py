@@ -1,23 +1,28 @@
-"""The challenge's class around a shipped checkpoint.
+"""The challenge's class around shipped checkpoints.
 
 In the kit's `my_submission/user_config.py`:
 
     from submission.predictor import BandsplitPredictor
 
-    MySeparationModel = BandsplitPredictor
+    class MySeparationModel(BandsplitPredictor):
+        ensemble = ("small",)
+        fallbacks = ("tiny",)
 
 Source: the public MDX-23 starter kit, whose wrapper builds the class without arguments, hands it what `soundfile.read`
 returned and writes what it gets with `soundfile.write`, which stores PCM_16.
 """
 
+import time
 import warnings
+from collections.abc import Callable, Sequence
 
 import numpy as np
+import torch
 
-from models.separator import Separator, load_separator
+from models.separator import NetworkSeparator, load_separator
+from submission.challenge import INSTRUMENTS, PCM16_MAX, TIME_FACTOR
+from submission.separation import Account, DeadlineSeparator
 
-INSTRUMENTS = ("bass", "drums", "other", "vocals")
-PCM16_MAX = 32767 / 32768
 # Twice the largest 16-bit sample that somebody forgot to scale: what is beyond is damage, not music.
 MAX_AMPLITUDE = 65536.0
 # Hz. Every usual rate is a multiple of this; converting between such rates takes a filter bank of moderate size.
@@ -25,20 +30,38 @@ RATE_STEP_HZ = 25
 
 
 class BandsplitPredictor:
-    """Separates one song at a time, as the grader asks for it.
+    """Separates one song at a time, as the grader asks for it, within the grader's time.
 
     Args:
-        separator: what separates; the shipped checkpoint `small`, on CUDA if present, when None (as the kit calls it).
+        networks: the ensemble; the checkpoints that `ensemble` and `fallbacks` name, on CUDA if present, when None (as
+            the kit calls it).
+        spares: the fallbacks that go with `networks`.
+        clock: seconds, from any zero.
+
+    Attributes:
+        ensemble: checkpoints, names or folders, whose waveforms are averaged for each stem that they have.
+        fallbacks: cheaper checkpoints for when the time runs short, the better first.
+        account: how the last song was separated, None before the first.
+
+    Raises:
+        FileNotFoundError, ValueError: a checkpoint is absent or damaged, or instruments are missing.
     """
 
-    def __init__(self, separator: Separator | None = None) -> None:
-        separator = load_separator("small") if separator is None else separator
-        missing = set(INSTRUMENTS) - set(separator.stems)
-        if missing:
-            raise ValueError(
-                f"the challenge needs {', '.join(INSTRUMENTS)}; the separator lacks {', '.join(sorted(missing))}"
-            )
-        self.separator = separator
+    ensemble: Sequence[str] = ("small",)
+    fallbacks: Sequence[str] = ("tiny",)
+
+    def __init__(
+        self,
+        networks: Sequence[NetworkSeparator] | None = None,
+        spares: Sequence[NetworkSeparator] = (),
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        if networks is None:
+            networks = [load_separator(name) for name in self.ensemble]
+            spares = [load_separator(name) for name in self.fallbacks]
+        self._separator = DeadlineSeparator(INSTRUMENTS, networks, spares, clock)
+        self._clock = clock
+        self.account: Account | None = None
 
     @property
     def instruments(self) -> list[str]:
@@ -66,22 +89,26 @@ class BandsplitPredictor:
 
         Stems are clipped, never scaled. The grader's references are PCM_16 themselves, so clipping moves each
         sample towards its reference or leaves it; scaling a stem would add error to every sample of it.
+
+        Where time runs short, or a network fails, parts of the song are separated more cheaply, with a warning.
         """
+        started = self._clock()
         mixture = np.asarray(mixed_sound_array)
         mixture = mixture[:, None] if mixture.ndim == 1 else mixture
         rate = int(sample_rate)
-        estimates = self._separate(_undamaged(mixture.T, "the mixture"), rate)
+        if mixture.size == 0:
+            stems = {name: np.zeros(mixture.shape, np.float32) for name in INSTRUMENTS}
+            return stems, dict.fromkeys(INSTRUMENTS, rate)
+        heard = torch.from_numpy(_undamaged(mixture.T, "the mixture"))
+        nominal_rate = max(RATE_STEP_HZ, round(rate / RATE_STEP_HZ) * RATE_STEP_HZ)
+        limit_s = TIME_FACTOR * len(mixture) / rate
+        estimates, self.account = self._separator.separate(heard, nominal_rate, started, limit_s)
+        _tell(self.account)
         stems = {
-            name: np.clip(_undamaged(estimates[name], name), -1.0, PCM16_MAX).T.astype(np.float32, order="C")
-            for name in INSTRUMENTS
+            name: np.clip(_undamaged(estimate, name), -1.0, PCM16_MAX).T.astype(np.float32, order="C")
+            for name, estimate in zip(INSTRUMENTS, estimates.numpy(), strict=True)
         }
         return stems, dict.fromkeys(INSTRUMENTS, rate)
-
-    def _separate(self, mixture: np.ndarray, sample_rate: int) -> dict[str, np.ndarray]:
-        if mixture.shape[1] == 0:
-            return dict.fromkeys(INSTRUMENTS, mixture)
-        nominal_rate = max(RATE_STEP_HZ, round(sample_rate / RATE_STEP_HZ) * RATE_STEP_HZ)
-        return self.separator.separate(mixture, nominal_rate)
 
 
 def _undamaged(waveform: np.ndarray, name: str) -> np.ndarray:
@@ -92,3 +119,11 @@ def _undamaged(waveform: np.ndarray, name: str) -> np.ndarray:
         warnings.warn(message, RuntimeWarning, stacklevel=3)
         waveform = np.where(sound, waveform, 0)
     return np.ascontiguousarray(waveform, dtype=np.float32)
+
+
+def _tell(account: Account) -> None:
+    """Warn of what was not done the best way."""
+    parts = [f"{seconds:.1f} s by {rung}" for rung, seconds in account.reduced.items()]
+    if parts:
+        message = f"time ran short (allowed: {account.limit_s:.1f} s) or a network failed: {'; '.join(parts)}"
+        warnings.warn("; ".join([message, *account.faults]), RuntimeWarning, stacklevel=3)
