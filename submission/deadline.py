@@ -63,13 +63,13 @@ class Planner:
     Args:
         rungs: seconds of work for a second of audio that goes through each rung; the best first.
         window_s: length of a chunk, seconds.
-        slowdown: the machine's time for a step over what `rungs` says, as far as known.
+        slowdown: the machine's time for a step over what `rungs` says, as the last track left it; None before any.
 
     Attributes:
         slowdown: the same, corrected by every step.
     """
 
-    def __init__(self, rungs: Mapping[Rung, float], window_s: float, slowdown: float = 1.0) -> None:
+    def __init__(self, rungs: Mapping[Rung, float], window_s: float, slowdown: float | None = None) -> None:
         self._costs = {rung: max(cost, 1e-9) for rung, cost in rungs.items()}
         self._window_s = window_s
         self.slowdown = slowdown
@@ -83,6 +83,8 @@ class Planner:
     def choose(self, remaining_s: float, until_target_s: float, until_last_s: float) -> Rung | None:
         """The best rung that ends the track before the target; else the cheapest while one more chunk fits; else None.
 
+        Before any step was seen, the last moment is the target: short noise costs more for each second than a chunk.
+
         Args:
             remaining_s: audio that no chunk has covered yet, seconds.
             until_target_s: time until the track should be done, seconds.
@@ -90,6 +92,8 @@ class Planner:
         """
         if not self._costs:
             return None
+        if self.slowdown is None:
+            until_target_s = until_last_s
         predictions = {rung: self.predict(rung, remaining_s) for rung in self._costs}
         for rung, predicted_s in predictions.items():
             if predicted_s <= until_target_s:
@@ -100,12 +104,15 @@ class Planner:
 
     def predict(self, rung: Rung, remaining_s: float) -> float:
         """Seconds that a rung will take for the rest of a track."""
-        return self._costs[rung] * self.slowdown * processed_s(remaining_s, self._window_s, rung.overlap)
+        slowdown = 1.0 if self.slowdown is None else self.slowdown
+        return self._costs[rung] * slowdown * processed_s(remaining_s, self._window_s, rung.overlap)
 
     def observe(self, rung: Rung, audio_s: float, took_s: float) -> None:
         """Learn from a step: so many seconds of audio went through a rung in so many seconds."""
         slowdown = took_s / (self._costs[rung] * audio_s)
-        self.slowdown = (self.slowdown + slowdown) / 2 if self._has_observed else slowdown
+        if self._has_observed and self.slowdown is not None:
+            slowdown = (self.slowdown + slowdown) / 2
+        self.slowdown = slowdown
         self._has_observed = True
 
     def exclude(self, network: str, precision: str | None = None) -> None:

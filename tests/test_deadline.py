@@ -8,8 +8,8 @@ COSTS = {("big", "float32"): 1.0, ("big", "half"): 0.7, ("small", "float32"): 0.
 BEST = Rung(("big",), 0.5, "float32")
 
 
-def make_planner(**changes) -> Planner:
-    return Planner(ladder([("big",), ("small",)], 0.5, COSTS), window_s=10.0, **changes)
+def make_planner(slowdown: float | None = 1.0) -> Planner:
+    return Planner(ladder([("big",), ("small",)], 0.5, COSTS), window_s=10.0, slowdown=slowdown)
 
 
 def test_the_ladder_gives_up_precision_first_then_overlap_then_the_network():
@@ -55,6 +55,11 @@ def test_where_nothing_ends_in_time_the_cheapest_goes_on_while_a_chunk_fits():
     assert str(planner.choose(100, 0, 1.1)) == "small, overlap 0, half"
     assert planner.choose(100, 0, 0.9) is None
     assert str(planner.choose(5, 0, 0.6)) == "small, overlap 0.5, half"
+
+
+def test_before_any_step_was_seen_the_last_moment_is_the_target():
+    assert make_planner(slowdown=None).choose(100, 0, 200) == BEST
+    assert make_planner(slowdown=1.0).choose(100, 0, 200) != BEST
 
 
 def test_the_first_step_says_how_fast_the_machine_is_later_ones_correct_it():

@@ -1,0 +1,59 @@
+"""Pre-flight: everything that would make the grader fail a submission, or silently score it low."""
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from submission.behaviour import MUSIC_S, check_behaviour
+from submission.dockerfile import check_dockerfile
+from submission.evaluate import wants_gpu
+from submission.files import check_files
+from submission.finding import Finding
+from submission.isolation import network_barrier
+from submission.package import build, is_source
+from submission.requirements import check_requirements
+
+
+def check(submission: Path, music_s: float = MUSIC_S) -> tuple[list[Finding], list[str]]:
+    """Check a submission.
+
+    Args:
+        submission: a package or another checkout of the kit; or a Bandsplit repository, whose package is checked.
+        music_s: length of the music that it must separate in time.
+
+    Returns:
+        What was found, and notes of what is only worth knowing.
+
+    Raises:
+        FileNotFoundError: `submission` is neither.
+    """
+    if is_source(submission):
+        with tempfile.TemporaryDirectory(prefix="bandsplit-submission-") as folder:
+            root = Path(folder).resolve()
+            missing = build(submission.resolve(), root)
+            absent = [
+                Finding("the file is missing", path, "restore it: the package needs it")
+                for path in missing
+                if not path.startswith("checkpoints/")  # told by check_files
+            ]
+            findings, notes = _check_root(root, music_s)
+            return absent + [finding for finding in findings if finding.where not in missing], notes
+    if not (submission / "my_submission/user_config.py").is_file():
+        raise FileNotFoundError(
+            f"{submission}: no submission here: expected my_submission/user_config.py, or a Bandsplit repository"
+        )
+    return _check_root(submission.resolve(), music_s)
+
+
+def _check_root(root: Path, music_s: float) -> tuple[list[Finding], list[str]]:
+    requirements, notes = check_requirements(root)
+    findings = [*check_files(root), *requirements, *check_dockerfile(root)]
+    behaviour, more = check_behaviour(root, music_s, wants_gpu(root))
+    return [*findings, *behaviour], [*notes, *more, f"off the network by: {network_barrier()}"]
+
+
+def render(findings: Sequence[Finding], notes: Sequence[str]) -> str:
+    """The findings, each with what to do, then the notes and the verdict."""
+    lines = [*map(str, findings), *(f"note: {note}" for note in notes)]
+    verdict = f"{len(findings)} found: mend them before the push" if findings else "nothing found"
+    return "\n".join([*lines, verdict])

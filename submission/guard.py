@@ -1,0 +1,42 @@
+"""What runs inside a child process before any code of a submission: no network, and a record of who tried.
+
+An audit hook sees every socket that Python code connects, at any depth, and cannot be taken out again; it does not see
+sockets of C code or of other programs. Those are what a network namespace is for (`submission.isolation`).
+"""
+
+import socket
+import sys
+from typing import Any
+
+_NAME_EVENTS = ("socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr", "socket.getnameinfo")
+_ADDRESS_EVENTS = ("socket.connect", "socket.sendto", "socket.sendmsg")
+
+
+class Guard:
+    """Refuses the network to this process from now on.
+
+    Attributes:
+        attempts: what was tried, each once.
+        unpickled: classes and functions that a pickle asked for, each once.
+    """
+
+    def __init__(self) -> None:
+        self.attempts: list[str] = []
+        self.unpickled: list[str] = []
+        sys.addaudithook(self._hook)
+
+    def _hook(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if event in _NAME_EVENTS:
+            self._refuse(f"{event} {arguments[0]!r}")
+        elif event in _ADDRESS_EVENTS:
+            if getattr(arguments[0], "family", None) in (socket.AF_INET, socket.AF_INET6):
+                self._refuse(f"{event} {arguments[1]!r}")
+        elif event == "pickle.find_class":
+            name = f"{arguments[0]}.{arguments[1]}"
+            if name not in self.unpickled:
+                self.unpickled.append(name)
+
+    def _refuse(self, attempt: str) -> None:
+        if attempt not in self.attempts:
+            self.attempts.append(attempt)
+        raise PermissionError(f"no network here: {attempt}")

@@ -1,0 +1,249 @@
+"""Runs a submission's code as the grader does: a fresh process tree, no network, a limit on time and one on memory.
+
+The network is taken away by a Linux network namespace (`unshare`), which holds for every program of the tree; where the
+machine allows none, an audit hook in the child refuses Python's sockets alone, and `network_barrier` says so.
+
+Memory is watched from outside, over the whole tree, 20 times a second. RLIMIT_AS cannot stand in: it counts addresses,
+of which CUDA reserves far more than 16 GB, and each process for itself; a control group is exact, but only an
+administrator of the machine can make one.
+"""
+
+import contextlib
+import json
+import os
+import selectors
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+POLL_S = 0.05
+_NAMESPACE_COMMANDS = tuple(
+    ("unshare", *user, "--net", "--pid", "--fork", "--kill-child", *proc)
+    for user in ((), ("--user", "--map-root-user"))
+    for proc in (("--mount-proc",), ())
+)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A message that the child must send, and the time it has from the one before (or its start)."""
+
+    message: str
+    limit_s: float
+
+
+@dataclass
+class Outcome:
+    """What came of a child.
+
+    Attributes:
+        messages: what it sent, by message.
+        took_s: seconds that each stage took.
+        peak_bytes: the largest memory of the tree that was seen; None where the system does not tell.
+        failure: why it was ended or ended itself before the last stage, else "".
+        is_late: whether the failure is a time limit.
+        log: the end of what it wrote to stdout and stderr.
+    """
+
+    messages: dict[str, Any] = field(default_factory=dict)
+    took_s: dict[str, float] = field(default_factory=dict)
+    peak_bytes: int | None = None
+    failure: str = ""
+    is_late: bool = False
+    log: str = ""
+
+
+@cache
+def _namespace_command() -> tuple[str, ...]:
+    """The first way of making a network namespace that works here; empty if none does."""
+    if shutil.which("unshare") is None:
+        return ()
+    for command in _NAMESPACE_COMMANDS:
+        try:
+            if subprocess.run([*command, "true"], capture_output=True, timeout=10, check=False).returncode == 0:
+                return command
+        except (OSError, subprocess.TimeoutExpired):
+            continue
+    return ()
+
+
+def network_barrier() -> str:
+    """What keeps a child off the network here, for reports."""
+    return "network namespace" if _namespace_command() else "Python's sockets only (no network namespace here)"
+
+
+def run_child(
+    arguments: Mapping[str, Any],
+    stages: Sequence[Stage],
+    folder: Path,
+    scratch: Path,
+    environment: Mapping[str, str],
+    memory_bytes: int,
+) -> Outcome:
+    """Run `submission.child` and end it, and all that it started, at the end.
+
+    Args:
+        arguments: what the child is told (see `submission.child`).
+        stages: the messages it must send, in order; it is let go from one to the next by a line on its stdin.
+        folder: where it runs: the submission's root.
+        scratch: an existing empty folder: its home, temporary files and log.
+        environment: variables on top of this process's.
+        memory_bytes: more than this, all processes together, ends it.
+
+    Returns:
+        What it sent, and how it ended. A child that fails is no exception here.
+    """
+    receiver, sender = os.pipe()
+    program = f"import sys; sys.path.insert(0, {str(_SOURCE)!r}); from submission.child import main; main()"
+    command = [*_namespace_command(), sys.executable, "-c", program, json.dumps({**arguments, "send_to": sender})]
+    outcome = Outcome()
+    with (scratch / "log.txt").open("wb") as log:
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=_child_environment(scratch, environment),
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            pass_fds=(sender,),
+            start_new_session=True,
+        )
+        os.close(sender)
+        try:
+            _follow(process, receiver, stages, memory_bytes, outcome)
+        finally:
+            _end(process)
+            os.close(receiver)
+    outcome.log = _tail(scratch / "log.txt")
+    return outcome
+
+
+def _follow(
+    process: subprocess.Popen, receiver: int, stages: Sequence[Stage], memory_bytes: int, outcome: Outcome
+) -> None:
+    """Wait for the stages, one after the other, watching time and memory."""
+    reader = _LineReader(receiver)
+    for stage in stages:
+        begun = time.perf_counter()
+        while True:
+            line = reader.read(POLL_S)
+            took_s = time.perf_counter() - begun
+            if line is not None:
+                message, payload = json.loads(line) if line else ("", "")
+                if message:
+                    outcome.messages[message] = payload
+                if message == stage.message and took_s <= stage.limit_s:
+                    outcome.took_s[message] = took_s
+                    break
+                if message == "failed":
+                    outcome.failure = str(payload)
+                    return
+                if not message:
+                    outcome.failure = _how_it_ended(process)
+                    return
+            if took_s > stage.limit_s:
+                outcome.failure = f"{stage.message}: not done after {stage.limit_s:.2f} s"
+                outcome.is_late = True
+                return
+            used = _tree_bytes(process.pid)
+            if used is not None:
+                outcome.peak_bytes = max(used, outcome.peak_bytes or 0)
+                if used > memory_bytes:
+                    outcome.failure = f"used more than {memory_bytes / 1e9:.1f} GB of memory"
+                    return
+        with contextlib.suppress(BrokenPipeError):
+            assert process.stdin is not None
+            process.stdin.write(b"go\n")
+            process.stdin.flush()
+
+
+class _LineReader:
+    """Lines from a pipe, with a limit on waiting."""
+
+    def __init__(self, descriptor: int) -> None:
+        os.set_blocking(descriptor, False)
+        self._descriptor = descriptor
+        self._buffer = b""
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(descriptor, selectors.EVENT_READ)
+
+    def read(self, timeout_s: float) -> bytes | None:
+        """The next line; None if none came in time; empty at the end."""
+        if b"\n" not in self._buffer:
+            if not self._selector.select(timeout_s):
+                return None
+            data = os.read(self._descriptor, 1 << 20)
+            if not data:
+                return b""
+            self._buffer += data
+            if b"\n" not in self._buffer:
+                return None
+        line, _, self._buffer = self._buffer.partition(b"\n")
+        return line
+
+
+def _child_environment(scratch: Path, environment: Mapping[str, str]) -> dict[str, str]:
+    """This process's variables without those that lead to caches, other code or a way out."""
+    dropped = ("PYTHONPATH", "PYTHONHOME", "TORCH_HOME", "HF_HOME", "XDG_CACHE_HOME")
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in dropped and not name.lower().endswith("_proxy") and not name.startswith("AICROWD_")
+    }
+    own = {"HOME": str(scratch), "TMPDIR": str(scratch), "PYTHONDONTWRITEBYTECODE": "1"}
+    return {**kept, **own, **environment}
+
+
+def _end(process: subprocess.Popen) -> None:
+    """Kill what is left of the tree: the process group, and with a process namespace everything in it."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    if process.stdin is not None:
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.close()
+    process.wait()
+
+
+def _how_it_ended(process: subprocess.Popen) -> str:
+    try:
+        code = process.wait(timeout=5)
+    except subprocess.TimeoutExpired:
+        return "stopped answering"
+    code = code - 128 if _namespace_command() and code > 128 else -code if code < 0 else 0
+    if code:
+        return f"ended with signal {code}" + (" (out of memory?)" if code == signal.SIGKILL else "")
+    return f"ended with exit code {process.returncode} before it was done"
+
+
+def _tree_bytes(root: int) -> int | None:
+    """Memory of a process and its descendants: resident pages, shared ones counted once for each process."""
+    parents: dict[int, int] = {}
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            parents[int(entry.parent.name)] = int(entry.read_text().rpartition(")")[2].split()[1])
+    if not parents:
+        return None
+    members, size = {root}, 0
+    while len(members) > size:
+        size = len(members)
+        members |= {pid for pid, parent in parents.items() if parent in members}
+    total = 0
+    for pid in members:
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            total += int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE_BYTES
+    return total
+
+
+def _tail(path: Path, num_lines: int = 15) -> str:
+    return "\n".join(path.read_text(errors="replace").strip().splitlines()[-num_lines:])
+
+
+_SOURCE = Path(__file__).resolve().parents[1]
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")

@@ -1,0 +1,176 @@
+"""Builds the repository to push: the kit's layout with our class, its weights, and what the grader installs."""
+
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from models.checkpoint import CARD, CONFIG, WEIGHTS, find_checkpoint
+from submission.board import flags, read_info
+from submission.challenge import INSTRUMENTS
+from submission.contents import USER_CONFIG, reached_code, read_checkpoints, write_checkpoints
+
+SOURCE = Path(__file__).resolve().parents[1]
+"""The repository that this code lies in."""
+KIT = Path("submission/kit")
+REQUIREMENTS = Path("submission/requirements.txt")
+PLAIN_FILES = {
+    "aicrowd.json": "aicrowd.json",
+    "apt.txt": "apt.txt",
+    str(REQUIREMENTS): "requirements.txt",
+    "LICENSE": "submission/LICENSE",
+    str(KIT / "SUBMIT.md"): "SUBMIT.md",
+    str(KIT / "gitattributes"): ".gitattributes",
+    str(KIT / "dockerignore"): ".dockerignore",
+    str(KIT / "my_submission/__init__.py"): "my_submission/__init__.py",
+    str(KIT / "my_submission/aicrowd_wrapper.py"): "my_submission/aicrowd_wrapper.py",
+}
+"""Files that are copied as they are: where they lie here, and in the package."""
+
+
+def is_source(folder: Path) -> bool:
+    """Whether a folder is a Bandsplit repository, out of which a package can be built, rather than a package."""
+    return (folder / KIT / USER_CONFIG).is_file()
+
+
+def build(source: Path, out: Path) -> list[str]:
+    """Write the package of a repository with the checkpoints that its `user_config.py` names, whatever state it is in.
+
+    Args:
+        source: a Bandsplit repository.
+        out: an empty folder.
+
+    Returns:
+        The files that should be there and are not, relative to `source`.
+    """
+    wanted = {Path(here): Path(there) for here, there in PLAIN_FILES.items()}
+    wanted |= {path: path for path in reached_code(source)}
+    user_config = source / KIT / USER_CONFIG
+    ensemble, fallbacks = read_checkpoints(user_config.read_text(encoding="utf-8"))
+    for name in (*ensemble, *fallbacks):
+        wanted |= {path: path for path in (Path("checkpoints", name, file) for file in (WEIGHTS, CONFIG, CARD))}
+    wanted[KIT / USER_CONFIG] = USER_CONFIG
+    missing = []
+    for here, there in wanted.items():
+        if not (source / here).is_file():
+            missing.append(str(here))
+            continue
+        (out / there).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source / here, out / there)
+    if (source / "Dockerfile").is_file():
+        text = (source / "Dockerfile").read_text(encoding="utf-8").replace(str(REQUIREMENTS), "requirements.txt")
+        (out / "Dockerfile").write_text(text, encoding="utf-8")
+    else:
+        missing.append("Dockerfile")
+    return sorted(missing)
+
+
+def replace_checkpoints(package: Path, checkpoints: Sequence[str]) -> None:
+    """Put other weights into a package: the ensemble is these, and `aicrowd.json` says what they have heard.
+
+    The fallbacks stay if the flags allow it: weights that have heard more than the ensemble would move the submission
+    to another leaderboard.
+
+    Args:
+        package: what `build` made.
+        checkpoints: names of checkpoints that ship, or folders.
+
+    Raises:
+        FileNotFoundError: no such checkpoint.
+        ValueError: a checkpoint is not ours, or together they do not have all instruments.
+    """
+    user_config = (package / USER_CONFIG).read_text(encoding="utf-8")
+    shipped, fallbacks = read_checkpoints(user_config)
+    folders = [find_checkpoint(name).resolve() for name in checkpoints]
+    infos = [read_info(folder) for folder in folders]
+    _check_stems(folders)
+    wanted = flags(infos)
+    names: list[str] = []
+    for folder in folders:
+        names.append(_unused_name(folder, [*names, *fallbacks], checkpoints))
+    kept = [
+        name
+        for name in fallbacks
+        if name not in names and flags([*infos, read_info(package / "checkpoints" / name)]) == wanted
+    ]
+    for name in {*shipped, *fallbacks} - set(kept):
+        shutil.rmtree(package / "checkpoints" / name)
+    for name, folder in zip(names, folders, strict=True):
+        (package / "checkpoints" / name).mkdir(parents=True)
+        for file in (WEIGHTS, CONFIG, CARD):
+            shutil.copyfile(folder / file, package / "checkpoints" / name / file)
+    (package / USER_CONFIG).write_text(write_checkpoints(user_config, names, kept), encoding="utf-8")
+    entry = json.loads((package / "aicrowd.json").read_text(encoding="utf-8"))
+    data = "; ".join(dict.fromkeys(info["training_data"] for info in infos))
+    entry |= wanted | {"description": f"Bandsplit ({', '.join(names)}), trained on {data}"}
+    (package / "aicrowd.json").write_text(json.dumps(entry, indent=2) + "\n", encoding="utf-8")
+
+
+def package(source: Path, out: Path, checkpoints: Sequence[str] = ()) -> None:
+    """Write a complete submission; `out` appears whole or not at all.
+
+    Args:
+        source: a Bandsplit repository.
+        out: where to; an older package of ours there is replaced.
+        checkpoints: see `replace_checkpoints`; those of `user_config.py` when empty.
+
+    Raises:
+        FileNotFoundError: a file is missing.
+        ValueError: `out` holds something else, or see `replace_checkpoints`.
+    """
+    _check_out(out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as folder:
+        staging = Path(folder) / "new"
+        staging.mkdir()
+        if missing := build(source, staging):
+            raise FileNotFoundError(f"{source}: not packaged, these files are missing: {', '.join(missing)}")
+        if checkpoints:
+            replace_checkpoints(staging, checkpoints)
+        if out.exists():
+            os.replace(out, Path(folder) / "old")
+        os.replace(staging, out)
+
+
+def _check_out(out: Path) -> None:
+    if not out.exists() and not out.is_symlink():
+        return
+    if not out.is_dir() or out.is_symlink():
+        raise ValueError(f"--out {out}: expected a folder to make, got something else of that name")
+    if (out / ".git").exists():
+        raise ValueError(f"--out {out} is a git repository; package elsewhere, then copy over it: cp -r NEW/. {out}/")
+    if any(out.iterdir()) and not (out / "SUBMIT.md").is_file():
+        raise ValueError(f"--out {out} holds other files; name a folder that does not exist yet")
+
+
+def _check_stems(folders: Sequence[Path]) -> None:
+    """Only our own networks: the peers' need packages that the grader does not install."""
+    missing = set(INSTRUMENTS)
+    for folder in folders:
+        for file in (WEIGHTS, CONFIG, CARD):
+            if not (folder / file).is_file():
+                raise FileNotFoundError(
+                    f"{folder}: expected a checkpoint with {WEIGHTS}, {CONFIG} and {CARD}, no {file}"
+                )
+        preset = json.loads((folder / CONFIG).read_text(encoding="utf-8"))["preset"]
+        if preset["architecture"] != "bsrnn":
+            raise ValueError(f"{folder}: expected a bsrnn network, got {preset['architecture']}: not for submissions")
+        missing -= set(preset["model"]["stems"])
+    if missing:
+        raise ValueError(
+            f"--checkpoint {' '.join(folder.name for folder in folders)}: no {', '.join(sorted(missing))}; name more "
+            "checkpoints, so that together they have all four instruments"
+        )
+
+
+def _unused_name(folder: Path, taken: Sequence[str], checkpoints: Sequence[str]) -> str:
+    """A folder name for a checkpoint: its own; for a run's `best` or `last`, the run's before it."""
+    name = f"{folder.parent.name}-{folder.name}" if folder.name in ("best", "last") else folder.name
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", name).strip(".-") or "checkpoint"
+    if folder.name in checkpoints and folder.name not in taken:
+        return folder.name
+    numbered = (f"{name}-{number}" for number in range(2, 2 + len(taken) + 1))
+    return name if name not in taken else next(other for other in numbered if other not in taken)

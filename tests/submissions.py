@@ -1,0 +1,96 @@
+"""Submissions for the tests: a light one in the kit's layout whose class needs numpy alone, and a Bandsplit repository."""
+
+import json
+import shutil
+from pathlib import Path
+
+import torch
+
+from models.bsrnn import BSRNN, BSRNNConfig
+from models.checkpoint import save_checkpoint
+from models.chunking import SeparateConfig
+from models.preset import Preset
+from models.training.config import DataConfig, TrainConfig
+
+ROOT = Path(__file__).resolve().parent.parent
+INFO = {"training_data": "97 tracks, 35.4 minutes, from musdb18-7, music-delta", "began_with": "nothing"}
+LIGHT_CLASS = '''"""The class of a light submission."""
+
+import numpy as np
+
+INSTRUMENTS = ["bass", "drums", "other", "vocals"]
+
+
+class MySeparationModel:
+    ensemble = ("toy",)
+    fallbacks = ()
+
+    def __init__(self):
+        pass  # here
+
+    @property
+    def instruments(self):
+        return INSTRUMENTS
+
+    def raise_aicrowd_error(self, msg):
+        raise NameError(msg)
+
+    def separate_music_file(self, mixed_sound_array, sample_rate):
+        stem = np.nan_to_num(mixed_sound_array / 4).astype(np.float32)
+        stems, rates = {name: stem for name in INSTRUMENTS}, dict.fromkeys(INSTRUMENTS, sample_rate)
+        return stems, rates
+'''
+ENTRY = {
+    "challenge_id": "music-demixing-track-mdx-23",
+    "authors": ["someone"],
+    "labelnoise": False,
+    "bleeding": False,
+    "external_dataset_used": True,
+    "gpu": False,
+    "description": "a quarter of the mixture",
+}
+
+
+def write_checkpoint(folder: Path, stems=("vocals", "drums", "bass", "other"), info=None, seed: int = 0) -> None:
+    """A checkpoint with random weights, small and fast."""
+    torch.manual_seed(seed)
+    shape = BSRNNConfig(
+        stems=stems, n_fft=1024, hop=512, bands="1k:4k,4k:16k", features=8, hidden=8, layers=1, mask_factor=1
+    )
+    preset = Preset("bsrnn", shape, DataConfig(sources=stems), TrainConfig(), SeparateConfig(3.0, 0.1, batch=1))
+    save_checkpoint(folder, BSRNN(shape).state_dict(), preset, info or INFO, "# toy\n")
+
+
+def write_light_submission(folder: Path) -> Path:
+    """A submission in the kit's layout in which nothing is wrong."""
+    shutil.copytree(ROOT / "submission/kit/my_submission", folder / "my_submission")
+    (folder / "my_submission/user_config.py").write_text(LIGHT_CLASS)
+    (folder / "aicrowd.json").write_text(json.dumps(ENTRY))
+    (folder / "apt.txt").write_text("ffmpeg\n")
+    (folder / "requirements.txt").write_text("numpy # Don't remove\nsoundfile # Don't remove\n")
+    (folder / ".gitattributes").write_text("*.safetensors filter=lfs diff=lfs merge=lfs -text\n")
+    (folder / "Dockerfile").write_text(
+        "FROM ubuntu:24.04\nRUN useradd --uid 1001 aicrowd\nCOPY apt.txt requirements.txt /tmp/\nCOPY . /home/aicrowd\n"
+    )
+    write_checkpoint(folder / "checkpoints/toy")
+    return folder
+
+
+def write_source(folder: Path) -> Path:
+    """A Bandsplit repository, as far as packages need it, whose checkpoints are `toy` and `toy-2` with random weights."""
+    for name in ("models", "submission"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("aicrowd.json", "apt.txt", "Dockerfile", "LICENSE"):
+        shutil.copyfile(ROOT / name, folder / name)
+    write_checkpoint(folder / "checkpoints/toy")
+    write_checkpoint(folder / "checkpoints/toy-2", seed=1)
+    edit(folder / "submission/kit/my_submission/user_config.py", '("small",)', '("toy",)')
+    edit(folder / "submission/kit/my_submission/user_config.py", '("tiny",)', '("toy-2",)')
+    return folder
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    """Replace a text that must be there."""
+    text = path.read_text()
+    assert old in text, f"{old!r} is not in {path}"
+    path.write_text(text.replace(old, new))
