@@ -31,11 +31,8 @@ def check(submission: Path, music_s: float = MUSIC_S) -> tuple[list[Finding], li
         with tempfile.TemporaryDirectory(prefix="bandsplit-submission-") as folder:
             root = Path(folder).resolve()
             missing = build(submission.resolve(), root)
-            absent = [
-                Finding("the file is missing", path, "restore it: the package needs it")
-                for path in missing
-                if not path.startswith("checkpoints/")  # told by check_files
-            ]
+            missing = [path for path in missing if not path.startswith("checkpoints/")]  # those check_files tells
+            absent = [Finding("the file is missing", path, "restore it: the package needs it") for path in missing]
             findings, notes = _check_root(root, music_s)
             return absent + [finding for finding in findings if finding.where not in missing], notes
     if not (submission / "my_submission/user_config.py").is_file():

@@ -15,6 +15,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from submission.contents import imported_names
 from submission.finding import Finding
 
 NAME = "requirements.txt"
@@ -58,7 +59,7 @@ def check_requirements(root: Path) -> tuple[list[Finding], list[str]]:
 
 
 def check_imports(root: Path, modules: Mapping[str, str]) -> Iterator[Finding]:
-    """Whether what the submission loaded comes out of its requirements or what those bring along.
+    """Whether what the submission's own files import comes out of its requirements or what those bring along.
 
     Args:
         root: the submission.
@@ -74,11 +75,12 @@ def check_imports(root: Path, modules: Mapping[str, str]) -> Iterator[Finding]:
             names.append(Requirement(line.split("#")[0].strip()).name)
         except InvalidRequirement:
             continue
-    brought = _brought_along(names)
+    brought = _brought_along([*names, *NEEDED])
+    own = {name.split(".")[0] for path in root.rglob("*.py") for name in imported_names(path)}
     distributions = importlib.metadata.packages_distributions()
     for module, file in sorted(modules.items()):
         owners = {canonicalize_name(owner) for owner in distributions.get(module, [])}
-        if owners and "site-packages" in file and not owners & brought:
+        if module in own and owners and "site-packages" in file and not owners & brought:
             yield Finding(
                 f"the code loads {module}, which the requirements do not bring", NAME, f"add {sorted(owners)[0]}"
             )

@@ -1,4 +1,4 @@
-"""Submissions for the tests: a light one in the kit's layout whose class needs numpy alone, and a Bandsplit repository."""
+"""Submissions for the tests: a light one, whose class needs numpy alone, and a small Bandsplit repository."""
 
 import json
 import shutil
@@ -77,7 +77,7 @@ def write_light_submission(folder: Path) -> Path:
 
 
 def write_source(folder: Path) -> Path:
-    """A Bandsplit repository, as far as packages need it, whose checkpoints are `toy` and `toy-2` with random weights."""
+    """A Bandsplit repository, as far as packages need it, with the random checkpoints `toy` and `toy-2`."""
     for name in ("models", "submission"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("aicrowd.json", "apt.txt", "Dockerfile", "LICENSE"):

@@ -12,7 +12,7 @@ import pytest
 import soundfile
 
 from submission.challenge import INSTRUMENTS
-from submission.check import check
+from submission.check import check, render
 from submission.contents import reached_code, read_checkpoints, write_checkpoints
 from submission.files import check_files
 from submission.package import SOURCE, build, package
@@ -37,6 +37,9 @@ for name in names:
         estimate, _ = soundfile.read(os.path.join(OUTPUTS, name, instrument + ".wav"))
         assert truth.shape == estimate.shape
         print(instrument, 10 * np.log10((np.sum(truth**2) + 1e-7) / (np.sum((truth - estimate) ** 2) + 1e-7)))
+
+import sys
+print(*{m.__file__ for n, m in sys.modules.items() if n.split(".")[0] in ("models", "submission")}, sep="\\n")
 """
 
 
@@ -108,21 +111,10 @@ def test_it_runs_in_the_kit_with_the_network_off_and_nothing_of_ours_around(pack
     )
     run = subprocess.run([sys.executable, "-c", program], cwd=kit, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
-    assert len(run.stdout.splitlines()) == 8
+    scores, files = run.stdout.splitlines()[:8], run.stdout.splitlines()[8:]
+    assert all(float(score.split()[1]) < 20 for score in scores)
     assert (kit / "evaluator_outputs/B/vocals.wav").is_file()
-    assert str(SOURCE) not in run.stderr
-
-
-def test_every_module_it_loads_lies_in_it(packaged: Path):
-    program = (
-        "import sys; sys.path[:] = ['.'] + [entry for entry in sys.path if entry]; import my_submission.user_config; "
-        "print(*{m.__file__ for n, m in sys.modules.items() if n.split('.')[0] in ('models', 'submission')}, sep='\\n')"
-    )
-    run = subprocess.run(
-        [sys.executable, "-B", "-c", program], cwd=packaged, capture_output=True, text=True, check=True
-    )
-    files = run.stdout.split()
-    assert len(files) > 15 and all(Path(packaged, file).resolve().is_relative_to(packaged) for file in files)
+    assert len(files) > 25 and all(Path(kit, file).resolve().is_relative_to(kit) for file in files)
 
 
 def test_the_wrapper_honours_the_kits_variables_and_keeps_tracks_inside(packaged: Path, tmp_path: Path, monkeypatch):
@@ -217,25 +209,27 @@ def test_a_repository_that_lacks_files_makes_no_package(source: Path, tmp_path: 
     assert not (tmp_path / "pkg").exists()
 
 
-@pytest.mark.parametrize(
-    ("path", "old", "new", "what"),
-    [
-        ("submission/predictor.py", "return stems, dict.fromkeys(INSTRUMENTS, rate)", "return stems, {}", "wrong keys"),
-        (
-            "submission/predictor.py",
-            "import torch\n",
-            "import torch\nimport ray\n",
-            "loads ray, which the requirements",
-        ),
-        ("aicrowd.json", '"external_dataset_used": true', '"external_dataset_used": false', "external_dataset_used is"),
-        ("submission/requirements.txt", "soundfile", "# soundfile", "soundfile is missing"),
-    ],
-)
-def test_a_sabotaged_repository_is_found_out(source: Path, tmp_path: Path, path: str, old: str, new: str, what: str):
+def test_a_sabotaged_repository_is_found_out(source: Path, tmp_path: Path):
     copy = Path(shutil.copytree(source, tmp_path / "copy"))
-    edit(copy / path, old, new)
-    findings, _ = check(copy, music_s=3.0)
-    assert any(what in finding.what for finding in findings), "\n".join(map(str, findings))
+    edit(copy / "submission/predictor.py", "return stems, dict.fromkeys(INSTRUMENTS, rate)", "return stems, {}")
+    edit(copy / "submission/predictor.py", "import torch\n", "import torch\nimport ray\n")
+    edit(copy / "aicrowd.json", '"external_dataset_used": true', '"external_dataset_used": false')
+    edit(copy / "submission/requirements.txt", "soundfile", "# soundfile")
+    edit(copy / "Dockerfile", "COPY apt.txt", "COPY apt-get.txt")
+    (copy / "checkpoints/toy/README.md").unlink()
+    (copy / "apt.txt").unlink()
+    findings, notes = check(copy, music_s=3.0)
+    report = render(findings, notes)
+    for what in (
+        "wrong keys of the sample rates",
+        "loads ray, which the requirements do not bring",
+        "external_dataset_used is false",
+        "soundfile is missing",
+        "COPY of apt-get.txt, which does not exist",
+        "checkpoints/toy/README.md: the file is missing",
+        "apt.txt: the file is missing",
+    ):
+        assert report.count(what) == 1, report
 
 
 def test_the_reached_code_ends_where_imports_end(tmp_path: Path):
