@@ -102,6 +102,30 @@ def test_a_stereo_mixture_of_mono_targets_has_the_sides_exchanged_at_random(pack
     assert louder.any() and not louder.all()
 
 
+@pytest.mark.parametrize("stereo_mixture", [False, True])
+def test_mid_and_side_are_those_of_the_whole_example(ramps, stereo_mixture):
+    config = dataclasses.replace(PLAIN, crop_s=0.01, mid_side=0.75)
+    plain = RandomMixer(ramps, dataclasses.replace(config, mid_side=0.0), STEMS, seed=0, stereo_mixture=True)
+    mixer = RandomMixer(ramps, config, STEMS, seed=0, stereo_mixture=stereo_mixture)
+    kinds = []
+    for seed in range(300):
+        stereo, _ = plain._example(np.random.default_rng(seed))
+        example, _ = mixer._example(np.random.default_rng(seed))
+        left, right = stereo[:, 0], stereo[:, 1]
+        pairs = {"left": (left, right), "mid": (left + right, left - right), "side": (left - right, left + right)}
+        matches = [
+            kind
+            for kind, pair in pairs.items()
+            if np.allclose(
+                example, np.stack(pair, axis=1)[:, : 1 + stereo_mixture] * (1 if kind == "left" else 0.5**0.5)
+            )
+        ]
+        kinds += matches[:1]
+    assert len(kinds) == 300
+    assert 0.18 < kinds.count("left") / 300 < 0.32
+    assert 0.25 < kinds.count("side") / (kinds.count("mid") + kinds.count("side")) < 0.42
+
+
 def test_a_network_of_some_stems_still_hears_all_sources(pack):
     batch = RandomMixer(pack, PLAIN, ("bass",), seed=0).batch(0, 2)
     assert batch.targets.shape[1] == 1

@@ -138,6 +138,35 @@ class TestEveryVariant:
             )
 
 
+@pytest.mark.parametrize("stereo", ["folded", "spatial"])
+class TestMidAndSide:
+    def test_it_is_the_plain_network_between_two_rotations(self, stereo):
+        plain = make_network(dataclasses.replace(TINY, stereo=stereo))
+        network, mixture = make_network(dataclasses.replace(TINY, stereo=stereo, mid_side=True)), noise(2, 2, 300)
+        rotation = torch.tensor([[1.0, 1.0], [1.0, -1.0]]) / 2**0.5
+        with torch.no_grad():
+            expected = rotation @ plain(rotation @ mixture).waveforms
+            estimate = network(mixture)
+            torch.testing.assert_close(estimate.waveforms, expected, rtol=1e-4, atol=1e-5)
+            restored = network.spectrogram.inverse(estimate.spectrograms, 300)
+            torch.testing.assert_close(restored, estimate.waveforms)
+            assert not torch.allclose(estimate.waveforms, plain(mixture).waveforms, atol=1e-3)
+
+    @pytest.mark.parametrize("length", [1, 17, 501])
+    def test_unit_masks_return_the_mixture(self, stereo, length):
+        network = make_network(dataclasses.replace(TINY, stereo=stereo, mid_side=True))
+        force_masks(network, 1.0, 0.0)
+        mixture = noise(2, 2, length).clamp(-1, 1)
+        with torch.no_grad():
+            assert (network(mixture).waveforms - mixture[:, None]).abs().max() < 1e-6
+
+    def test_one_channel_is_estimated_as_it_is(self, stereo):
+        network, mixture = make_network(dataclasses.replace(TINY, stereo=stereo, mid_side=True)), noise(1, 2, 200)
+        plain = make_network(dataclasses.replace(TINY, stereo=stereo))
+        assert torch.equal(network(mixture, 1).waveforms, plain(mixture, 1).waveforms)
+        assert torch.equal(network(mixture[:, :1]).waveforms, plain(mixture[:, :1]).waveforms)
+
+
 def test_folded_channels_are_examples_of_their_own():
     network, mixture = make_network(), noise(2, 2, 200)
     estimate = network(mixture).waveforms
@@ -231,6 +260,7 @@ def test_the_defaults_are_the_papers():
         "mask_factor": 4,
         "norm": "group",
         "stereo": "folded",
+        "mid_side": False,
         "level_inputs": False,
         "attention_heads": 0,
     }
@@ -261,6 +291,7 @@ def test_paper_networks_have_the_papers_number_of_parameters(preset, millions):
         ({"hop": 1025}, "model.hop: expected 1 to n_fft / 2 = 1024, got 1025"),
         ({"norm": "batch"}, "model.norm: expected one of group, rms, got 'batch'"),
         ({"stereo": "mid-side"}, "model.stereo: expected one of folded, features, tac, spatial, got 'mid-side'"),
+        ({"mid_side": True, "stereo": "tac"}, "model.mid_side: expected model.stereo folded or spatial, got tac"),
         ({"attention_heads": -1}, "model.attention_heads: expected 0 or a divisor of features = 128, got -1"),
         ({"attention_heads": 3}, "model.attention_heads: expected 0 or a divisor of features = 128, got 3"),
         ({"bands": "v9"}, "model.bands: no scheme 'v9'"),

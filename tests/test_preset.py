@@ -71,6 +71,7 @@ def test_paper_presets_are_the_papers(stem):
         "mask_factor": 4,  # 4 N = 512
         "norm": "group",
         "stereo": "folded",
+        "mid_side": False,
         "level_inputs": False,
         "attention_heads": 0,
     }
@@ -79,6 +80,7 @@ def test_paper_presets_are_the_papers(stem):
         "crop_s": 3.0,
         "crops": "salient",
         "channels": 1,
+        "mid_side": 0.0,
         "gain_db": 10.0,
         "drop": 0.1,
         "remix": 1.0,

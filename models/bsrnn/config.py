@@ -42,6 +42,9 @@ class BSRNNConfig:
     """``folded``: each channel is an example of its own. ``features``: both channels are one example. ``tac``: folded,
     but channels hear each other after each module, which is learned from stereo examples (``data.channels: 2``).
     ``spatial``: folded, but each band is told where its bins lie between the channels, see ``SpatialSplit``."""
+    mid_side: bool = False
+    """Mask the mid and the side, (L + R) / sqrt(2) and (L - R) / sqrt(2), instead of left and right: what lies in the
+    centre is then apart from what does not. For ``folded`` and ``spatial``; trained with ``data.mid_side``."""
     level_inputs: bool = False
     """Give each band the level and magnitudes that its norm hides (Differs from the paper)."""
     attention_heads: int = 0
@@ -68,6 +71,8 @@ class BSRNNConfig:
             )
         if self.stereo not in STEREO:
             raise ValueError(f"model.stereo: expected one of {', '.join(STEREO)}, got {self.stereo!r}")
+        if self.mid_side and self.stereo not in ("folded", "spatial"):
+            raise ValueError(f"model.mid_side: expected model.stereo folded or spatial, got {self.stereo}")
         _ = self.band_widths
 
     @property

@@ -1,5 +1,7 @@
 """Band-Split RNN: mixture in, stems out."""
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -51,11 +53,17 @@ class BSRNN(nn.Module):
 
         Args:
             mixture: [B, C, T].
-            channels: estimate the first so many channels only, instead of all C; the others are still heard.
+            channels: estimate the first so many channels only, instead of all C; the others are still heard. The
+                channels of a network of mid and side then are mid and side, in any order.
         """
         with torch.autocast(mixture.device.type, enabled=False):
             spectrogram = self.spectrogram(mixture.float())
+        mid_side = self.config.mid_side and channels is None and mixture.shape[1] == 2
+        if mid_side:
+            spectrogram = mid_and_side(spectrogram)
         spectrograms = spectrogram[:, None, :channels] * self.estimate_masks(spectrogram, channels)
+        if mid_side:
+            spectrograms = mid_and_side(spectrograms)
         return Estimate(self.spectrogram.inverse(spectrograms, mixture.shape[-1]), spectrograms)
 
     def estimate_masks(self, spectrogram: Tensor, channels: int | None = None) -> Tensor:
@@ -77,3 +85,9 @@ class BSRNN(nn.Module):
         frames = torch.stack([mask(bands).mT for mask in self.masks], dim=1)  # [B', S, C', L, F], as it lies in memory
         masks = frames.mT
         return masks.unflatten(0, (batch, -1)).transpose(1, 2).flatten(2, 3)
+
+
+def mid_and_side(stereo: Tensor) -> Tensor:
+    """Left and right [..., 2, F, L] to (L + R) / sqrt(2) and (L - R) / sqrt(2), and back: it is its own inverse."""
+    left, right = stereo.unbind(-3)
+    return torch.stack([left + right, left - right], dim=-3) * math.sqrt(0.5)

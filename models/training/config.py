@@ -26,6 +26,9 @@ class DataConfig:
     anywhere in a stem that is not silent throughout."""
     channels: int = 1
     """1: a random channel of each stem; 2: stereo examples."""
+    mid_side: float = 0.0
+    """Probability that an example of one channel is the mid or the side instead of the left or right; of no effect on
+    stereo examples."""
     gain_db: float = 10.0
     """Each source's gain is uniform in [-gain_db, gain_db]."""
     drop: float = 0.1
@@ -58,7 +61,7 @@ class DataConfig:
             raise ValueError(f"data.gain_db: expected 0 to 60 dB, got {self.gain_db}")
         if not 0 <= self.drop < 1:
             raise ValueError(f"data.drop: expected a probability in [0, 1), got {self.drop}")
-        for name in ("remix", "flip_sign", "reverse", "swap_channels", "rendered"):
+        for name in ("remix", "mid_side", "flip_sign", "reverse", "swap_channels", "rendered"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"data.{name}: expected a probability in [0, 1], got {getattr(self, name)}")
         if not 0 <= self.speed_semitones <= 12:

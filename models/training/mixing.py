@@ -17,6 +17,8 @@ from models.training.config import DataConfig
 from models.training.packs import Pack, PackedTrack
 
 SILENCE = 1e-8
+SIDE_SHARE = 1 / 3
+"""Of the examples of mid or side: the mid holds most of the music."""
 LEAVE_OUT = "training tracks; leave it out of the model"
 DO_NOT_RENDER = "rendered tracks; change data.rendered_stems, or set data.rendered=0"
 
@@ -101,6 +103,7 @@ class RandomMixer:
     ) -> None:
         self.config, self.seed, self.sources = config, seed, pack.stems
         self.mixture_channels = 2 if stereo_mixture else config.channels
+        self.read_channels = 2 if stereo_mixture or config.mid_side else config.channels
         self.crop = max(1, round(config.crop_s * pack.sample_rate))
         training = pack.split("train")
         tracks = [track for track in training if not track.rendered]
@@ -133,7 +136,7 @@ class RandomMixer:
 
     def _example(self, generator: np.random.Generator) -> tuple[np.ndarray, str]:
         config = self.config
-        example = np.zeros((len(self.sources), self.mixture_channels, self.crop), dtype=np.float32)
+        example = np.zeros((len(self.sources), self.read_channels, self.crop), dtype=np.float32)
         origins = []
         song = self._take(generator, self.songs) if generator.random() >= config.remix else None
         for source in range(len(self.sources)):
@@ -146,7 +149,9 @@ class RandomMixer:
             speed = f" at speed {take.speed / SPEED_STEPS:.3f}" if take.speed != SPEED_STEPS else ""
             backwards = " backwards" if take.backwards else ""
             origins.append(f"{self.sources[source]} of {take.track.name!r} at sample {take.start}{speed}{backwards}")
-        return example, "; ".join(origins) or "silence"
+        if config.channels == 1 and generator.random() < config.mid_side:
+            example = _mid_and_side(example, side_first=generator.random() < SIDE_SHARE)
+        return example[:, : self.mixture_channels], "; ".join(origins) or "silence"
 
     def _draw_pool(self, generator: np.random.Generator, source: int) -> _Pool:
         if source in self.rendered_pools and generator.random() < self.config.rendered:
@@ -159,7 +164,7 @@ class RandomMixer:
         channel = int(generator.integers(2))
         swapped = generator.random() < self.config.swap_channels
         first = channel if self.config.channels == 1 else int(swapped)
-        channels = (first, 1 - first)[: self.mixture_channels]
+        channels = (first, 1 - first)[: self.read_channels]
         return _Take(track, start, channels, speed, backwards=generator.random() < self.config.reverse)
 
     def _audio(self, take: _Take, source: int) -> np.ndarray:
@@ -168,6 +173,13 @@ class RandomMixer:
         audio = take.track.read(source, take.channels, take.start - margin, length)
         played = change_speed(audio, self.crop, take.speed)
         return played[:, ::-1] if take.backwards else played
+
+
+def _mid_and_side(stereo: np.ndarray, side_first: bool) -> np.ndarray:
+    """Left and right [S, 2, T] to mid and side, or side and mid."""
+    left, right = stereo[:, 0], stereo[:, 1]
+    pair = (left - right, left + right) if side_first else (left + right, left - right)
+    return np.stack(pair, axis=1) * np.float32(0.5**0.5)
 
 
 def _pool(
