@@ -3,6 +3,7 @@
 # make lint        set up, then ruff and mypy
 # make setup       only set up: .venv, requirements, ffmpeg, fluidsynth
 # make train-smoke DATA=DIR   set up, train `small` for a minute, kill it half-way, resume it
+# make spleeter    set up, then make the environment of Spleeter (1.1 GB), for --systems spleeter
 # make clean       remove .venv, caches and out/
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -19,7 +20,7 @@ SOUNDFONT := /usr/share/sounds/sf2/TimGM6mb.sf2
 DATA ?= $(firstword $(wildcard $(MUSDB_PATH) ../shared/data/musdb18-7 /work/shared/data/musdb18-7))
 NEEDS_PYTHON := import sys; sys.exit(sys.version_info < (3, 11))
 
-.PHONY: help setup programs benchmark train-smoke test lint clean
+.PHONY: help setup programs benchmark spleeter train-smoke test lint clean
 
 help:
 	@sed -n "s/^# make /make /p" Makefile
@@ -62,6 +63,9 @@ programs:
 benchmark: setup
 	@$(BIN)/python -m benchmark run --systems bsrnn,demucs,openunmix --out out/benchmark
 
+spleeter: setup
+	@$(BIN)/python -m benchmark install spleeter
+
 train-smoke: setup
 	@if [ -z "$(DATA)" ]; then echo "train-smoke: name the music, make train-smoke DATA=MUSDB18" >&2; exit 2; fi
 	@$(BIN)/python tests/train_smoke.py --data $(DATA) --out out/train-smoke
@@ -75,5 +79,5 @@ lint: setup
 	@$(BIN)/python -m mypy
 
 clean:
-	rm -rf $(VENV) out *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-spleeter out *.egg-info .pytest_cache .mypy_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -5,6 +5,7 @@ The real run, and a toy one of a few seconds on the excerpt that stempeg ships:
     python -m benchmark run --data ~/musdb18 --split test --systems bsrnn,demucs,openunmix --out out/musdb18
     python -m benchmark run --systems mixture,oracle --out out/toy
 
+`python -m benchmark install spleeter` makes the environment that Spleeter needs for itself.
 `python -m benchmark speed` times the shipped checkpoint beside Open-Unmix and HTDemucs at their official sizes.
 """
 
@@ -19,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status (1: something failed, 2: wrong input, 130: interrupted)."""
     args = _parser().parse_args(arguments)
     try:
-        return _speed(args) if args.command == "speed" else _run(args)
+        return {"run": _run, "speed": _speed, "install": _install}[args.command](args)
     except (ValueError, OSError) as error:
         print(f"benchmark: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
@@ -42,7 +43,7 @@ def _parser() -> argparse.ArgumentParser:
         default="bsrnn,demucs,openunmix",
         help="comma-separated: mixture, oracle (both are always added), oracle:ibm, oracle:mwf, bsrnn, demucs,"
         " openunmix, the last three also as KIND:CHECKPOINT, demucs:htdemucs (official), openunmix:umxhq (official),"
-        " KIND:FOLDER (local files); default: %(default)s",
+        " spleeter (2 stems, official), KIND:FOLDER (local files); default: %(default)s",
     )
     run.add_argument("--out", required=True, type=Path, help="folder for the results; finished ones in it are kept")
     run.add_argument("--limit", type=_positive, metavar="N", help="only the first N tracks")
@@ -64,6 +65,8 @@ def _parser() -> argparse.ArgumentParser:
     speed.add_argument("--seconds", type=_positive, default=30, metavar="S", help="length of the audio (default: 30)")
     speed.add_argument("--repeats", type=_positive, default=5, metavar="N", help="runs of each system (default: 5)")
     speed.add_argument("--threads", type=_positive, metavar="N", help="CPU threads (default: all)")
+    install = commands.add_parser("install", help="make the environment that a system needs for itself (uses pip)")
+    install.add_argument("system", choices=("spleeter",), help="which system")
     return parser
 
 
@@ -101,6 +104,13 @@ def _speed(args: argparse.Namespace) -> int:
     threads = args.threads or _num_cores()
     timings = measure_speed(speed_systems(args.checkpoint), args.seconds, args.repeats, threads)
     print(render_speed(timings, args.seconds, threads))
+    return 0
+
+
+def _install(args: argparse.Namespace) -> int:
+    from benchmark.spleeter_install import install
+
+    print(install())
     return 0
 
 

@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from models.tracks import Track
+from models.tracks import STEMS, Track
 
 
 class System(Protocol):
@@ -93,3 +93,12 @@ def _resample(audio: Any, from_hz: int, to_hz: int) -> Any:
 def count_parameters(module: Any) -> int:
     """Number of weights of a torch module."""
     return sum(parameter.numel() for parameter in module.parameters())
+
+
+def four_stems(stems: dict[str, Any]) -> dict[str, Any]:
+    """Count what is none of the four stems (guitar, piano) as other."""
+    extra = [audio for stem, audio in stems.items() if stem not in STEMS]
+    kept = {stem: audio for stem, audio in stems.items() if stem in STEMS}
+    if extra and "other" in kept:
+        kept["other"] = kept["other"] + sum(extra)
+    return kept

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.adapter import System, count_parameters, separate_at
+from benchmark.adapter import System, count_parameters, four_stems, separate_at
 from benchmark.source import Source, download_weights, file_hash, torch_cache
 from models.tracks import STEMS
 
@@ -171,7 +171,7 @@ class DemucsSystem:
         with torch.inference_mode():
             output = apply_model(self._model, audio[None], shifts=0, overlap=OVERLAP, device=self._device)
         output = output[0, ..., :num_samples]
-        return _four_stems(dict(zip(self._model.sources, output * scale + mean, strict=True)))
+        return four_stems(dict(zip(self._model.sources, output * scale + mean, strict=True)))
 
 
 def load_demucs_folder(location: str, device: str) -> System:
@@ -217,12 +217,3 @@ def load_demucs_official(name: str, device: str) -> System:
             raise ValueError(f"{file}: damaged download, its hash is not {expected}; delete it and pass --download")
     models = [load_safetensors_model(file) if file.suffix == ".safetensors" else load_model(file) for file in files]
     return DemucsSystem(BagOfModels(models, bag.get("weights"), bag.get("segment")), device)
-
-
-def _four_stems(stems: dict[str, Any]) -> dict[str, Any]:
-    """Count what is none of the four stems (guitar, piano) as other."""
-    extra = [audio for stem, audio in stems.items() if stem not in STEMS]
-    kept = {stem: audio for stem, audio in stems.items() if stem in STEMS}
-    if extra and "other" in kept:
-        kept["other"] = kept["other"] + sum(extra)
-    return kept

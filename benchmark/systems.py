@@ -23,10 +23,11 @@ from benchmark.openunmix_system import (
 )
 from benchmark.oracle import HOP, N_FFT, ORACLES
 from benchmark.source import Source, file_hash
+from benchmark.spleeter_system import SpleeterSystem, resolve_spleeter
 from models.tracks import STEMS
 
 MIXTURE, ORACLE = "mixture", "oracle"
-KINDS = (MIXTURE, "bsrnn", "demucs", "openunmix", ORACLE)
+KINDS = (MIXTURE, "bsrnn", "demucs", "openunmix", "spleeter", ORACLE)
 DEFAULT_CHECKPOINTS = {"bsrnn": "small", "demucs": "hdemucs-small", "openunmix": "openunmix-small"}
 BOUND = "irm"
 """The oracle that `oracle` stands for, which is in every table."""
@@ -95,6 +96,8 @@ def resolve(name: str, download: bool = False) -> Source:
             f"{mask}, {settings}",
             f"oracle: made of the true stems, {settings}",
         )
+    if kind == "spleeter":
+        return resolve_spleeter(name, variant)
     if kind == "demucs" and variant:
         found = resolve_demucs(name, variant, download)
     elif kind == "openunmix" and variant:
@@ -118,6 +121,7 @@ def load(source: Source, device: str = "cpu") -> System | TrackSystem:
         "demucs official": load_demucs_official,
         "openunmix folder": load_openunmix_folder,
         "openunmix official": load_openunmix_official,
+        "spleeter": SpleeterSystem,
     }
     system = loaders[source.loader](source.location, device)
     if not set(STEMS) & set(system.stems):

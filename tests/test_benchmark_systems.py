@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from benchmark import demucs_system, openunmix_system
-from benchmark.adapter import separate_at
+from benchmark.adapter import four_stems, separate_at
 from benchmark.systems import load, parse_systems, resolve
 from models.tracks import STEMS
 
@@ -53,7 +53,7 @@ def test_the_bounds_are_always_there_and_names_are_kept_once():
     [
         (("bsrn",), r"got 'bsrn' \(nearest: bsrnn\)"),
         (("Demucs",), r"nearest: demucs"),
-        (("bsrnn,",), "expected some of mixture, bsrnn, demucs, openunmix, oracle, got ''"),
+        (("bsrnn,",), "expected some of mixture, bsrnn, demucs, openunmix, spleeter, oracle, got ''"),
         (("xyz",), "got 'xyz'$"),
         (("mixture:x",), "expected mixture alone, got 'mixture:x'"),
         (("oracle:x",), "expected oracle:NAME with one of ibm, irm, mwf, got 'oracle:x'"),
@@ -153,7 +153,7 @@ def test_demucs_from_a_folder(tmp_path, noise):
     check_separates(system, noise)
     model = system._model
     parts = dict(zip(model.sources, np.arange(5.0), strict=True))
-    assert demucs_system._four_stems(parts) == {"drums": 0, "bass": 1, "other": 2 + 4, "vocals": 3}
+    assert four_stems(parts) == {"drums": 0, "bass": 1, "other": 2 + 4, "vocals": 3}
 
     write_demucs(folder, "efgh")
     with pytest.raises(ValueError, match=r"holds abcd, efgh; choose one as demucs:.*demucs/NAME"):
