@@ -1,5 +1,6 @@
 """Pre-flight check of what a submission does: the class is built and asked for stems, off the network, in a child."""
 
+import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -181,16 +182,19 @@ def _judge_array(name: str, where: str, stem: str, array: dict[str, Any], answer
 
 
 def _judge_reduction(outcome: Outcome) -> Iterator[Finding]:
-    """A predictor that says itself, twice, that it could not do its best here."""
-    reduced = [outcome.messages.get(name, {}).get("reduced") for name in FULL_QUALITY]
-    if all(reduced):
-        ways = "; ".join(f"{seconds:.1f} s by {way}" for way, seconds in (reduced[0] or {}).items())
-        said = " ".join(outcome.messages[FULL_QUALITY[0]]["warnings"])
-        yield Finding(
-            f"too slow here, or broken, for its best way: {ways} ({said})",
-            f"probe {FULL_QUALITY[0]!r}",
-            "check again on a quiet machine; else take smaller checkpoints",
-        )
+    """A predictor that says itself that a network failed, or, on a quiet machine, twice that the time ran short."""
+    answers = [outcome.messages.get(name, {}) for name in FULL_QUALITY]
+    ways = "; ".join(f"{seconds:.1f} s by {way}" for way, seconds in answers[0].get("reduced", {}).items())
+    where = f"probe {FULL_QUALITY[0]!r}"
+    if faults := answers[0].get("faults"):
+        yield Finding(f"a network fails: {faults[0]}; instead: {ways}", where, "mend or replace its checkpoint")
+    elif all(answer.get("reduced") for answer in answers) and not _is_busy():
+        yield Finding(f"too slow for its best way here: {ways}", where, "take a smaller checkpoint, or less overlap")
+
+
+def _is_busy() -> bool:
+    """Whether other work kept this machine's processors."""
+    return os.getloadavg()[0] > 1.5 * (os.cpu_count() or 1)
 
 
 def _notes(outcome: Outcome) -> Iterator[str]:
@@ -198,9 +202,9 @@ def _notes(outcome: Outcome) -> Iterator[str]:
     if music:
         share = outcome.took_s.get(FULL_QUALITY[0], music["took_s"]) / music["limit_s"]
         yield f"separates {music['shape'][0] / 44100:.0f} s of music in {100 * share:.1f} % of the allowed time"
-        reduced = [name for name in FULL_QUALITY if outcome.messages.get(name, {}).get("reduced")]
-        if len(reduced) == 1:
-            yield f"probe {reduced[0]!r} was separated less well: time ran short for a moment, by other work here"
+        if any(outcome.messages.get(name, {}).get("reduced") for name in FULL_QUALITY):
+            load = f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors"
+            yield f"some music was separated less well, as the time ran short here ({load})"
     if "built" in outcome.took_s:
         yield f"the class is built in {outcome.took_s['built']:.1f} s"
     if outcome.peak_bytes:

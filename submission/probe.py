@@ -85,6 +85,7 @@ def probe(
             "error": error,
             "warnings": [str(warning.message)[:300] for warning in caught],
             "reduced": dict(getattr(getattr(model, "account", None), "reduced", {})),
+            "faults": list(getattr(getattr(model, "account", None), "faults", [])),
             "changed_input": not np.array_equal(samples, original, equal_nan=True),
         }
         if not error:

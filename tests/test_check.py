@@ -289,10 +289,23 @@ def test_sabotaged_behaviour(copy: Path, sabotage: Callable[[Path], None], what:
     assert matching and matching[0].mend, "\n".join(map(str, findings)) or "nothing found"
 
 
-def test_a_predictor_that_could_not_do_its_best_is_found(copy: Path):
-    after("self.account = type('A', (), {'reduced': {'mixture scaled': 0.5}})()")(copy)
-    findings, _ = check_behaviour(copy, MUSIC_S)
-    assert "0.5 s by mixture scaled" in only(findings).what
+@pytest.mark.parametrize(
+    ("load", "faults", "expected"),
+    [
+        (0.5, [], ["too slow for its best way here: 0.5 s by mixture scaled"]),
+        (1e6, [], []),
+        (1e6, ["main: no such kernel"], ["a network fails: main: no such kernel; instead: 0.5 s by mixture scaled"]),
+    ],
+)
+def test_a_predictor_that_could_not_do_its_best_is_found_unless_the_machine_is_busy(
+    copy: Path, monkeypatch: pytest.MonkeyPatch, load: float, faults: list[str], expected: list[str]
+):
+    account = f"type('A', (), {{'reduced': {{'mixture scaled': 0.5}}, 'faults': {faults}}})()"
+    after(f"self.account = {account}")(copy)
+    monkeypatch.setattr("os.getloadavg", lambda: (load, load, load))
+    findings, notes = check_behaviour(copy, MUSIC_S)
+    assert [finding.what for finding in findings] == expected
+    assert any("separated less well" in note for note in notes)
 
 
 def test_each_fault_is_told_once_and_the_report_counts(copy: Path):
