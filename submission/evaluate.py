@@ -104,6 +104,7 @@ def evaluate(
         ValueError: a track cannot be read.
     """
     grader = grader or Grader()
+    (out / "tracks").mkdir(parents=True, exist_ok=True)
     results = []
     with prepared(submission) as root:
         identity = {"submission": folder_hash(root), "host": platform.node(), "cpus": os.cpu_count()}
