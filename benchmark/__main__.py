@@ -43,7 +43,21 @@ def _parser() -> argparse.ArgumentParser:
         default="bsrnn,demucs,openunmix",
         help="comma-separated: mixture, oracle (both are always added), oracle:ibm, oracle:mwf, bsrnn, demucs,"
         " openunmix, the last three also as KIND:CHECKPOINT, demucs:htdemucs (official), openunmix:umxhq (official),"
-        " spleeter (2 stems, official), KIND:FOLDER (local files); default: %(default)s",
+        " spleeter (2 stems, official), mdxnet (official), KIND:FOLDER (local files); default: %(default)s",
+    )
+    run.add_argument(
+        "--estimates",
+        action="append",
+        default=[],
+        metavar="NAME=DIR",
+        help="score DIR/TRACK/STEM.wav (or flac, ogg) under that name; may be given again",
+    )
+    run.add_argument(
+        "--system",
+        action="append",
+        default=[],
+        metavar="MODULE:FACTORY",
+        help="score what MODULE:FACTORY makes: an object with stems, sample_rate and separate(); may be given again",
     )
     run.add_argument("--out", required=True, type=Path, help="folder for the results; finished ones in it are kept")
     run.add_argument("--limit", type=_positive, metavar="N", help="only the first N tracks")
@@ -118,7 +132,7 @@ def _run(args: argparse.Namespace) -> int:
     from benchmark.report import write
     from benchmark.results import Settings
     from benchmark.run import run
-    from benchmark.systems import parse_systems, resolve
+    from benchmark.systems import parse_systems, resolve_all
     from models.tracks import default_data_root, open_tracks
 
     names = parse_systems(args.systems, args.demucs, args.openunmix)
@@ -127,7 +141,7 @@ def _run(args: argparse.Namespace) -> int:
     tracks = open_tracks(root, args.split)[: args.limit]
     if not tracks:
         raise ValueError(f"--split {args.split}: no such tracks in {root}; try another split")
-    sources = [resolve(name, args.download) for name in names]
+    sources = resolve_all(names, args.estimates, args.system, args.download)
     settings = Settings(_usable_device(args.device), args.threads or _num_cores(), args.keep_audio)
     data = f"{root.name.removesuffix('.stem.mp4')}, split {args.split}"
     results, failures = run(sources, tracks, args.out, settings, data)

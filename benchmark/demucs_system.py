@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 
 from benchmark.adapter import System, count_parameters, four_stems, separate_at
-from benchmark.source import Source, download_weights, file_hash, torch_cache
+from benchmark.source import TEST_SET_NOTE, Source, download_weights, file_hash, torch_cache
 from models.tracks import STEMS
 
 OVERLAP = 0.25
 """Of neighbouring segments; Demucs's own default."""
-TEST_SET_NOTE = "trained on the MUSDB18 test set: not comparable"
 EXTRA_DATA_NOTES = {
     "htdemucs": "trained on 800 more songs",
     "htdemucs_ft": "trained on 800 more songs",

@@ -2,17 +2,19 @@
 
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
 import numpy as np
 
+from benchmark.accompaniment import ACCOMPANIMENT, score_all, with_accompaniment
 from benchmark.adapter import System, TrackSystem
 from benchmark.machine import Stopwatch, peak_memory_bytes, reset_peak_memory
 from benchmark.results import Settings
 from benchmark.scoring import score
+from benchmark.worker import WorkerSystem
 from models.tracks import STEMS, Track
 
 WARM_UP_S = 5.0
@@ -37,7 +39,7 @@ def measure(
     Raises:
         ValueError: the track cannot be read, or an estimate has another shape or holds numbers that are not finite.
     """
-    stems = [stem for stem in STEMS if stem in system.stems]
+    stems = [stem for stem in (*STEMS, ACCOMPANIMENT) if stem in system.stems]
     mixture = track.read_mixture()
     if isinstance(system, TrackSystem):
         separate = partial(system.for_track(track), mixture)
@@ -46,7 +48,10 @@ def measure(
     reset_peak_memory()
     with Stopwatch(settings.device) as watch:
         estimates = separate()
-    peak_bytes = peak_memory_bytes()
+    peak_bytes, cpu_s = peak_memory_bytes(), watch.cpu_s
+    if isinstance(system, WorkerSystem):
+        peak_bytes += system.worker.peak_memory_bytes
+        cpu_s += system.worker.cpu_s
 
     shape = mixture.shape
     for stem in stems:
@@ -54,32 +59,32 @@ def measure(
             raise ValueError(f"{label} returned {stem} of shape {estimates[stem].shape}: expected {shape}")
         if not np.isfinite(estimates[stem]).all():
             raise ValueError(f"{label} returned {stem} with NaN or infinite samples")
-    estimate = np.stack([estimates.pop(stem) for stem in stems])
     del separate  # and the stems that an oracle read
-    references = track.read_stems(stems)
-    reference = np.stack([references.pop(stem) for stem in stems])
-    if reference.shape[1:] != shape:
-        raise ValueError(f"expected stems shaped like the mixture {shape}, got {reference.shape[1:]}")
+    references = track.read_stems(STEMS if ACCOMPANIMENT in stems else [stem for stem in STEMS if stem in stems])
+    true_shape = next(iter(references.values())).shape
+    if true_shape != shape:
+        raise ValueError(f"expected stems shaped like the mixture {shape}, got {true_shape}")
+    estimates = {stem: estimates[stem] for stem in stems}
     start = time.perf_counter()
-    scores = score(reference, estimate, stems, track.sample_rate, settings.scorer, settings.threads)
+    scores = score_all(
+        references,
+        estimates,
+        partial(score, sample_rate=track.sample_rate, scorer=settings.scorer, workers=settings.threads),
+    )
     score_s = time.perf_counter() - start
-    audio = keep(mixture, _named(stems, reference), _named(stems, estimate)) if keep else None
+    audio = keep(mixture, with_accompaniment(references, stems), estimates) if keep else None
     return {
         "scores": scores,
         "duration_s": shape[-1] / track.sample_rate,
         "sample_rate": track.sample_rate,
         "separate_s": watch.wall_s,
-        "separate_cpu_s": watch.cpu_s,
+        "separate_cpu_s": cpu_s,
         "score_s": score_s,
         "peak_memory_bytes": peak_bytes,
         "load_1min": os.getloadavg()[0],
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "audio": audio,
     }
-
-
-def _named(stems: Sequence[str], audio: np.ndarray) -> dict[str, np.ndarray]:
-    return dict(zip(stems, audio, strict=True))
 
 
 def warm_up(system: System | TrackSystem) -> None:

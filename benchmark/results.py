@@ -14,7 +14,7 @@ from benchmark.scoring import FRAME_MEDIANS, WHOLE_TRACK
 from benchmark.source import Source
 from models.tracks import Track
 
-FORMAT = 2
+FORMAT = 3
 """Raised when results of an older version must not be reused."""
 
 

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+TEST_SET_NOTE = "trained on the MUSDB18 test set: not comparable"
+"""What a row of such weights says."""
+
 
 @dataclass(frozen=True)
 class Source:

@@ -8,7 +8,7 @@ import numpy as np
 from benchmark import spleeter_install
 from benchmark.adapter import four_stems, separate_at
 from benchmark.source import Source, file_hash
-from benchmark.worker import Worker
+from benchmark.worker import Worker, WorkerSystem
 
 TWO_STEMS = "2stems"
 NOTE = "trained on about 25,000 songs of its own; runs on the CPU"
@@ -46,7 +46,7 @@ def resolve_spleeter(name: str, variant: str) -> Source:
     )
 
 
-class SpleeterSystem:
+class SpleeterSystem(WorkerSystem):
     """A Spleeter of 2, 4 or 5 stems in a process of its own, which is started here and answers for all tracks.
 
     Its masks end at 11 kHz, as in its own command: nothing above is in any stem.

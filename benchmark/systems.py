@@ -7,7 +7,7 @@ system ever runs with random weights. Third-party packages are imported only by 
 
 import difflib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ import numpy as np
 
 from benchmark.adapter import System, TrackSystem, count_parameters
 from benchmark.demucs_system import load_demucs_folder, load_demucs_official, official_bags, resolve_demucs
+from benchmark.estimates import KNOWN_STEMS, Estimates, resolve_estimates
+from benchmark.mdxnet_system import MdxNetSystem, resolve_mdxnet
 from benchmark.openunmix_system import (
     OFFICIAL_FILES,
     load_openunmix_folder,
@@ -22,12 +24,12 @@ from benchmark.openunmix_system import (
     resolve_openunmix,
 )
 from benchmark.oracle import HOP, N_FFT, ORACLES
+from benchmark.python_system import PythonSystem, resolve_python
 from benchmark.source import Source, file_hash
 from benchmark.spleeter_system import SpleeterSystem, resolve_spleeter
-from models.tracks import STEMS
 
 MIXTURE, ORACLE = "mixture", "oracle"
-KINDS = (MIXTURE, "bsrnn", "demucs", "openunmix", "spleeter", ORACLE)
+KINDS = (MIXTURE, "bsrnn", "demucs", "openunmix", "spleeter", "mdxnet", ORACLE)
 DEFAULT_CHECKPOINTS = {"bsrnn": "small", "demucs": "hdemucs-small", "openunmix": "openunmix-small"}
 BOUND = "irm"
 """The oracle that `oracle` stands for, which is in every table."""
@@ -98,6 +100,8 @@ def resolve(name: str, download: bool = False) -> Source:
         )
     if kind == "spleeter":
         return resolve_spleeter(name, variant)
+    if kind == "mdxnet":
+        return resolve_mdxnet(name, variant, download)
     if kind == "demucs" and variant:
         found = resolve_demucs(name, variant, download)
     elif kind == "openunmix" and variant:
@@ -105,6 +109,31 @@ def resolve(name: str, download: bool = False) -> Source:
     else:
         found = None
     return found or _resolve_checkpoint(name, kind, variant or DEFAULT_CHECKPOINTS[kind])
+
+
+def resolve_all(
+    names: Sequence[str], estimates: Sequence[str] = (), python: Sequence[str] = (), download: bool = False
+) -> list[Source]:
+    """Find all systems of a run: those of `parse_systems`, the user's own before the oracles.
+
+    Args:
+        names: what `parse_systems` returned.
+        estimates: `NAME=DIR` each.
+        python: `package.module:factory` each.
+        download: see `resolve`.
+
+    Raises:
+        ValueError, FileNotFoundError: see `resolve`, `resolve_estimates` and `resolve_python`; or two have one name.
+    """
+    sources = [resolve(name, download) for name in names]
+    own = [*map(resolve_estimates, estimates), *map(resolve_python, python)]
+    taken = {*KINDS, *names}
+    for source in own:
+        if source.name in taken:
+            raise ValueError(f"{source.name!r} is the name of two systems: choose another NAME in --estimates NAME=DIR")
+        taken.add(source.name)
+    first_bound = next(index for index, source in enumerate(sources) if source.loader == ORACLE)
+    return [*sources[:first_bound], *own, *sources[first_bound:]]
 
 
 def load(source: Source, device: str = "cpu") -> System | TrackSystem:
@@ -122,17 +151,21 @@ def load(source: Source, device: str = "cpu") -> System | TrackSystem:
         "openunmix folder": load_openunmix_folder,
         "openunmix official": load_openunmix_official,
         "spleeter": SpleeterSystem,
+        "mdxnet": MdxNetSystem,
+        "estimates": Estimates,
+        "python": PythonSystem,
     }
     system = loaders[source.loader](source.location, device)
-    if not set(STEMS) & set(system.stems):
-        raise ValueError(f"{source.label} separates {', '.join(system.stems)}: expected some of {', '.join(STEMS)}")
+    if not set(KNOWN_STEMS) & set(system.stems):
+        known = ", ".join(KNOWN_STEMS)
+        raise ValueError(f"{source.label} separates {', '.join(system.stems)}: expected some of {known}")
     return system
 
 
 class Mixture:
     """The mixture as the estimate of every stem: what doing nothing scores."""
 
-    stems = STEMS
+    stems = KNOWN_STEMS
     sample_rate = None
     parameters = 0
 

@@ -144,6 +144,16 @@ class Worker:
         return f"{self._label} ended with {how}{hint} while {self._doing}{last}"
 
 
+class WorkerSystem:
+    """A system that separates in a worker's process, whose memory and processor time are its own as well.
+
+    Attributes:
+        worker: the process.
+    """
+
+    worker: Worker
+
+
 def _end(process: subprocess.Popen[bytes], log: IO[bytes]) -> None:
     """Close a worker's pipes, which ends it, and kill it if it does not end."""
     for pipe in (process.stdin, process.stdout):
