@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from models.checkpoint import CONFIG
+from models.checkpoint import CARD, CONFIG
 
 FLAGS = ("labelnoise", "bleeding", "external_dataset_used")
 
@@ -30,6 +30,16 @@ def read_info(folder: Path) -> dict[str, Any]:
     if not isinstance(data, str) or " from " not in data:
         raise ValueError(f"{path}: expected info.training_data like '97 tracks, 35.4 minutes, from NAME, NAME'")
     return info
+
+
+def read_card(folder: Path) -> str | None:
+    """The training data that a model card tells; None if it has no such row, or there is no card."""
+    try:
+        text = (folder / CARD).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None
+    row = re.search(r"^\| *training data *\| *(.+?) *\|$", text, re.MULTILINE)
+    return row[1] if row else None
 
 
 def sources(info: Mapping[str, Any]) -> list[str]:

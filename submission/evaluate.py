@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import platform
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -108,10 +109,12 @@ def evaluate(
     results = []
     with prepared(submission) as root:
         identity = {"submission": folder_hash(root), "host": platform.node(), "cpus": os.cpu_count()}
-        for track in tracks:
-            key = {"format": FORMAT, **identity, "audio": track.fingerprint(), **asdict(grader)}
-            path = out / "tracks" / f"{hashlib.sha256(track.name.encode()).hexdigest()[:16]}.json"
-            result = _read(path, key)
+        keys = [{"format": FORMAT, **identity, "audio": track.fingerprint(), **asdict(grader)} for track in tracks]
+        paths = [_result_path(out, track) for track in tracks]
+        kept = [_read(path, key) for path, key in zip(paths, keys, strict=True)]
+        if num_kept := sum(result is not None for result in kept):
+            print(f"{num_kept} of {len(kept)} results are already in {out}", file=sys.stderr)
+        for track, key, path, result in zip(tracks, keys, paths, kept, strict=True):
             if result is None:
                 result = run_track(root, track, grader)
                 _write(path, key, result)
@@ -245,6 +248,10 @@ def _result(
         failure=failure,
         log=outcome.log if failure else "",
     )
+
+
+def _result_path(out: Path, track: Track) -> Path:
+    return out / "tracks" / f"{hashlib.sha256(track.name.encode()).hexdigest()[:16]}.json"
 
 
 def _read(path: Path, key: dict[str, Any]) -> Result | None:

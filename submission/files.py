@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from models.checkpoint import CARD, CONFIG, WEIGHTS, load_checkpoint
-from submission.board import FLAGS, board, flags, read_info, sources
+from submission.board import FLAGS, board, flags, read_card, read_info, sources
 from submission.challenge import CHALLENGE_ID, INSTRUMENTS, LFS_BYTES
 from submission.contents import USER_CONFIG, read_checkpoints
 from submission.finding import Finding
@@ -81,6 +81,13 @@ def _check_flags(root: Path, entry: dict[str, Any]) -> Iterator[Finding]:
                 str(error).replace(f"{root}/", ""),
                 f"{folder.relative_to(root)}/{CONFIG}",
                 "the data flags cannot be checked without it; train again, or write the data down",
+            )
+            return
+        if (told := read_card(folder)) is not None and told != infos[-1]["training_data"]:
+            yield Finding(
+                f"the model card tells of {told!r}, but {CONFIG} of {infos[-1]['training_data']!r}",
+                f"{folder.relative_to(root)}/{CARD}",
+                "find out which is true, and mend the other; then set the data flags by it",
             )
             return
     if not infos:

@@ -4,11 +4,13 @@ An audit hook sees every socket that Python code connects, at any depth, and can
 sockets of C code or of other programs. Those are what a network namespace is for (`submission.isolation`).
 """
 
+import os
 import socket
 import sys
 from typing import Any
 
 _NAME_EVENTS = ("socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr", "socket.getnameinfo")
+_DOWNLOADERS = ("curl", "wget", "git", "git-lfs", "pip", "pip3", "aria2c", "gdown", "rsync", "scp", "ssh", "aws")
 _ADDRESS_EVENTS = ("socket.connect", "socket.sendto", "socket.sendmsg")
 
 
@@ -31,10 +33,19 @@ class Guard:
         elif event in _ADDRESS_EVENTS:
             if getattr(arguments[0], "family", None) in (socket.AF_INET, socket.AF_INET6):
                 self._refuse(f"{event} {arguments[1]!r}")
+        elif event in ("subprocess.Popen", "os.system"):
+            self._note_downloader(event, arguments)
         elif event == "pickle.find_class":
             name = f"{arguments[0]}.{arguments[1]}"
             if name not in self.unpickled:
                 self.unpickled.append(name)
+
+    def _note_downloader(self, event: str, arguments: tuple[Any, ...]) -> None:
+        """Record a program that downloads; it is not refused here, it only will reach nobody."""
+        command = arguments[0] if event == "os.system" else arguments[1]
+        text = os.fsdecode(command) if isinstance(command, str | bytes) else " ".join(map(os.fsdecode, command))
+        if any(os.path.basename(word) in _DOWNLOADERS for word in text.split()):
+            self.attempts.append(f"{event} {text[:200]}")
 
     def _refuse(self, attempt: str) -> None:
         if attempt not in self.attempts:

@@ -1,5 +1,6 @@
 """Builds the repository to push: the kit's layout with our class, its weights, and what the grader installs."""
 
+import itertools
 import json
 import os
 import re
@@ -8,7 +9,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from models.checkpoint import CARD, CONFIG, WEIGHTS, find_checkpoint
+from models.checkpoint import CARD, CHECKPOINT_FOLDER, CONFIG, WEIGHTS, find_checkpoint
 from submission.board import flags, read_info
 from submission.challenge import INSTRUMENTS
 from submission.contents import USER_CONFIG, reached_code, read_checkpoints, write_checkpoints
@@ -85,21 +86,21 @@ def replace_checkpoints(package: Path, checkpoints: Sequence[str]) -> None:
     user_config = (package / USER_CONFIG).read_text(encoding="utf-8")
     shipped, fallbacks = read_checkpoints(user_config)
     folders = [find_checkpoint(name).resolve() for name in checkpoints]
+    if len(set(folders)) < len(folders):
+        raise ValueError(f"--checkpoint: expected different checkpoints, got {' '.join(checkpoints)}")
     infos = [read_info(folder) for folder in folders]
     _check_stems(folders)
     wanted = flags(infos)
     names: list[str] = []
     for folder in folders:
-        names.append(_unused_name(folder, [*names, *fallbacks], checkpoints))
-    kept = [
-        name
-        for name in fallbacks
-        if name not in names and flags([*infos, read_info(package / "checkpoints" / name)]) == wanted
-    ]
+        names.append(_name(folder, [*names, *fallbacks]))
+    # A fallback that is the whole ensemble is none.
+    spares = [name for name in fallbacks if [name] != names]
+    kept = [name for name in spares if flags([*infos, read_info(package / "checkpoints" / name)]) == wanted]
     for name in {*shipped, *fallbacks} - set(kept):
         shutil.rmtree(package / "checkpoints" / name)
     for name, folder in zip(names, folders, strict=True):
-        (package / "checkpoints" / name).mkdir(parents=True)
+        (package / "checkpoints" / name).mkdir(parents=True, exist_ok=True)
         for file in (WEIGHTS, CONFIG, CARD):
             shutil.copyfile(folder / file, package / "checkpoints" / name / file)
     (package / USER_CONFIG).write_text(write_checkpoints(user_config, names, kept), encoding="utf-8")
@@ -166,11 +167,11 @@ def _check_stems(folders: Sequence[Path]) -> None:
         )
 
 
-def _unused_name(folder: Path, taken: Sequence[str], checkpoints: Sequence[str]) -> str:
-    """A folder name for a checkpoint: its own; for a run's `best` or `last`, the run's before it."""
+def _name(folder: Path, taken: Sequence[str]) -> str:
+    """A folder name for a checkpoint: its own; for a run's `best` or `last`, with the run's before it."""
+    if folder.parent == CHECKPOINT_FOLDER.resolve():
+        return folder.name
     name = f"{folder.parent.name}-{folder.name}" if folder.name in ("best", "last") else folder.name
     name = re.sub(r"[^A-Za-z0-9_.-]+", "-", name).strip(".-") or "checkpoint"
-    if folder.name in checkpoints and folder.name not in taken:
-        return folder.name
-    numbered = (f"{name}-{number}" for number in range(2, 2 + len(taken) + 1))
+    numbered = (f"{name}-{number}" for number in itertools.count(2))
     return name if name not in taken else next(other for other in numbered if other not in taken)

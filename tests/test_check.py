@@ -34,9 +34,11 @@ def copy(sound: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def no_index(monkeypatch: pytest.MonkeyPatch) -> None:
-    """pip may not go to the network: what is not installed is then not to be had."""
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
+def index(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
+    """What the package index is said to have, instead of the real one."""
+    listed = {"numpy": ["2.0"], "soundfile": ["0.13.0", "0.14.0"]}
+    monkeypatch.setattr("submission.requirements.index_versions", lambda name, timeout_s: listed.get(name, []))
+    return listed
 
 
 def only(findings: list[Finding]) -> Finding:
@@ -121,6 +123,12 @@ FILES = [
     ("label noise claimed", set_entry("labelnoise", True), "labelnoise is true", "aicrowd.json"),
     ("bleeding claimed", set_entry("bleeding", True), "bleeding is true", "aicrowd.json"),
     ("no history", no_history, "training_data", "checkpoints/toy/config.json"),
+    (
+        "card says more",
+        write("checkpoints/toy/README.md", "| training data | 1 track, from A |\n"),
+        "tells of",
+        "README.md",
+    ),
     ("pickle", write("models/net.pth", "x"), "pickles", "models/net.pth"),
     ("torch.load", write("models/load.py", "import torch\nw = torch.load('x')\n"), "torch.load", "models/load.py:2"),
     ("import pickle", write("models/load.py", "from pickle import loads\n"), "pickle unpickles", "models/load.py:1"),
@@ -169,6 +177,15 @@ def test_the_requirements_of_the_repository_resolve(copy: Path):
     from submissions import ROOT
 
     shutil.copyfile(ROOT / "submission/requirements.txt", copy / "requirements.txt")
+    assert check_requirements(copy) == ([], [])
+
+
+def test_without_an_index_what_is_not_installed_is_a_note(copy: Path, index: dict[str, list[str]]):
+    write("requirements.txt", "numpy\nsoundfile\nbandsplit-nonsense==1.0\n")(copy)
+    index.clear()
+    findings, notes = check_requirements(copy)
+    assert not findings and "bandsplit-nonsense==1.0 is not installed here" in notes[0]
+    index["bandsplit-nonsense"] = ["0.9", "1.0"]
     assert check_requirements(copy) == ([], [])
 
 
@@ -263,6 +280,8 @@ BEHAVIOUR = [
         "while it separates",
     ),
     ("name look-up", in_init("import urllib.request as u; u.urlopen('http://example.org/')"), "socket.getaddrinfo"),
+    ("download program", in_init("import os; os.system('wget -q http://example.org/w || true')"), "wget"),
+    ("download command", in_init("import subprocess as s; s.run(['git', 'lfs', 'pull'], timeout=5)"), "git lfs pull"),
     ("unpickling", in_init(UNPICKLE), "unpickles posix.getpid"),
     ("missing package", in_class("import numpy", "import nowhere_to_be_found\nimport numpy"), "ModuleNotFoundError"),
     ("undeclared package", in_class("import numpy", "import yaml\nimport numpy"), "loads yaml, which the requirements"),

@@ -167,12 +167,28 @@ def test_the_fallback_stays_where_it_changes_no_flag(source: Path, tmp_path: Pat
     assert not check_files(tmp_path / "pkg")
 
 
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["small", "tiny"], (("small", "tiny"), ("tiny",))),
+        (["tiny", "small"], (("tiny", "small"), ("tiny",))),
+        (["tiny"], (("tiny",), ())),
+        (["small"], (("small",), ("tiny",))),
+    ],
+)
+def test_checkpoints_that_ship_keep_their_names(tmp_path: Path, names: list[str], expected):
+    package(SOURCE, tmp_path / "pkg", names)
+    assert read_checkpoints((tmp_path / "pkg/my_submission/user_config.py").read_text()) == expected
+    assert {path.name for path in (tmp_path / "pkg/checkpoints").iterdir()} == set(expected[0] + expected[1])
+
+
 def test_checkpoints_that_cannot_be_submitted_are_refused_and_nothing_is_left(source: Path, tmp_path: Path):
     write_checkpoint(tmp_path / "half", stems=("vocals", "drums"))
     cases = [
         (["nowhere"], FileNotFoundError, "no checkpoint 'nowhere'"),
         ([str(tmp_path / "half")], ValueError, "no bass, other; name more"),
         (["openunmix-small"], ValueError, "expected a bsrnn network, got openunmix"),
+        (["small", "small"], ValueError, "expected different checkpoints, got small small"),
     ]
     for names, error, message in cases:
         with pytest.raises(error, match=message):
