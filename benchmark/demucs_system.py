@@ -9,7 +9,15 @@ from typing import Any
 import numpy as np
 
 from benchmark.adapter import System, count_parameters, four_stems, separate_at
-from benchmark.source import TEST_SET_NOTE, Source, download_weights, file_hash, torch_cache
+from benchmark.source import (
+    EXTRA_DATA_FLAG,
+    TEST_SET_FLAG,
+    TEST_SET_NOTE,
+    Source,
+    download_weights,
+    file_hash,
+    torch_cache,
+)
 from models.tracks import STEMS
 
 OVERLAP = 0.25
@@ -50,8 +58,8 @@ def resolve_demucs(name: str, variant: str, download: bool) -> Source | None:
             if not files:
                 raise FileNotFoundError(f"{name}: downloaded, but the files are not in the cache")
         checkpoint = f"{variant}@{file_hash(files)}"
-        note = _demucs_note(variant, bags[variant])
-        return Source(name, f"Demucs ({variant})", "demucs official", variant, checkpoint, checkpoint, note)
+        note, flag = _demucs_note(variant, bags[variant])
+        return Source(name, f"Demucs ({variant})", "demucs official", variant, checkpoint, checkpoint, note, flag=flag)
 
     folder, wanted = Path(variant).expanduser(), ""
     if not folder.is_dir() and folder.parent.is_dir():
@@ -66,7 +74,7 @@ def resolve_demucs(name: str, variant: str, download: bool) -> Source | None:
         raise FileNotFoundError(f"{name}: {folder} holds {', '.join(models)}, not {wanted!r}")
     files = models[wanted]
     checkpoint = f"{wanted}@{file_hash(files)}"
-    signatures = [file.name.split("-")[0].removesuffix(".th") for file in files]
+    note, flag = _demucs_note(wanted, [file.name.split("-")[0].removesuffix(".th") for file in files])
     return Source(
         name,
         f"Demucs ({wanted}, local folder)",
@@ -74,8 +82,9 @@ def resolve_demucs(name: str, variant: str, download: bool) -> Source | None:
         f"{folder}/{wanted}",
         checkpoint,
         checkpoint,
-        _demucs_note(wanted, signatures),
+        note,
         f"{folder}: .th files are unpickled, which runs code that they hold; use only files that you trust",
+        flag,
     )
 
 
@@ -96,12 +105,14 @@ def official_bags() -> dict[str, list[str]]:
     }
 
 
-def _demucs_note(name: str, signatures: list[str]) -> str:
+def _demucs_note(name: str, signatures: list[str]) -> tuple[str, str]:
+    """Note and flag of a model, by its name or by what it is made of."""
     bags = official_bags()
     seen = {signature for bag in ("mdx_extra", "mdx_extra_q") for signature in bags.get(bag, ())}
     if name.startswith("mdx_extra") or seen & set(signatures):
-        return TEST_SET_NOTE
-    return EXTRA_DATA_NOTES.get(name, "")
+        return TEST_SET_NOTE, TEST_SET_FLAG
+    note = EXTRA_DATA_NOTES.get(name, "")
+    return note, EXTRA_DATA_FLAG if note else ""
 
 
 def _cached_demucs_files(name: str, signatures: list[str]) -> list[Path]:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from benchmark.adapter import separate_at
-from benchmark.source import TEST_SET_NOTE, Source, download_weights, file_hash, torch_cache
+from benchmark.source import TEST_SET_FLAG, TEST_SET_NOTE, Source, download_weights, file_hash, torch_cache
 from models.tracks import STEMS
 
 SAMPLE_RATE = 44100
@@ -59,10 +59,11 @@ def resolve_mdxnet(name: str, variant: str, download: bool) -> Source:
         )
     model = OFFICIAL if official else folder.resolve().name
     # The networks of leaderboard B were trained with the test set as well.
-    note = f"{TEST_SET_NOTE}; {NOTE}" if model == "onnx_B" else NOTE
+    saw_test_set = model == "onnx_B"
+    note, flag = (f"{TEST_SET_NOTE}; {NOTE}", TEST_SET_FLAG) if saw_test_set else (NOTE, "")
     checkpoint = f"{model}@{file_hash(files)}"
     label = f"KUIELab MDX-Net ({model})" if official else f"KUIELab MDX-Net ({model}, local folder)"
-    return Source(name, label, "mdxnet", str(folder.resolve()), checkpoint, checkpoint, note)
+    return Source(name, label, "mdxnet", str(folder.resolve()), checkpoint, checkpoint, note, flag=flag)
 
 
 def _official_files(folder: Path) -> list[Path]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from benchmark.adapter import System, count_parameters, separate_at
-from benchmark.source import Source, download_weights, file_hash, torch_cache
+from benchmark.source import EXTRA_DATA_FLAG, Source, download_weights, file_hash, torch_cache
 from models.tracks import STEMS
 
 OFFICIAL_FILES = {
@@ -45,7 +45,9 @@ def resolve_openunmix(name: str, variant: str, download: bool) -> Source | None:
             download_weights(name, partial(_download_openunmix, variant, file))
         checkpoint = f"{variant}@{file_hash(files)}"
         note = EXTRA_DATA_NOTES.get(variant, "")
-        return Source(name, f"Open-Unmix ({variant})", "openunmix official", variant, checkpoint, checkpoint, note)
+        flag = EXTRA_DATA_FLAG if note else ""
+        label = f"Open-Unmix ({variant})"
+        return Source(name, label, "openunmix official", variant, checkpoint, checkpoint, note, flag=flag)
     folder = Path(variant).expanduser()
     if not (folder / "separator.json").is_file():
         return None

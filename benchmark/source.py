@@ -3,12 +3,13 @@
 import hashlib
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 TEST_SET_NOTE = "trained on the MUSDB18 test set: not comparable"
-"""What a row of such weights says."""
+TEST_SET_FLAG, EXTRA_DATA_FLAG = "trained on the test set", "extra data"
+"""What a row of weights says that saw the test set, or other music than the train split of MUSDB18."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class Source:
         digest: hash of everything on disk that its output depends on; results are reused only when it is the same.
         note: what a reader of the row must know.
         warning: what the user must be told before it is loaded.
+        flag: TEST_SET_FLAG, EXTRA_DATA_FLAG, or "" where neither is known.
     """
 
     name: str
@@ -34,6 +36,11 @@ class Source:
     digest: str
     note: str = ""
     warning: str = ""
+    flag: str = ""
+
+    def flagged(self) -> "Source":
+        """The same with the flag in its label, which is what its row in every table is called."""
+        return replace(self, label=f"{self.label} [{self.flag}]") if self.flag else self
 
 
 def file_hash(files: list[Path]) -> str:

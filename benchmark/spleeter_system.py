@@ -7,7 +7,7 @@ import numpy as np
 
 from benchmark import spleeter_install
 from benchmark.adapter import four_stems, separate_at
-from benchmark.source import Source, file_hash
+from benchmark.source import EXTRA_DATA_FLAG, Source, file_hash
 from benchmark.worker import Worker, WorkerSystem
 
 TWO_STEMS = "2stems"
@@ -43,6 +43,7 @@ def resolve_spleeter(name: str, variant: str) -> Source:
         f"{model}@{digest}",
         f"{model}@{digest} in {spleeter_install.requirements_hash()}",
         NOTE if official else "",
+        flag=EXTRA_DATA_FLAG if official else "",
     )
 
 

@@ -7,6 +7,7 @@ system ever runs with random weights. Third-party packages are imported only by 
 
 import difflib
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from benchmark.openunmix_system import (
 )
 from benchmark.oracle import HOP, N_FFT, ORACLES
 from benchmark.python_system import PythonSystem, resolve_python
-from benchmark.source import Source, file_hash
+from benchmark.source import EXTRA_DATA_FLAG, TEST_SET_FLAG, TEST_SET_NOTE, Source, file_hash
 from benchmark.spleeter_system import SpleeterSystem, resolve_spleeter
 
 MIXTURE, ORACLE = "mixture", "oracle"
@@ -77,10 +78,16 @@ def parse_systems(text: str, demucs: str | None = None, openunmix: str | None = 
 def resolve(name: str, download: bool = False) -> Source:
     """Find a system's weights; nothing is loaded, and nothing downloaded unless `download`.
 
+    Weights that are known to have seen the test set, or other music than MUSDB18, say so in their label.
+
     Raises:
         FileNotFoundError: there are no weights; the message says what would provide them.
         ValueError: the weights are ambiguous.
     """
+    return _resolve(name, download).flagged()
+
+
+def _resolve(name: str, download: bool) -> Source:
     kind, _, variant = name.partition(":")
     if kind == MIXTURE:
         return Source(
@@ -184,8 +191,10 @@ def _resolve_checkpoint(name: str, kind: str, checkpoint: str) -> Source:
         names = f"; official names, with --download: {', '.join(official)}" if official else ""
         raise FileNotFoundError(f"{name} has no weights: {error}{names}") from error
     weights = sorted(folder.glob("*.safetensors"))
-    minutes = _processor_minutes(folder)
+    info = _info(folder)
+    minutes = _processor_minutes(info)
     budget = f", {minutes:.0f} processor min" if minutes else ""
+    note, flag = _training_note(info)
     return Source(
         name,
         f"{LABELS[kind]} ({folder.name}, ours{budget})",
@@ -193,16 +202,38 @@ def _resolve_checkpoint(name: str, kind: str, checkpoint: str) -> Source:
         str(folder),
         f"{folder.resolve().name}@{file_hash(weights)}",
         file_hash([*weights, *sorted(folder.glob("*.json"))]),
+        note,
+        flag=flag,
     )
 
 
-def _processor_minutes(folder: Path) -> float:
-    """How long a checkpoint says that it was trained, all its runs together; 0 if it does not."""
+def _info(folder: Path) -> Mapping[str, Any]:
+    """What a checkpoint says of its training; nothing if it cannot be read: whoever loads it says what is wrong."""
     try:
         info = json.loads((folder / "config.json").read_text(encoding="utf-8"))["info"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+    return info if isinstance(info, dict) else {}
+
+
+def _processor_minutes(info: Mapping[str, Any]) -> float:
+    """How long a checkpoint says that it was trained, all its runs together; 0 if it does not."""
+    try:
         return float(info.get("cpu_minutes_in_all") or info.get("cpu_minutes") or 0)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return 0.0  # whoever loads the checkpoint says what is wrong with it
+    except (ValueError, TypeError):
+        return 0.0
+
+
+def _training_note(info: Mapping[str, Any]) -> tuple[str, str]:
+    """Note and flag of a checkpoint: the music that its card names, the test split or other than MUSDB18's."""
+    text = info.get("training_data")
+    if not isinstance(text, str):
+        return "", ""
+    note = f"trained on {text}"
+    if re.search(r"\btest\b", text):
+        return f"{TEST_SET_NOTE}; {note}", TEST_SET_FLAG
+    names = text.rpartition(" from ")[2].split(", ")
+    return note, "" if all(name.lower().startswith("musdb18") for name in names) else EXTRA_DATA_FLAG
 
 
 class CheckpointSystem:

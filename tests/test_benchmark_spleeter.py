@@ -57,7 +57,7 @@ def test_an_environment_that_is_missing_or_old_is_one_line_that_says_what_to_run
 def test_weights_are_those_that_come_with_it_or_a_folder(home, tmp_path):
     make_home(home)
     source = resolve("spleeter")
-    assert source.label == "Spleeter (2stems)" and "25,000 songs" in source.note
+    assert source.label == "Spleeter (2stems) [extra data]" and "25,000 songs" in source.note
     assert source.location == str(home / "2stems") and source.checkpoint.startswith("2stems@")
     assert resolve("spleeter:2stems").digest == source.digest
     folder = tmp_path / "4stems"

@@ -133,6 +133,20 @@ def test_a_checkpoint_says_how_long_it_was_trained(tmp_path, monkeypatch):
         assert resolve("openunmix").label == f"Open-Unmix (openunmix-small, ours{budget})"
 
 
+def test_a_checkpoint_says_what_it_was_trained_on(tmp_path):
+    folder = save_tiny_checkpoint(tmp_path / "a", "openunmix", {"n_fft": 512, "hop": 256, "max_bin": 9, "hidden": 4})
+    config = json.loads((folder / "config.json").read_text())
+    for data, flag in (
+        ("86 tracks, 9.8 minutes, from musdb18-7", ""),
+        ("97 tracks, 35.4 minutes, from musdb18-7, music-delta", " [extra data]"),
+        ("150 tracks, 16 minutes, from musdb18-7 (train and test)", " [trained on the test set]"),
+    ):
+        (folder / "config.json").write_text(json.dumps({**config, "info": {"training_data": data}}))
+        source = resolve(f"openunmix:{folder}")
+        assert source.label == f"Open-Unmix (a, ours){flag}" and f"trained on {data}" in source.note
+        assert ("not comparable" in source.note) == ("test" in flag)
+
+
 def write_demucs(folder: Path, signature: str, sources=("drums", "bass", "other", "vocals")) -> Path:
     from demucs.hdemucs import HDemucs
 
@@ -182,11 +196,14 @@ def test_a_damaged_demucs_file_is_one_line(tmp_path):
 def test_a_demucs_that_saw_the_test_set_says_so(tmp_path, monkeypatch):
     folder = write_demucs(tmp_path / "mine", "e51eebcc")  # one of mdx_extra's signatures
     assert "MUSDB18 test set" in resolve(f"demucs:{folder}").note
+    assert resolve(f"demucs:{folder}").label == "Demucs (e51eebcc, local folder) [trained on the test set]"
     files = write_demucs(tmp_path / "files", "abcd")
     monkeypatch.setattr(demucs_system, "_cached_demucs_files", lambda *arguments: [files / "abcd.th"])
     assert "MUSDB18 test set" in resolve("demucs:mdx_extra_q").note
+    assert resolve("demucs:mdx_extra_q").label == "Demucs (mdx_extra_q) [trained on the test set]"
     assert "800 more songs" in resolve("demucs:htdemucs").note
-    assert resolve("demucs:mdx").note == ""
+    assert resolve("demucs:htdemucs").label == "Demucs (htdemucs) [extra data]"
+    assert resolve("demucs:mdx").note == "" and resolve("demucs:mdx").label == "Demucs (mdx)"
 
 
 def test_official_demucs_out_of_torchs_cache_and_after_a_download(tmp_path, monkeypatch, noise):
