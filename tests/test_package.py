@@ -85,12 +85,6 @@ def test_nothing_is_found_in_its_files(packaged: Path):
     assert check_requirements(packaged) == ([], [])
 
 
-def test_the_shipped_packages_files_are_sound_too(tmp_path: Path):
-    package(SOURCE, tmp_path / "pkg")
-    assert not check_files(tmp_path / "pkg")
-    assert {path.name for path in (tmp_path / "pkg/checkpoints").iterdir()} == {"small", "tiny"}
-
-
 def test_it_runs_in_the_kit_with_the_network_off_and_nothing_of_ours_around(packaged: Path, tmp_path: Path):
     kit = tmp_path / "kit"
     (kit / "models").mkdir(parents=True)
