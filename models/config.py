@@ -54,26 +54,31 @@ def override(config: T, assignments: Mapping[str, Any]) -> T:
     Raises:
         ValueError: an unknown name (the message gives the nearest), a value of another type, or one out of range.
     """
-    nested: dict[str, dict[str, Any]] = {}
-    for name, value in assignments.items():
-        head, _, tail = name.partition(".")
-        nested.setdefault(head, {})[tail] = value
-    hints = typing.get_type_hints(type(config))
-    changes: dict[str, Any] = {}
-    for head, values in nested.items():
-        current = getattr(config, head, None) if head in hints else None
-        if dataclasses.is_dataclass(current) and "" not in values:
-            known = {field.name for field in dataclasses.fields(current)}
-            for tail in values:
-                if tail not in known:
-                    raise ValueError(_unknown(f"{head}.{tail}", _settings(config)))
-            types = typing.get_type_hints(type(current))
-            converted = {tail: _convert(types[tail], value, f"{head}.{tail}") for tail, value in values.items()}
-            changes[head] = dataclasses.replace(current, **converted)  # type: ignore[type-var]
-        else:
-            name = head if "" in values else f"{head}.{next(iter(values))}"
-            raise ValueError(_unknown(name, _settings(config)))
+    changes = {
+        head: dataclasses.replace(getattr(config, head), **values)
+        for head, values in typed(config, assignments).items()
+    }
     return dataclasses.replace(config, **changes)  # type: ignore[type-var]
+
+
+def typed(config: Any, assignments: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Read assignments as values of their settings' types, section by section; ranges are not checked.
+
+    Raises:
+        ValueError: an unknown name (the message gives the nearest), or a value of another type.
+    """
+    hints = typing.get_type_hints(type(config))
+    sections: dict[str, dict[str, Any]] = {}
+    for name, value in assignments.items():
+        head, dot, tail = name.partition(".")
+        current = getattr(config, head, None) if head in hints else None
+        if not dot or not dataclasses.is_dataclass(current):
+            raise ValueError(_unknown(name, _settings(config)))
+        types = typing.get_type_hints(type(current))
+        if tail not in types:
+            raise ValueError(_unknown(name, _settings(config)))
+        sections.setdefault(head, {})[tail] = _convert(types[tail], value, name)
+    return sections
 
 
 def parse_assignments(texts: list[str]) -> dict[str, str]:

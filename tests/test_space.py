@@ -2,9 +2,8 @@
 
 import pytest
 
-from models.config import override
 from models.preset import load_preset
-from tuning.space import expand, parse_budget, parse_grid
+from tuning.space import check_values, expand, join_grids, parse_grid, read_space, space_names
 
 
 def test_a_grid_is_every_combination_once():
@@ -58,21 +57,81 @@ def test_a_grid_without_a_valid_combination_is_refused_with_the_reason(argument:
         expand(load_preset("small"), parse_grid([argument]))
 
 
-def test_a_budget_is_the_whole_length_of_a_run():
-    preset = override(load_preset("small"), {"train.minutes": "3", "train.patience": "5"})
-    by_steps = override(preset, parse_budget("steps=20")).train
-    assert (by_steps.steps, by_steps.minutes, by_steps.patience) == (20, 0, 0)
-    by_minutes = override(preset, parse_budget("minutes=0.5")).train
-    assert (by_minutes.steps, by_minutes.minutes, by_minutes.patience) == (preset.train.steps, 0.5, 0)
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("model.hiden=64,128", "did you mean 'model.hidden'"),
+        ("hidden=64", "unknown setting 'hidden'"),
+        ("model.hidden=64,big", "model.hidden: expected a whole number, got 'big'"),
+        ("model.bands=v3,v99", "no scheme 'v99'; did you mean"),
+        ("model.bands=v3;100:1k,300:2k", "choose a width that divides the range"),
+        ("train.steps=5,10", "train.steps is what --budget decides"),
+        ("train.seed=0,1", "train.seed is what --seeds decides"),
+    ],
+)
+def test_a_slip_of_the_pen_is_refused_even_beside_good_values(argument: str, message: str):
+    with pytest.raises(ValueError, match=message):
+        check_values(load_preset("small"), parse_grid([argument]))
 
 
-@pytest.mark.parametrize("text", ["20", "steps", "steps=", "steps=0", "minutes=0.0", "hours=1"])
-def test_what_is_no_budget_is_refused(text: str):
-    with pytest.raises(ValueError, match="--budget: expected steps=N or minutes=M"):
-        parse_budget(text)
+@pytest.mark.parametrize("name", space_names())
+def test_the_spaces_that_ship_hold(name: str):
+    preset = load_preset("tiny")
+    grid = read_space(name)
+    check_values(preset, grid)
+    cells, rejections = expand(preset, grid)
+    assert len(cells) > len(rejections) and len(cells) > 2
+    assert len({cell.name for cell in cells}) == len(cells)
 
 
-@pytest.mark.parametrize("text", ["steps=1.5", "steps=-1", "minutes=-1", "minutes=nan", "minutes=inf", "minutes=x"])
-def test_an_impossible_amount_is_refused_by_the_preset(text: str):
-    with pytest.raises(ValueError, match=f"train.{text.split('=')[0]}: expected"):
-        override(load_preset("small"), parse_budget(text))
+def test_spaces_are_those_of_the_issue():
+    assert set(space_names()) >= {"bands", "blstm", "mask", "frames", "paper"}
+    assert read_space("paper") == {"model.bands": ("v1", "v2", "v3", "v4", "v5", "v6", "v7")}
+
+
+def test_a_space_of_ones_own(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("model.level_inputs: [true, false]\nmodel.stems: [[vocals], [vocals, drums]]\ntrain.lr: [0.001]\n")
+    grid = read_space(str(path))
+    assert grid == {
+        "model.level_inputs": ("true", "false"),
+        "model.stems": ("vocals", "vocals,drums"),
+        "train.lr": ("0.001",),
+    }
+    assert [cell.preset.model.stems for cell in expand(load_preset("tiny"), grid)[0]] == [
+        ("vocals",),
+        ("vocals", "drums"),
+    ] * 2
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("model.hidden: 64\n", "model.hidden: expected a list of values"),
+        ("model.hidden: []\n", "model.hidden: expected a list of values"),
+        ("model.hidden: [64, 64]\n", "same value twice"),
+        ("- v1\n", "expected a mapping"),
+    ],
+)
+def test_what_is_no_space_is_refused(tmp_path, text, message):
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=message):
+        read_space(str(path))
+
+
+def test_spaces_that_are_not_there_are_named():
+    with pytest.raises(ValueError, match="--space: no space 'band'; did you mean 'bands'"):
+        read_space("band")
+    with pytest.raises(FileNotFoundError):
+        read_space("/nowhere/band.yaml")
+
+
+def test_spaces_multiply_and_a_typed_grid_chooses():
+    paper, mask = read_space("paper"), read_space("mask")
+    joined = join_grids([paper, mask], {"model.bands": ("v7",), "model.hidden": ("8",)})
+    assert joined == {"model.bands": ("v7",), "model.mask_factor": mask["model.mask_factor"], "model.hidden": ("8",)}
+    with pytest.raises(ValueError, match="model.bands is varied by two spaces"):
+        join_grids([paper, read_space("bands")], {})
+    with pytest.raises(ValueError, match="expected --space or --grid"):
+        join_grids([], {})

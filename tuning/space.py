@@ -1,11 +1,20 @@
-"""Grids over a preset: `model.hidden=64,128` and friends, multiplied out into checked cells."""
+"""Search spaces: settings and the values they may take, from files and ``--grid``, multiplied out into cells."""
 
+import difflib
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-from models.config import override
+from models.bsrnn import parse_bands
+from models.config import override, read_yaml, typed
 from models.preset import Preset
+from tuning.budget import DECIDED
+
+SPACE_FOLDER = Path(__file__).parent / "spaces"
+
+Grid = dict[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -34,7 +43,7 @@ def format_overrides(overrides: Mapping[str, str]) -> str:
     return " ".join(f"{key}={value}" for key, value in overrides.items())
 
 
-def parse_grid(arguments: Sequence[str]) -> dict[str, tuple[str, ...]]:
+def parse_grid(arguments: Sequence[str]) -> Grid:
     """Read `key=value,value` arguments, one for each key.
 
     Values that hold commas themselves (band specs) are separated by semicolons: `model.bands=v7;100:1k,250:4k`.
@@ -42,7 +51,7 @@ def parse_grid(arguments: Sequence[str]) -> dict[str, tuple[str, ...]]:
     Raises:
         ValueError: an argument has no key or no value, or a key or a value comes twice.
     """
-    grid: dict[str, tuple[str, ...]] = {}
+    grid: Grid = {}
     for argument in arguments:
         key, equals, text = argument.partition("=")
         values = tuple(value.strip() for value in text.split(";" if ";" in text else ","))
@@ -56,23 +65,81 @@ def parse_grid(arguments: Sequence[str]) -> dict[str, tuple[str, ...]]:
     return grid
 
 
-def parse_budget(text: str) -> dict[str, str]:
-    """Read `steps=2000` or `minutes=10` as the overrides that give every trial so much and no more.
+def space_names() -> list[str]:
+    """Names of the spaces that ship."""
+    return sorted(path.stem for path in SPACE_FOLDER.glob("*.yaml"))
+
+
+def read_space(name_or_path: str) -> Grid:
+    """The grid of a space that ships, by name, or of a YAML file of settings and lists of values.
 
     Raises:
-        ValueError: anything else.
+        ValueError: no such space (the message gives the nearest name), or a file that holds something else.
+        FileNotFoundError: no such file.
     """
-    kind, _, amount = text.partition("=")
-    if kind not in ("steps", "minutes") or not amount or set(amount) <= set("0."):
-        raise ValueError(f"--budget: expected steps=N or minutes=M, above 0, got {text!r}")
-    return {"train.minutes": "0", "train.patience": "0", f"train.{kind}": amount}
+    path = Path(name_or_path)
+    if path.suffix not in (".yaml", ".yml"):
+        path = SPACE_FOLDER / f"{name_or_path}.yaml"
+        if name_or_path not in space_names():
+            nearest = difflib.get_close_matches(name_or_path, space_names(), n=1, cutoff=0.0)
+            raise ValueError(f"--space: no space {name_or_path!r}; did you mean {nearest[0]!r}? (or give a .yaml file)")
+    grid: Grid = {}
+    for key, values in read_yaml(path).items():
+        if not isinstance(values, list) or not values:
+            raise ValueError(f"{path}: {key}: expected a list of values, got {values!r}")
+        grid[str(key)] = tuple(_text(value) for value in values)
+        if len(set(grid[str(key)])) != len(values):
+            raise ValueError(f"{path}: {key} has the same value twice")
+    return grid
+
+
+def _text(value: Any) -> str:
+    """A value of a YAML file as it is typed after ``--grid``."""
+    if isinstance(value, list):
+        return ",".join(map(str, value))
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def join_grids(spaces: Sequence[Grid], typed_grid: Grid) -> Grid:
+    """All settings of several spaces and of ``--grid``, whose values take the place of a space's.
+
+    Raises:
+        ValueError: two spaces vary one setting, or there is nothing to vary.
+    """
+    joined: Grid = {}
+    for space in spaces:
+        if both := sorted(set(joined) & set(space)):
+            raise ValueError(f"--space: {both[0]} is varied by two spaces; choose its values with --grid")
+        joined |= space
+    joined |= typed_grid
+    if not joined:
+        raise ValueError("expected --space or --grid: what is to be varied")
+    return joined
+
+
+def check_values(preset: Preset, grid: Mapping[str, Sequence[str]]) -> None:
+    """Refuse what is a slip of the pen rather than a combination that cannot be.
+
+    Raises:
+        ValueError: an unknown setting, a value of another type, an impossible band spec, or a setting that is not the
+            grid's to vary.
+    """
+    for key, values in grid.items():
+        if key in DECIDED:
+            raise ValueError(f"--grid: {key} is what --budget decides")
+        if key == "train.seed":
+            raise ValueError("--grid: train.seed is what --seeds decides; the first is --set train.seed=N")
+        for value in values:
+            typed(preset, {key: value})
+            if key == "model.bands":
+                parse_bands(value)
 
 
 def expand(preset: Preset, grid: Mapping[str, Sequence[str]]) -> tuple[list[Cell], list[Rejection]]:
     """Every combination of the grid's values, as cells and as rejections with the preset's own reason.
 
     Raises:
-        ValueError: no combination is valid (an unknown key, for example); the message is the first reason.
+        ValueError: no combination is valid; the message is the first reason.
     """
     cells, rejections = [], []
     for values in itertools.product(*grid.values()):

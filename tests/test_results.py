@@ -1,0 +1,139 @@
+"""What is concluded from trials: means, spread, what the seeds allow to say, the Pareto front, tables and pictures."""
+
+import csv
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from conftest import TINY
+from tuning.budget import Budget
+from tuning.commands import write_report
+from tuning.plan import Plan
+from tuning.results import compare, effects, honest_difference, pareto, read_results
+from tuning.summary import summarise
+from tuning.trial import FAILED, FINISHED, STOPPED, Outcome, Trial, write_outcome, write_trial
+
+GRID = {"model.bands": ("v1", "100:1k,1k:20k"), "model.hidden": ("8", "16")}
+PLAN = Plan("tiny", TINY, GRID, Budget("steps", 4), "mean", 2, "fifo", "grid", 0, 2, "cpu", "3 tracks", ("run", "a b"))
+MEANS = {("v1", "8"): 1.0, ("v1", "16"): 3.0, ("100:1k,1k:20k", "8"): 2.0, ("100:1k,1k:20k", "16"): 1.5}
+COSTS = {"8": 1.0, "16": 2.0}
+
+
+def write_search(out, spread=0.1, seeds=2):
+    """Four cells whose seeds lie `spread` above and below their mean."""
+    out.mkdir(exist_ok=True)
+    PLAN.save(out)
+    for seed in range(seeds):
+        for cell, ((bands, hidden), mean) in enumerate(MEANS.items()):
+            trial = Trial(
+                4 * seed + cell, {"model.bands": bands, "model.hidden": hidden}, seed, 1000 * int(hidden), COSTS[hidden]
+            )
+            write_trial(out, trial)
+            sdr = mean + spread * (-1) ** seed
+            metrics = {
+                "sdr": sdr,
+                "steps": 4,
+                "train_minutes": 0.5,
+                "wall_minutes": 1.0,
+                "budget_used": 1.0,
+                "rtf": 0.01,
+            }
+            write_outcome(out / trial.name, Outcome(FINISHED, metrics))
+            rows = f"step,minutes,cpu_minutes,valid_sdr\n2,0.2,0.1,{sdr - 1}\n4,0.4,0.2,{sdr}\n"
+            (out / trial.name / "metrics.csv").write_text(rows)
+
+
+@pytest.fixture
+def search(tmp_path):
+    write_search(tmp_path / "out")
+    return tmp_path / "out"
+
+
+def test_cells_are_means_of_their_seeds_with_the_spread_between_them(search):
+    comparison = compare(read_results(search), PLAN)
+    assert list(comparison.cells["mean"]) == pytest.approx([3.0, 2.0, 1.5, 1.0])
+    assert list(comparison.cells["seeds"]) == [2] * 4
+    assert comparison.spread == pytest.approx(0.1 * math.sqrt(2))
+    assert list(comparison.cells["pareto"]) == [True, True, False, False]
+
+
+def test_tukeys_difference_is_that_of_the_tables():
+    # Studentised range for 4 means and 4 degrees of freedom at 5 %: 5.757 in the published tables.
+    assert honest_difference(0.2, np.array([2, 2, 2, 2]), 4) == pytest.approx(5.757 * 0.2 / math.sqrt(2), rel=1e-3)
+    assert math.isnan(honest_difference(0.2, np.array([2]), 1))
+
+
+def test_nothing_is_on_the_front_that_another_point_beats():
+    rng = np.random.default_rng(0)
+    cost, value = rng.integers(1, 8, 40).astype(float), rng.integers(1, 8, 40).astype(float)
+    front = pareto(cost, value)
+    for index in range(40):
+        beaten = any(
+            cost[j] <= cost[index] and value[j] >= value[index] and (cost[j], value[j]) != (cost[index], value[index])
+            for j in range(40)
+        )
+        assert front[index] == (not beaten)
+
+
+def test_effects_are_over_all_other_settings(search):
+    found = effects(compare(read_results(search), PLAN), PLAN)
+    assert list(found) == list(GRID)
+    assert list(found["model.bands"]["mean"]) == pytest.approx([2.0, 1.75])
+    assert list(found["model.hidden"]["mean"]) == pytest.approx([1.5, 2.25])
+    assert list(found["model.hidden"]["max"]) == pytest.approx([2.0, 3.0])
+
+
+@pytest.mark.parametrize(
+    ("spread", "seeds", "message"),
+    [
+        (0.01, 2, "is better than every other cell"),
+        (0.2, 2, "The first 2 cells are not told apart; the best is better than the other 2"),
+        (2.0, 2, "this search does not tell them apart"),
+        (0.0, 1, "One seed each"),
+    ],
+)
+def test_the_summary_says_no_more_than_the_seeds_allow(tmp_path, spread, seeds, message):
+    write_search(tmp_path / "out", spread, seeds)
+    table = read_results(tmp_path / "out")
+    assert message in summarise(table, compare(table, PLAN), PLAN)
+
+
+def test_csv_summary_and_pictures(search, capsys):
+    write_outcome(search / "trial-001", Outcome(FAILED, {}, "ValueError: why"))
+    write_outcome(search / "trial-002", Outcome(STOPPED, {"sdr": 0.5, "budget_used": 0.25, "steps": 1}))
+    write_report(search, PLAN)
+    with (search / "trials.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 8 and "cell" not in rows[0]
+    assert rows[2]["model.bands"] == "100:1k,1k:20k" and rows[2]["status"] == STOPPED and rows[2]["sdr"] == "0.5"
+    assert rows[1]["error"] == "ValueError: why" and rows[1]["sdr"] == ""
+    assert len(pd.read_csv(search / "trials.csv")) == 8
+    summary = (search / "summary.md").read_text()
+    assert "- trial 1: `model.bands=v1 model.hidden=16` seed 0: ValueError: why" in summary
+    assert "- trial 2: `model.bands=100:1k,1k:20k model.hidden=8` seed 0: 0.50 dB at 25%" in summary
+    assert "6 finished, 1 stopped early, 1 failed" in summary and "python -m tuning run 'a b'" in summary
+    for name in ("pareto.png", "effects.png", "curves.png"):
+        with Image.open(search / name) as image:
+            colours = image.convert("RGB").getcolors(1 << 20)
+        assert image.width > 300 and len(colours) > 20
+    assert "wrote trials.csv" in capsys.readouterr().out
+
+
+def test_a_search_without_a_finished_trial_has_a_report(tmp_path, capsys):
+    PLAN.save(tmp_path)
+    write_trial(tmp_path, Trial(0, {"model.bands": "v1", "model.hidden": "8"}, 0, 1000, 1.0))
+    write_report(tmp_path, PLAN)
+    assert "No trial has finished" in (tmp_path / "summary.md").read_text()
+    assert (tmp_path / "trials.csv").read_text().count("unfinished") == 1
+    assert not (tmp_path / "pareto.png").exists()
+
+
+def test_without_pandas_the_search_says_how_to_get_its_tables(search, monkeypatch, capsys):
+    import sys
+
+    monkeypatch.setitem(sys.modules, "tuning.results", None)
+    write_report(search, PLAN)
+    assert f"python -m tuning report {search}" in capsys.readouterr().out
