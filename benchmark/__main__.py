@@ -6,6 +6,7 @@ The real run, and a toy one of a few seconds on the excerpt that stempeg ships:
     python -m benchmark run --systems mixture,oracle --out out/toy
 
 `python -m benchmark install spleeter` makes the environment that Spleeter needs for itself.
+`python -m benchmark report out/musdb18` makes a page of a run, with players and plots, that opens offline.
 `python -m benchmark speed` times the shipped checkpoint beside Open-Unmix and HTDemucs at their official sizes.
 """
 
@@ -20,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status (1: something failed, 2: wrong input, 130: interrupted)."""
     args = _parser().parse_args(arguments)
     try:
-        return {"run": _run, "speed": _speed, "install": _install}[args.command](args)
+        return {"run": _run, "report": _report, "speed": _speed, "install": _install}[args.command](args)
     except (ValueError, OSError) as error:
         print(f"benchmark: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
@@ -81,6 +82,17 @@ def _parser() -> argparse.ArgumentParser:
     speed.add_argument("--threads", type=_positive, metavar="N", help="CPU threads (default: all)")
     install = commands.add_parser("install", help="make the environment that a system needs for itself (uses pip)")
     install.add_argument("system", choices=("spleeter",), help="which system")
+    report = commands.add_parser("report", help="make one HTML page of a run, with players and plots")
+    report.add_argument("folder", type=Path, metavar="DIR", help="the --out folder of a run")
+    report.add_argument("--out", type=Path, metavar="FILE", help="the page (default: DIR/report.html)")
+    report.add_argument(
+        "--tracks",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="tracks to put the audio of into the page, by name or part of it, or all (default: the worst and best of"
+        " our systems)",
+    )
     return parser
 
 
@@ -110,6 +122,13 @@ def _usable_device(name: str) -> str:
         except (RuntimeError, AssertionError, NotImplementedError) as error:
             raise ValueError(f"--device: this machine has no {name!r}; expected cpu, or cuda with a GPU") from error
     return name
+
+
+def _report(args: argparse.Namespace) -> int:
+    from benchmark.page.build import write_report
+
+    print(write_report(args.folder, args.out, args.tracks).describe())
+    return 0
 
 
 def _speed(args: argparse.Namespace) -> int:

@@ -1,0 +1,222 @@
+"""Put the report together: one HTML file that needs nothing else, and may load nothing else."""
+
+import base64
+import hashlib
+import os
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmark.page import sections
+from benchmark.page.contents import ENDLESS_DB, METRICS, Contents, read_contents, stored
+from benchmark.page.listening import DEFAULT_BYTES, excerpt, ranking, select_tracks, size
+from benchmark.page.markup import escape, json_island
+from models.tracks import STEMS
+
+FOLDER = Path(__file__).parent
+SCRIPTS = ("table.js", "player.js", "plot.js", "track.js", "page.js")
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was built.
+
+    Attributes:
+        path: the page.
+        num_bytes: its size.
+        num_tracks: how many tracks it lists.
+        num_audible: how many of them can be heard.
+        num_silent: how many were asked for but have no audio.
+        num_left_out: how many of the page's own choice were too much.
+    """
+
+    path: Path
+    num_bytes: int
+    num_tracks: int
+    num_audible: int
+    num_silent: int
+    num_left_out: int
+
+    def describe(self) -> str:
+        """One line for the user."""
+        left_out = (
+            f", {self.num_left_out} more left out for its size: name them with --tracks" if self.num_left_out else ""
+        )
+        silent = f", none was kept of {self.num_silent} more" if self.num_silent else ""
+        return (
+            f"report: {self.path} ({self.num_bytes / 1e6:.1f} MB, {self.num_tracks} tracks,"
+            f" audio of {self.num_audible}{left_out}{silent})"
+        )
+
+
+def write_report(out: Path, target: Path | None = None, wanted: Sequence[str] = ()) -> Report:
+    """Write the report of a run, whole or not at all.
+
+    Args:
+        out: the run's folder.
+        target: the page, `out/report.html` by default.
+        wanted: the tracks to embed the audio of: names or parts of names, or "all"; by default the worst and best.
+
+    Raises:
+        FileNotFoundError: there is no run in the folder.
+        ValueError: nothing was measured, a name fits no track, or a kept file is damaged.
+        OSError: the page cannot be written.
+    """
+    from tqdm import tqdm
+
+    contents = read_contents(out)
+    target = target or out / "report.html"
+    if target.is_dir():
+        raise ValueError(f"--out {target}: expected a file, got a folder")
+    rankings = [ranking(list(system.results.values())) for system in contents.ours]
+    chosen = select_tracks(wanted, contents.tracks, rankings)
+    names = [system.name for system in contents.systems]
+    audio: dict[str, dict[str, Any]] = {}
+    num_left_out = num_silent = num_audio_bytes = 0
+    for track in tqdm(chosen, desc="audio", unit="track", leave=False, dynamic_ncols=True):
+        results = {system.name: system.results[track] for system in contents.systems if track in system.results}
+        found = excerpt(out, names, results)
+        if found is None:
+            num_silent += 1
+        elif not wanted and audio and num_audio_bytes + size(found) > DEFAULT_BYTES:
+            num_left_out += 1
+        else:
+            audio[track] = found
+            num_audio_bytes += size(found)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        part.write_text(render(contents, audio), encoding="utf-8")
+        os.replace(part, target)
+    finally:
+        part.unlink(missing_ok=True)
+    return Report(target, target.stat().st_size, len(contents.tracks), len(audio), num_silent, num_left_out)
+
+
+def render(contents: Contents, audio: dict[str, dict[str, Any]]) -> str:
+    """The page as text; `audio` holds what `excerpt` returned for the tracks that can be heard."""
+    script = "(() => {\n'use strict';\n" + "".join((FOLDER / name).read_text("utf-8") for name in SCRIPTS) + "})();\n"
+    style = (FOLDER / "page.css").read_text("utf-8")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    policy = (
+        f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; img-src data:; base-uri 'none';"
+        " form-action 'none'"
+    )
+    title = f"Music demixing benchmark: {contents.record.data}"
+    facts = "".join(
+        f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>"
+        for name, value in sections.facts(contents).items()
+    )
+    failures = sections.failures(contents)
+    failed = f'<p class="failed">Not in the figures:</p>{_list(failures)}' if failures else ""
+    islands = json_island("data", page_data(contents, audio)) + "".join(
+        json_island(f"audio-{index}", audio[track]) for index, track in enumerate(contents.tracks) if track in audio
+    )
+    heard = (
+        f"{len(audio)} of {len(contents.tracks)} tracks can be heard in this page"
+        if audio
+        else "No audio was kept, or none was put into this page: the scores are all there"
+    )
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
+<link rel="icon" href="data:,">
+<title>{escape(title)}</title>
+<style>
+{style}</style>
+</head>
+<body>
+<a class="skip" href="#results">To the results</a>
+<header>
+<h1>Music demixing benchmark</h1>
+<dl class="facts">{facts}</dl>
+<nav aria-label="Sections"><a href="#results">Results</a><a href="#distribution">Distribution</a><a
+ href="#cost">Cost</a><a href="#tracks">Tracks</a><a href="#published">Published</a><a href="#method">Method</a></nav>
+</header>
+<main>
+<section id="results"><h2>Results</h2>
+{failed}{sections.results_section(contents)}</section>
+<section id="distribution"><h2>Distribution over tracks</h2>
+<p>Global SDR of each track: median, quartiles, whiskers at 1.5 times the box. Each dot is a track and leads to it;
+what lies far outside is drawn at the edge.</p>
+{sections.distribution_section(contents)}</section>
+<section id="cost"><h2>Quality and cost</h2>
+{sections.cost_section(contents)}</section>
+<section id="tracks"><h2>Tracks</h2>
+<p>{escape(heard)}.</p>
+{sections.extremes_section(contents)}
+<div id="track" hidden></div>
+<noscript><p>Players and the views of single tracks need JavaScript.</p></noscript>
+<div id="track-choice"></div>
+{sections.tracks_table(contents, list(audio))}</section>
+<section id="published"><h2>Published numbers</h2>
+<p>From papers and model cards. They were measured by others, on whole songs and, as the last columns say, on other data
+or with other music in training: they do not belong in one table with those above.</p>
+{sections.published_section(sections.read_published())}</section>
+<section id="method"><h2>Method</h2>
+{_list(_method(contents))}</section>
+</main>
+{islands}<script>{script}</script>
+</body>
+</html>
+"""
+
+
+def _list(lines: Sequence[str]) -> str:
+    return f"<ul>{''.join(f'<li>{escape(line)}</li>' for line in lines)}</ul>"
+
+
+def _method(contents: Contents) -> list[str]:
+    definitions = [f"{METRICS[metric]}: {words}" for metric, words in sections.DEFINITIONS.items()]
+    return [
+        *definitions,
+        "The mixture as the estimate of every stem is the lower bound; masks made of the true stems are upper bounds",
+        "What is heard is compressed, and of a long track the loudest part; the scores are of the whole track",
+        *sections.notes(contents),
+    ]
+
+
+def page_data(contents: Contents, audio: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """What the script knows: every score of every track, without the audio."""
+    tracks = []
+    for track in contents.tracks:
+        scores: list[dict[str, Any] | None] = []
+        for system in contents.systems:
+            result = system.results.get(track)
+            scores.append(None if result is None else _scores(result["scores"], contents.stems))
+        duration_s = next(system.results[track]["duration_s"] for system in contents.systems if track in system.results)
+        tracks.append({"name": track, "duration_s": round(duration_s, 2), "audible": track in audio, "scores": scores})
+    return {
+        "stems": contents.stems,
+        "metrics": METRICS,
+        "endless": ENDLESS_DB,
+        "systems": [
+            {"name": system.name, "label": system.label, "short": system.short, "tone": system.tone}
+            for system in contents.systems
+        ],
+        "tracks": tracks,
+    }
+
+
+def _scores(scores: dict[str, Any], stems: Sequence[str]) -> dict[str, Any]:
+    """A result's scores, {metric: [value of each stem], "mean": {metric: value}, "frames": [values of each stem]}."""
+    whole = all(stem in scores["stems"] for stem in STEMS)
+    return {
+        **{
+            metric: [stored(scores[metric][stem]) if stem in scores[metric] else None for stem in stems]
+            for metric in METRICS
+        },
+        "mean": {
+            metric: stored(statistics.fmean(scores[metric][stem] for stem in STEMS)) if whole else None
+            for metric in METRICS
+        },
+        "frames": [
+            [stored(value, 1) for value in scores["frames"][stem]] if stem in scores["frames"] else [] for stem in stems
+        ],
+    }

@@ -1,0 +1,132 @@
+"""What the report is made of: a run's record and results, put in the order in which the page needs them."""
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from benchmark.record import Record, read_record
+from benchmark.report import summarise
+from benchmark.systems import MIXTURE, ORACLE
+from models.tracks import STEMS
+
+OURS, PEER, BOUND = "ours", "peer", "bound"
+METRICS = {"sdr": "Global SDR", "csdr": "cSDR"}
+ENDLESS_DB = 999.0
+"""Stands for an infinite SDR in the page's data, which are strict json."""
+
+
+@dataclass(frozen=True)
+class System:
+    """A system of the run.
+
+    Attributes:
+        name: as in `--systems`.
+        label: what its row is called.
+        short: the same without remarks, for plots.
+        remark: what it was without.
+        tone: OURS, PEER or BOUND.
+        row: what `summarise` says.
+        results: {track: result}.
+    """
+
+    name: str
+    label: str
+    short: str
+    remark: str
+    tone: str
+    row: dict[str, Any]
+    results: dict[str, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Contents:
+    """A run.
+
+    Attributes:
+        out: its folder.
+        record: what it is of.
+        systems: those with any result.
+    """
+
+    out: Path
+    record: Record
+    systems: tuple[System, ...]
+
+    @cached_property
+    def tracks(self) -> list[str]:
+        """The tracks with any result, in order."""
+        measured = {track for system in self.systems for track in system.results}
+        return [track for track in self.record.tracks if track in measured]
+
+    @cached_property
+    def stems(self) -> list[str]:
+        """Every stem that is scored: STEMS, then others."""
+        scored = {stem for system in self.systems for stem in system.row["stems"]}
+        return [stem for stem in STEMS if stem in scored] + sorted(scored - set(STEMS))
+
+    @property
+    def ours(self) -> list[System]:
+        """The systems whose worst and best tracks are shown: our own, or else every one that is no bound."""
+        ours = [system for system in self.systems if system.tone == OURS]
+        return ours or [system for system in self.systems if system.tone == PEER] or list(self.systems)
+
+    @property
+    def missing(self) -> int:
+        """How many results the run lacks."""
+        return len(self.record.keys) - sum(len(system.results) for system in self.systems)
+
+
+def read_contents(out: Path) -> Contents:
+    """Read what a run left in its folder.
+
+    Raises:
+        FileNotFoundError: the folder holds no run.
+        ValueError: nothing has been measured yet, or the record is damaged.
+    """
+    record = read_record(out)
+    by_system: dict[str, dict[str, dict[str, Any]]] = {name: {} for name in record.systems}
+    for result in record.results(out):
+        by_system[result["key"]["system"]][result["key"]["track"]] = result
+    measured = {name: results for name, results in by_system.items() if results}
+    if not measured:
+        raise ValueError(f"{out}: nothing has been measured yet, or by another version; run the benchmark again")
+    rows = {name: summarise(list(results.values())) for name, results in measured.items()}
+    shorts = split_labels([row["label"] for row in rows.values()])
+    return Contents(
+        out,
+        record,
+        tuple(
+            System(name, rows[name]["label"], short, remark, tone_of(name), rows[name], results)
+            for (short, remark), (name, results) in zip(shorts, measured.items(), strict=True)
+        ),
+    )
+
+
+def tone_of(name: str) -> str:
+    """Whether a system is ours, a peer or a bound."""
+    kind = name.partition(":")[0]
+    return BOUND if kind in (MIXTURE, ORACLE) else OURS if kind == "bsrnn" else PEER
+
+
+def split_labels(labels: Sequence[str]) -> list[tuple[str, str]]:
+    """Labels and their remarks: "A (small)" and "ours" out of "A (small, ours)", unless two labels would be alike."""
+    parts = []
+    for label in labels:
+        found = re.fullmatch(r"(.*)\(([^(),]+)(?:, (.*))?\)", label)
+        if found and found[2].endswith(" bound"):
+            parts.append((found[1].strip(), found[2]))
+        else:
+            parts.append((f"{found[1]}({found[2]})", found[3]) if found and found[3] else (label, ""))
+    shorts = [short for short, _ in parts]
+    return [part if shorts.count(part[0]) == 1 else (label, "") for part, label in zip(parts, labels, strict=True)]
+
+
+def stored(value: float, digits: int = 2) -> float | None:
+    """A score as the page's data hold it: None for NaN, ENDLESS_DB for infinity."""
+    if math.isnan(value):
+        return None
+    return round(min(ENDLESS_DB, max(-ENDLESS_DB, value)), digits)

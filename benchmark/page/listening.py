@@ -1,0 +1,120 @@
+"""What can be heard in the report: which tracks, and their audio and spectrograms as text that the page carries."""
+
+import base64
+import statistics
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmark.kept_audio import MIXTURE, decode, estimate_file, references_file
+from benchmark.page.spectrogram import level_db, picture
+
+DEFAULT_BYTES = 40_000_000
+"""How much the audio of the page's own choice may add to it."""
+EACH_END = 3
+"""How many of the worst and of the best tracks are shown, for each of our systems."""
+
+
+def ranking(results: Sequence[dict[str, Any]]) -> list[str]:
+    """The names of a system's tracks, worst first: by global SDR, mean over its stems."""
+
+    def mean(result: dict[str, Any]) -> float:
+        return statistics.fmean(result["scores"]["sdr"].values())
+
+    return [result["key"]["track"] for result in sorted(results, key=mean)]
+
+
+def extremes(rankings: Sequence[Sequence[str]]) -> list[str]:
+    """The tracks worth hearing, most telling first: the worst and best of each system in turns, then the second, ...
+
+    Args:
+        rankings: tracks of each system, worst first.
+    """
+    order: list[str] = []
+    for place in range(EACH_END):
+        for names in rankings:
+            if place < len(names):
+                order += [names[place], names[-1 - place]]
+    return list(dict.fromkeys(order))
+
+
+def select_tracks(wanted: Sequence[str], tracks: Sequence[str], rankings: Sequence[Sequence[str]]) -> list[str]:
+    """The tracks that `--tracks` names, or the extremes if it names none.
+
+    Args:
+        wanted: names, parts of names, or "all".
+        tracks: every track.
+        rankings: see extremes.
+
+    Raises:
+        ValueError: a name that is in no track's, or in several.
+    """
+    if not wanted:
+        return extremes(rankings)
+    if list(wanted) == ["all"]:
+        return list(tracks)
+    chosen = []
+    for name in wanted:
+        found = [track for track in tracks if track == name] or [
+            track for track in tracks if name.casefold() in track.casefold()
+        ]
+        if len(found) != 1:
+            what = f"in {len(found)} of them" if found else "in none of them"
+            raise ValueError(f"--tracks: expected all, or names out of {len(tracks)} tracks, got {name!r}, {what}")
+        chosen += found
+    return list(dict.fromkeys(chosen))
+
+
+def excerpt(out: Path, systems: Sequence[str], results: Mapping[str, dict[str, Any]]) -> dict[str, Any] | None:
+    """The kept audio of a track with a picture of each sound; None if none was kept.
+
+    Args:
+        out: the run's folder.
+        systems: all systems in order, which number the streams.
+        results: of the track, by system.
+
+    Returns:
+        `start_s`, `length_s`, and `streams`: {name: [audio, picture]} in base64; the names are "mixture", "r/STEM" for
+        the references, "NUMBER/STEM" for the estimates. Files that have gone, or are of another excerpt, are left out.
+    """
+    kept = {name: result["audio"] for name, result in results.items() if result.get("audio")}
+    if not kept:
+        return None
+    folder = Counter(audio["folder"] for audio in kept.values()).most_common(1)[0][0]
+    kept = {name: audio for name, audio in kept.items() if audio["folder"] == folder}
+    files = {"mixture": references_file(folder, MIXTURE)}
+    stems = dict.fromkeys(stem for name in kept for stem in results[name]["scores"]["stems"])
+    files |= {f"r/{stem}": references_file(folder, stem) for stem in stems}
+    for number, name in enumerate(systems):
+        if name in kept and name != MIXTURE:
+            files |= {
+                f"{number}/{stem}": estimate_file(folder, name, stem) for stem in results[name]["scores"]["stems"]
+            }
+    streams = _streams({name: path for name, file in files.items() if (path := out / file).is_file()})
+    if not streams:
+        return None
+    first = next(iter(kept.values()))
+    return {"start_s": first["start_s"], "length_s": first["length_s"], "streams": streams}
+
+
+def _streams(files: Mapping[str, Path]) -> dict[str, list[str]]:
+    """Audio and picture of each file; one level is black in all of them, so that they can be compared."""
+    data, levels = {}, {}
+    for name, path in files.items():
+        data[name] = path.read_bytes()
+        try:
+            levels[name] = level_db(*decode(data[name]))
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}; delete the folder {path.parent} and run the benchmark again") from error
+    top_db = max([0.0, *(float(level.max()) for level in levels.values())])
+    return {name: [_text(data[name]), _text(picture(levels[name], top_db))] for name in data}
+
+
+def _text(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")
+
+
+def size(excerpt: Mapping[str, Any]) -> int:
+    """How many bytes an excerpt adds to the page."""
+    return sum(len(text) for stream in excerpt["streams"].values() for text in stream)

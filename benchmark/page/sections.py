@@ -1,0 +1,227 @@
+"""The page's sections that need no script: tables and plots of a run, and the numbers that others published."""
+
+import csv
+import math
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmark.page.charts import BoxRow, Point, box_plot, scatter
+from benchmark.page.contents import BOUND, METRICS, Contents, System
+from benchmark.page.listening import EACH_END, ranking
+from benchmark.page.markup import NO_VALUE, Cell, escape, number, table
+from models.tracks import STEMS
+
+PUBLISHED_FILE = Path(__file__).parents[1] / "published.csv"
+MEAN = "mean"
+DEFINITIONS = {
+    "sdr": "ratio of a whole track in dB, mean over tracks; the score of the Music Demixing Challenges",
+    "csdr": "museval's SDR in dB: median over frames of 1 s, then median over tracks",
+}
+
+
+def results_section(contents: Contents) -> str:
+    """A table for each metric, with intervals where there are enough tracks for them."""
+    columns = [*(stem for stem in STEMS if stem in contents.stems), MEAN]
+    columns += [stem for stem in contents.stems if stem not in STEMS]
+    parts = []
+    for metric, name in METRICS.items():
+        rows = [
+            [_name(system, contents), *(number(system.row[metric].get(column)) for column in columns)]
+            for system in contents.systems
+        ]
+        parts.append(table(f"{name}: {DEFINITIONS[metric]}", ["system", *columns], rows))
+    return "".join(parts)
+
+
+def _name(system: System, contents: Contents) -> Cell:
+    num_tracks = len(contents.record.tracks)
+    partial = [] if len(system.results) == num_tracks else [f"{len(system.results)} of {num_tracks} tracks"]
+    detail = ", ".join([system.remark] * bool(system.remark) + partial)
+    return Cell(system.short, system.label, detail, tone=system.tone)
+
+
+def distribution_section(contents: Contents) -> str:
+    """A box plot of the tracks' global SDR for each stem."""
+    index = {track: number for number, track in enumerate(contents.tracks)}
+    plots = []
+    for stem in contents.stems:
+        rows = []
+        for system in contents.systems:
+            values = [
+                (index[track], track, result["scores"]["sdr"][stem])
+                for track, result in system.results.items()
+                if math.isfinite(result["scores"]["sdr"].get(stem, math.nan))
+            ]
+            rows.append(BoxRow(system.short, system.tone, values))
+        plots.append(box_plot(stem, "dB", rows))
+    return f'<div class="charts">{"".join(plots)}</div>'
+
+
+def cost_section(contents: Contents) -> str:
+    """Scores against real-time factor and parameters, and the table of what the systems cost."""
+    plots = []
+    for stem in (MEAN, "vocals"):
+        axis = "mean over four stems" if stem == MEAN else stem
+        for cost, words in (
+            ("real_time_median", "real-time factor: separation time over duration"),
+            ("parameters", "parameters"),
+        ):
+            title = f"{axis} against {words.partition(':')[0]}"
+            plots.append(
+                scatter(
+                    title,
+                    words,
+                    "global SDR (dB)",
+                    _points(contents, stem, cost),
+                    _bounds(contents, stem),
+                )
+            )
+    rows = [
+        [
+            _name(system, contents),
+            number(system.row["real_time_median"], 3),
+            number(system.row["peak_memory_bytes"] / 2**20, 0),
+            number(system.row["parameters"] / 1e6 or None, 2),
+            number(system.row["separate_s"], 1),
+            Cell(system.row["checkpoint"] or NO_VALUE, system.row["checkpoint"] or None),
+            Cell(system.name, system.name),
+        ]
+        for system in contents.systems
+    ]
+    columns = [
+        "system",
+        "real-time factor",
+        "peak memory, MiB",
+        "parameters, M",
+        "separating, s",
+        "checkpoint",
+        "name in scores.csv",
+    ]
+    costs = table(
+        "Cost: real-time factor is the median over tracks; memory is the whole process", columns, rows, (0, 5, 6)
+    )
+    return f'<div class="charts">{"".join(plots)}</div>{costs}'
+
+
+def _points(contents: Contents, stem: str, cost: str) -> list[Point]:
+    points = []
+    for system in contents.systems:
+        score = system.row["sdr"].get(stem, math.nan)
+        if system.tone != BOUND and math.isfinite(score) and system.row[cost] > 0:
+            points.append(Point(system.short, system.tone, system.row[cost], score, score, score))
+    return points
+
+
+def _bounds(contents: Contents, stem: str) -> list[Point]:
+    bounds = [(system, system.row["sdr"].get(stem, math.nan)) for system in contents.systems if system.tone == BOUND]
+    return [Point(system.short, BOUND, 0, score, score, score) for system, score in bounds if math.isfinite(score)]
+
+
+def extremes_section(contents: Contents) -> str:
+    """The worst and the best tracks of each of our systems, as links."""
+    index = {track: number for number, track in enumerate(contents.tracks)}
+    lists = []
+    for system in contents.ours:
+        names = ranking(list(system.results.values()))
+        count = min(EACH_END, len(names) // 2 or 1)
+        for title, chosen in (("worst", names[:count]), ("best", names[::-1][:count])):
+            items = "".join(
+                f'<li><a href="#track-{index[name]}">{escape(name)}</a> '
+                f"<span>{statistics.fmean(system.results[name]['scores']['sdr'].values()):.1f} dB</span></li>"
+                for name in chosen
+            )
+            lists.append(f"<div><h4>{escape(system.short)}: {title}</h4><ol>{items}</ol></div>")
+    return f'<div class="extremes">{"".join(lists)}</div>'
+
+
+def tracks_table(contents: Contents, audible: Sequence[str]) -> str:
+    """Every track's global SDR, mean over its stems; the script shows other scores in its place."""
+    rows = []
+    for index, track in enumerate(contents.tracks):
+        cells = [
+            Cell(
+                track,
+                track,
+                "with audio" if track in audible and len(audible) < len(contents.tracks) else "",
+                f"#track-{index}",
+            )
+        ]
+        for system in contents.systems:
+            result = system.results.get(track)
+            scores = result["scores"]["sdr"] if result else {}
+            whole = all(stem in scores for stem in STEMS)
+            cells.append(number(statistics.fmean(scores[stem] for stem in STEMS) if whole else None))
+        rows.append(cells)
+    return table("All tracks: global SDR (dB), mean over stems", ["track", *(s.short for s in contents.systems)], rows)
+
+
+def read_published(path: Path = PUBLISHED_FILE) -> list[dict[str, str]]:
+    """The published numbers: model, metric, a column for each stem, mean, data_set, extra_data, source."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def published_section(rows: Sequence[dict[str, str]]) -> str:
+    """What others published, each with metric, data set, whether other music was used in training, and source."""
+    columns = [*STEMS, MEAN]
+    cells = [
+        [
+            Cell(row["model"], row["model"]),
+            Cell(row["metric"], row["metric"]),
+            *(number(float(row[column])) for column in columns),
+            Cell(row["data_set"], row["data_set"]),
+            Cell(row["extra_data"], row["extra_data"]),
+            Cell(row["source"].split("://")[1], row["source"], link=row["source"]),
+        ]
+        for row in rows
+    ]
+    heads = ["model", "metric", *columns, "data set", "extra data", "source"]
+    return table("Published numbers (dB), not measured here", heads, cells, (0, 1, 7, 8, 9))
+
+
+def notes(contents: Contents) -> list[str]:
+    """What a reader must know beside the figures."""
+    lines = [f"{system.label}: {system.row['note']}" for system in contents.systems if system.row["note"]]
+    lines += [
+        f"{system.label}: only {', '.join(system.row['stems'])} scored"
+        for system in contents.systems
+        if not set(STEMS) <= set(system.row["stems"])
+    ]
+    nan_frames = max(contents.systems, key=lambda system: system.row["nan_frames"]).row
+    if nan_frames["nan_frames"]:
+        lines.append(
+            f"Up to {nan_frames['nan_frames']} of {nan_frames['num_frames']} frames hold a silent stem; museval leaves"
+            " them out of the cSDR of every stem"
+        )
+    return lines
+
+
+def failures(contents: Contents) -> list[str]:
+    """What failed or is not there, in words."""
+    lines = [
+        f"{failure.system}, {failure.track or 'every track left'}: {failure.reason}"
+        for failure in contents.record.failures
+    ]
+    if contents.missing > len(lines):
+        lines.append(f"{contents.missing} of {len(contents.record.keys)} results are missing: the run is not finished")
+    return lines
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def facts(contents: Contents) -> dict[str, Any]:
+    """The page's first lines: music, machine and dates."""
+    rows = [system.row for system in contents.systems]
+    dates = sorted({date[:10] for row in rows for date in (row["first_date"], row["last_date"])})
+    key = contents.record.keys[0]
+    minutes = max(row["audio_s"] for row in rows) / 60
+    num_tracks = len(contents.tracks)
+    return {
+        "Music": f"{contents.record.data}: {_count(num_tracks, 'track')}, {minutes:.1f} min",
+        "Measured": " to ".join(dict.fromkeys((dates[0], dates[-1]))),
+        "Machine": f"{contents.record.machine}, device {key['device']}, {_count(key['threads'], 'thread')}",
+    }

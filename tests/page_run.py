@@ -1,0 +1,44 @@
+"""A finished run of stand-in systems on synthetic music, for the tests of its report."""
+
+import numpy as np
+import pytest
+
+from benchmark.record import write_record
+from benchmark.results import Failure, Settings, result_key
+from benchmark.source import Source
+from benchmark_fakes import Fake, run_here
+from conftest import synthetic_stems, write_track
+from models.tracks import STEMS, open_tracks
+
+HOSTILE = "</script><script>document.title='taken over'</script>"
+NAMES = ("First - Song", "Second - <img src=x onerror=alert(1)> & \"quotes\" 'n' [more]", "Third - Ünï \u2028 code")
+FAILURE = Failure("demucs", HOSTILE, "it <b>broke</b>")
+
+
+def leaking(share):
+    """An estimate of a stem: the mixture, so much quieter."""
+
+    def change(estimates):
+        return {stem: np.float32(2 * share) * audio for stem, audio in estimates.items()}
+
+    return change
+
+
+def make_run(root, keep_audio_s=2, stems=STEMS, names=NAMES, duration_s=3.0):
+    """Write a data set and a run of it below a folder; returns the run's folder."""
+    out = root / "out"
+    for seed, name in enumerate(names):
+        write_track(root / "music" / name, synthetic_stems(seed, duration_s))
+    tracks = open_tracks(root / "music", "test")
+    systems = {
+        Source("mixture", "Mixture (lower bound)", "fake", "", "", "0", "the mixture"): Fake(change=leaking(1.0)),
+        Source("bsrnn", "BSRNN (small, ours, 9 min)", "fake", "", "small@1", "1"): Fake(change=leaking(0.3)),
+        Source("demucs", f"Demucs {HOSTILE}", "fake", "", "demucs@2", "2"): Fake(stems, change=leaking(0.1)),
+    }
+    settings = Settings("cpu", 1, keep_audio_s)
+    for source, system in systems.items():
+        with pytest.MonkeyPatch.context() as patch:
+            run_here(patch, system, source, tracks, out, settings)
+    keys = [result_key(source, track, settings) for source in systems for track in tracks]
+    write_record(out, f"synthetic music {HOSTILE}", keys, [FAILURE])
+    return out
