@@ -1,4 +1,4 @@
-# make benchmark   set up, then separate and score the default tracks with every system
+# make benchmark   set up, then separate and score the default tracks with every system, and build the report
 # make test        set up, then run the tests
 # make lint        set up, then ruff and mypy
 # make setup       only set up: .venv, requirements, ffmpeg, fluidsynth
@@ -16,11 +16,12 @@ REQUIREMENTS := requirements.txt requirements-dev.txt pyproject.toml
 STAMP := $(VENV)/.installed-$(shell { echo "$(CURDIR)"; cat $(REQUIREMENTS); } | cksum | cut -d' ' -f1)
 # The tests render with it; apt-dev.txt names its package.
 SOUNDFONT := /usr/share/sounds/sf2/TimGM6mb.sf2
+BROWSERS := chromium chromium-browser google-chrome
 # Training music of train-smoke: MUSDB_PATH, or the team's shared folder.
 DATA ?= $(firstword $(wildcard $(MUSDB_PATH) ../shared/data/musdb18-7 /work/shared/data/musdb18-7))
 NEEDS_PYTHON := import sys; sys.exit(sys.version_info < (3, 11))
 
-.PHONY: help setup programs benchmark spleeter train-smoke test lint clean
+.PHONY: help setup programs browser benchmark spleeter train-smoke test lint clean
 
 help:
 	@sed -n "s/^# make /make /p" Makefile
@@ -60,8 +61,20 @@ programs:
 	  echo "setup: going on; only rendering MIDI songs, and its tests, need it" >&2; \
 	fi
 
+# The report is tested in it; without it that test alone is left out.
+browser:
+	@for program in $(BROWSERS); do if command -v $$program >/dev/null; then exit 0; fi; done; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  echo "setup: installing chromium through apt"; \
+	  export DEBIAN_FRONTEND=noninteractive; \
+	  apt-get update -qq && apt-get install -qq -y --no-install-recommends chromium >/dev/null; \
+	else \
+	  echo "setup: no Chromium: the report will not be tested in a browser (Debian: sudo apt-get install chromium)" >&2; \
+	fi
+
 benchmark: setup
-	@$(BIN)/python -m benchmark run --systems bsrnn,demucs,openunmix --out out/benchmark
+	@status=0; $(BIN)/python -m benchmark run --systems bsrnn,demucs,openunmix --out out/benchmark || status=$$?; \
+	if [ $$status -le 1 ]; then $(BIN)/python -m benchmark report out/benchmark; fi; exit $$status
 
 spleeter: setup
 	@$(BIN)/python -m benchmark install spleeter
@@ -70,7 +83,7 @@ train-smoke: setup
 	@if [ -z "$(DATA)" ]; then echo "train-smoke: name the music, make train-smoke DATA=MUSDB18" >&2; exit 2; fi
 	@$(BIN)/python tests/train_smoke.py --data $(DATA) --out out/train-smoke
 
-test: setup
+test: setup browser
 	@$(BIN)/python -m pytest -q
 
 lint: setup

@@ -216,7 +216,5 @@ def _scores(scores: dict[str, Any], stems: Sequence[str]) -> dict[str, Any]:
             metric: stored(statistics.fmean(scores[metric][stem] for stem in STEMS)) if whole else None
             for metric in METRICS
         },
-        "frames": [
-            [stored(value, 1) for value in scores["frames"][stem]] if stem in scores["frames"] else [] for stem in stems
-        ],
+        "frames": [[stored(value, 1) for value in scores["frames"]["SDR"].get(stem, ())] for stem in stems],
     }

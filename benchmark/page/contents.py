@@ -2,6 +2,7 @@
 
 import math
 import re
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,11 +11,13 @@ from typing import Any
 
 from benchmark.record import Record, read_record
 from benchmark.report import summarise
+from benchmark.scoring import FRAME_MEDIANS
 from benchmark.systems import MIXTURE, ORACLE
 from models.tracks import STEMS
 
 OURS, PEER, BOUND = "ours", "peer", "bound"
-METRICS = {"sdr": "Global SDR", "csdr": "cSDR"}
+MEAN = "mean"
+METRICS = {"sdr": "Global SDR", "csdr": "cSDR", "si_sdr": "SI-SDR", "isr": "ISR", "sir": "SIR", "sar": "SAR"}
 ENDLESS_DB = 999.0
 """Stands for an infinite SDR in the page's data, which are strict json."""
 
@@ -40,6 +43,27 @@ class System:
     tone: str
     row: dict[str, Any]
     results: dict[str, dict[str, Any]]
+
+    def values(self, metric: str, stem: str) -> dict[str, float]:
+        """The finite scores of its tracks, {track: dB}; the mean of STEMS where `stem` is MEAN and it has them all."""
+        stems = STEMS if stem == MEAN else (stem,)
+        values = {
+            track: statistics.fmean(result["scores"][metric][name] for name in stems)
+            for track, result in self.results.items()
+            if all(name in result["scores"][metric] for name in stems)
+        }
+        return {track: value for track, value in values.items() if math.isfinite(value)}
+
+    def score(self, metric: str, stem: str) -> float:
+        """Its score: the mean over tracks, the median of what is a median of frames; NaN if there is none.
+
+        The score of MEAN is the mean of the stems' scores.
+        """
+        if stem == MEAN:
+            return statistics.fmean(self.score(metric, name) for name in STEMS)
+        values = self.values(metric, stem).values()
+        average = statistics.median if metric in FRAME_MEDIANS else statistics.fmean
+        return average(values) if values else math.nan
 
 
 @dataclass(frozen=True)

@@ -8,31 +8,42 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.page.charts import BoxRow, Point, box_plot, scatter
-from benchmark.page.contents import BOUND, METRICS, Contents, System
+from benchmark.page.contents import BOUND, MEAN, METRICS, Contents, System
 from benchmark.page.listening import EACH_END, ranking
 from benchmark.page.markup import NO_VALUE, Cell, escape, number, table
 from models.tracks import STEMS
 
 PUBLISHED_FILE = Path(__file__).parents[1] / "published.csv"
-MEAN = "mean"
 DEFINITIONS = {
     "sdr": "ratio of a whole track in dB, mean over tracks; the score of the Music Demixing Challenges",
     "csdr": "museval's SDR in dB: median over frames of 1 s, then median over tracks",
+    "si_sdr": "scale-invariant ratio of a whole track in dB, mean over tracks",
+    "isr": "image to spatial distortion (BSSEval v4) in dB, medians as of cSDR",
+    "sir": "source to interference (BSSEval v4) in dB, medians as of cSDR",
+    "sar": "source to artifacts (BSSEval v4) in dB, medians as of cSDR",
 }
+SHOWN = ("sdr", "csdr")
+"""The metrics whose tables stand open."""
 
 
 def results_section(contents: Contents) -> str:
-    """A table for each metric, with intervals where there are enough tracks for them."""
+    """A table for each metric."""
     columns = [*(stem for stem in STEMS if stem in contents.stems), MEAN]
     columns += [stem for stem in contents.stems if stem not in STEMS]
-    parts = []
+    tables = {}
     for metric, name in METRICS.items():
         rows = [
-            [_name(system, contents), *(number(system.row[metric].get(column)) for column in columns)]
+            [_name(system, contents), *(number(system.score(metric, column)) for column in columns)]
             for system in contents.systems
         ]
-        parts.append(table(f"{name}: {DEFINITIONS[metric]}", ["system", *columns], rows))
-    return "".join(parts)
+        tables[metric] = table(f"{name}: {DEFINITIONS[metric]}", ["system", *columns], rows)
+    others = [metric for metric in METRICS if metric not in SHOWN]
+    return (
+        "".join(tables[metric] for metric in SHOWN)
+        + f"<details><summary>{escape(', '.join(METRICS[metric] for metric in others))}</summary>"
+        + "".join(tables[metric] for metric in others)
+        + "</details>\n"
+    )
 
 
 def _name(system: System, contents: Contents) -> Cell:
@@ -49,11 +60,7 @@ def distribution_section(contents: Contents) -> str:
     for stem in contents.stems:
         rows = []
         for system in contents.systems:
-            values = [
-                (index[track], track, result["scores"]["sdr"][stem])
-                for track, result in system.results.items()
-                if math.isfinite(result["scores"]["sdr"].get(stem, math.nan))
-            ]
+            values = [(index[track], track, value) for track, value in system.values("sdr", stem).items()]
             rows.append(BoxRow(system.short, system.tone, values))
         plots.append(box_plot(stem, "dB", rows))
     return f'<div class="charts">{"".join(plots)}</div>'
@@ -108,14 +115,14 @@ def cost_section(contents: Contents) -> str:
 def _points(contents: Contents, stem: str, cost: str) -> list[Point]:
     points = []
     for system in contents.systems:
-        score = system.row["sdr"].get(stem, math.nan)
+        score = system.score("sdr", stem)
         if system.tone != BOUND and math.isfinite(score) and system.row[cost] > 0:
             points.append(Point(system.short, system.tone, system.row[cost], score, score, score))
     return points
 
 
 def _bounds(contents: Contents, stem: str) -> list[Point]:
-    bounds = [(system, system.row["sdr"].get(stem, math.nan)) for system in contents.systems if system.tone == BOUND]
+    bounds = [(system, system.score("sdr", stem)) for system in contents.systems if system.tone == BOUND]
     return [Point(system.short, BOUND, 0, score, score, score) for system, score in bounds if math.isfinite(score)]
 
 
@@ -149,10 +156,7 @@ def tracks_table(contents: Contents, audible: Sequence[str]) -> str:
             )
         ]
         for system in contents.systems:
-            result = system.results.get(track)
-            scores = result["scores"]["sdr"] if result else {}
-            whole = all(stem in scores for stem in STEMS)
-            cells.append(number(statistics.fmean(scores[stem] for stem in STEMS) if whole else None))
+            cells.append(number(system.values("sdr", MEAN).get(track)))
         rows.append(cells)
     return table("All tracks: global SDR (dB), mean over stems", ["track", *(s.short for s in contents.systems)], rows)
 
