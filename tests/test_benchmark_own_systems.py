@@ -1,5 +1,6 @@
 """benchmark.estimates and benchmark.python_system: the user's own folder or object is a system like all others."""
 
+import pickle
 import shutil
 
 import numpy as np
@@ -175,6 +176,23 @@ def test_the_users_systems_stand_before_the_oracles_and_names_are_unique(folder)
         resolve_all(names, [], ["separator_fakes:Halves", "separator_fakes:Halves"])
 
 
+def test_the_command_hands_them_to_the_run(folder, hq_root, tmp_path, monkeypatch):
+    from benchmark import __main__ as command
+
+    taken = []
+
+    def run(sources, *others):
+        taken.extend(pickle.loads(pickle.dumps(source)) for source in sources)  # as for a process of its own
+        return [], []
+
+    monkeypatch.setattr("benchmark.run.run", run)
+    options = ["--systems", "mixture", "--estimates", f"mine={folder}", "--system", "separator_fakes:Halves"]
+    assert command.main(["run", "--data", str(hq_root), *options, "--out", str(tmp_path / "out")]) == 0
+    assert [source.name for source in taken] == ["mixture", "mine", "separator_fakes:Halves", "oracle"]
+    assert [load(source).stems for source in taken[1:3]] == [("vocals", "drums")] * 2
+
+
+@pytest.mark.slow
 def test_the_command_scores_both(folder, hq_root, tmp_path, monkeypatch, capsys):
     """The user's module lies in the folder that the command is run in, as with `python -m`."""
     from pathlib import Path
