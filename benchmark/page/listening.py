@@ -9,6 +9,7 @@ from typing import Any
 
 from benchmark.kept_audio import MIXTURE, decode, estimate_file, references_file
 from benchmark.page.spectrogram import level_db, picture
+from models.tracks import STEMS
 
 DEFAULT_BYTES = 40_000_000
 """How much the audio of the page's own choice may add to it."""
@@ -17,12 +18,14 @@ EACH_END = 3
 
 
 def ranking(results: Sequence[dict[str, Any]]) -> list[str]:
-    """The names of a system's tracks, worst first: by global SDR, mean over its stems."""
+    """The names of a system's tracks, worst first."""
+    return [result["key"]["track"] for result in sorted(results, key=track_score)]
 
-    def mean(result: dict[str, Any]) -> float:
-        return statistics.fmean(result["scores"]["sdr"].values())
 
-    return [result["key"]["track"] for result in sorted(results, key=mean)]
+def track_score(result: dict[str, Any]) -> float:
+    """The global SDR of a track, mean over those of STEMS that the system has."""
+    scores = result["scores"]["sdr"]
+    return statistics.fmean(scores[stem] for stem in scores if stem in STEMS)
 
 
 def extremes(rankings: Sequence[Sequence[str]]) -> list[str]:

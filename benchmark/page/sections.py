@@ -2,14 +2,13 @@
 
 import csv
 import math
-import statistics
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmark.page.charts import BoxRow, Point, box_plot, scatter
 from benchmark.page.contents import BOUND, MEAN, METRICS, Contents, System
-from benchmark.page.listening import EACH_END, ranking
+from benchmark.page.listening import EACH_END, ranking, track_score
 from benchmark.page.markup import NO_VALUE, Cell, escape, number, table
 from models.tracks import STEMS
 
@@ -136,7 +135,7 @@ def extremes_section(contents: Contents) -> str:
         for title, chosen in (("worst", names[:count]), ("best", names[::-1][:count])):
             items = "".join(
                 f'<li><a href="#track-{index[name]}">{escape(name)}</a> '
-                f"<span>{statistics.fmean(system.results[name]['scores']['sdr'].values()):.1f} dB</span></li>"
+                f"<span>{track_score(system.results[name]):.1f} dB</span></li>"
                 for name in chosen
             )
             lists.append(f"<div><h4>{escape(system.short)}: {title}</h4><ol>{items}</ol></div>")
