@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import platform
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -106,8 +107,11 @@ def evaluate(
     """
     grader = grader or Grader()
     (out / "tracks").mkdir(parents=True, exist_ok=True)
+    scratch = out / "scratch"
+    shutil.rmtree(scratch, ignore_errors=True)  # what a killed run left
+    scratch.mkdir()
     results = []
-    with prepared(submission) as root:
+    with prepared(submission, scratch) as root:
         identity = {"submission": folder_hash(root), "host": platform.node(), "cpus": os.cpu_count()}
         keys = [{"format": FORMAT, **identity, "audio": track.fingerprint(), **asdict(grader)} for track in tracks]
         paths = [_result_path(out, track) for track in tracks]
@@ -116,24 +120,29 @@ def evaluate(
             print(f"{num_kept} of {len(kept)} results are already in {out}", file=sys.stderr)
         for track, key, path, result in zip(tracks, keys, paths, kept, strict=True):
             if result is None:
-                result = run_track(root, track, grader)
+                result = run_track(root, track, grader, scratch)
                 _write(path, key, result)
             results.append(result)
             tell(result)
+    scratch.rmdir()
     return results
 
 
 @contextmanager
-def prepared(submission: Path) -> Iterator[Path]:
+def prepared(submission: Path, scratch: Path) -> Iterator[Path]:
     """The root of a submission; for a Bandsplit repository, that of its package, which is deleted afterwards.
+
+    Args:
+        submission: a Bandsplit repository, or a checkout in the kit's layout.
+        scratch: where to build a package.
 
     Raises:
         FileNotFoundError: there is no `my_submission/user_config.py`.
     """
     if is_source(submission):
-        with tempfile.TemporaryDirectory(prefix="bandsplit-submission-") as folder:
+        with tempfile.TemporaryDirectory(prefix="submission-", dir=scratch) as folder:
             build(submission, Path(folder))
-            yield Path(folder)
+            yield Path(folder).resolve()
     elif (submission / "my_submission/user_config.py").is_file():
         yield submission.resolve()
     else:
@@ -153,8 +162,8 @@ def folder_hash(root: Path) -> str:
     return digest.hexdigest()[:16]
 
 
-def run_track(root: Path, track: Track, grader: Grader) -> Result:
-    """Separate one track in a process tree of its own, and score it.
+def run_track(root: Path, track: Track, grader: Grader, scratch: Path) -> Result:
+    """Separate one track in a process tree of its own, and score it; its files lie in `scratch` meanwhile.
 
     Raises:
         ValueError: the track cannot be read.
@@ -164,19 +173,22 @@ def run_track(root: Path, track: Track, grader: Grader) -> Result:
     mixture = track.read_mixture()
     duration_s = mixture.shape[-1] / track.sample_rate
     limit_s = grader.time_factor * duration_s
-    with tempfile.TemporaryDirectory(prefix="bandsplit-track-") as folder:
-        dataset, shared, scratch = (Path(folder) / part for part in ("dataset", "shared", "scratch"))
+    with tempfile.TemporaryDirectory(prefix="track-", dir=scratch) as folder:
+        dataset, shared, home = (Path(folder).resolve() / part for part in ("dataset", "shared", "home"))
         name = "track"  # whatever the track is called: it is the name of a folder
         (dataset / name).mkdir(parents=True)
         (shared / "predictions").mkdir(parents=True)
-        scratch.mkdir()
-        # Float, so that the submission hears exactly what the benchmark's systems hear.
-        soundfile.write(dataset / name / "mixture.wav", mixture.T, track.sample_rate, subtype="FLOAT")
+        home.mkdir()
+        file = dataset / name / "mixture.wav"
+        try:  # float, so that the submission hears exactly what the benchmark's systems hear
+            soundfile.write(file, mixture.T, track.sample_rate, subtype="FLOAT")
+        except soundfile.SoundFileError as error:
+            raise OSError(f"{file}: cannot be written, is the disk full? ({error})") from error
         outcome = run_child(
             {"root": str(root), "cpus": grader.num_cpus, "track": name},
             [Stage("ready", grader.start_limit_s), Stage("done", limit_s)],
             folder=root,
-            scratch=scratch,
+            scratch=home,
             environment={
                 "AICROWD_DATASET_DIR": str(dataset),
                 "AICROWD_PUBLIC_SHARED_DIR": str(shared),

@@ -107,7 +107,7 @@ def test_finished_tracks_are_taken_up_and_failed_or_foreign_ones_run_again(light
     tracks = open_tracks(root, "all")
     ran = []
 
-    def run_track(root, track, grader):
+    def run_track(root, track, grader, scratch):
         ran.append(track.name)
         failure = "missed" if track.name == "Two" and len(ran) < 4 else ""
         sdr = {} if failure else dict.fromkeys(INSTRUMENTS, 1.0)
@@ -117,6 +117,7 @@ def test_finished_tracks_are_taken_up_and_failed_or_foreign_ones_run_again(light
     names = [track.name for track in tracks]
     first = evaluate(light, tracks, tmp_path / "out")
     assert ran == names and is_rejected(first)
+    (tmp_path / "out/scratch/track-left").mkdir(parents=True)  # by a run that was killed
     second = evaluate(light, tracks, tmp_path / "out")
     assert ran == [*names, "Two"] and not is_rejected(second)
     assert evaluate(light, tracks, tmp_path / "out") == second and len(ran) == 4
@@ -129,6 +130,7 @@ def test_finished_tracks_are_taken_up_and_failed_or_foreign_ones_run_again(light
         path.write_text(path.read_text()[:100])
     evaluate(light, tracks, tmp_path / "out")
     assert len(ran) == 13
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["tracks"]
 
 
 def test_scoring_refuses_another_rate(tmp_path: Path):
