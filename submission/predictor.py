@@ -20,8 +20,9 @@ import numpy as np
 import torch
 
 from models.separator import NetworkSeparator, load_separator
+from submission.account import Account
 from submission.challenge import INSTRUMENTS, PCM16_MAX, TIME_FACTOR
-from submission.separation import Account, DeadlineSeparator
+from submission.separation import DeadlineSeparator
 
 # Twice the largest 16-bit sample that somebody forgot to scale: what is beyond is damage, not music.
 MAX_AMPLITUDE = 65536.0

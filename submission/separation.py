@@ -8,7 +8,6 @@ for each of four stems. At full quality the result is `NetworkSeparator.separate
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -16,40 +15,14 @@ from torch import Tensor
 from models.chunking import triangle_window
 from models.resampling import resample_blocks
 from models.separator import NetworkSeparator
+from submission.account import LAST_RESORT, Account
 from submission.deadline import LAST_SHARE, TARGET_SHARE, BatchSize, Planner, Rung, ladder
 
-LAST_RESORT = "mixture scaled"
 WARM_UP_S = 1.0
 WARM_UP_RUNS = 3
 WARM_UP_LIMIT_S = 0.5
 LARGEST_GPU_BATCH = 8
 POLL_S = 0.02
-
-
-@dataclass
-class Account:
-    """How a track was separated.
-
-    Attributes:
-        limit_s: the time that was allowed.
-        best: the best rung.
-        audio_s: seconds of audio by rung.
-        faults: what went wrong on the way and was got round.
-    """
-
-    limit_s: float
-    best: str
-    audio_s: dict[str, float] = field(default_factory=dict)
-    faults: list[str] = field(default_factory=list)
-
-    def add(self, rung: str, audio_s: float) -> None:
-        """Book some audio to a rung."""
-        self.audio_s[rung] = self.audio_s.get(rung, 0.0) + audio_s
-
-    @property
-    def reduced(self) -> dict[str, float]:
-        """Seconds of audio that were not separated the best way, by rung."""
-        return {rung: seconds for rung, seconds in self.audio_s.items() if rung != self.best and seconds > 0}
 
 
 class DeadlineSeparator:

@@ -11,8 +11,9 @@ from fake_networks import GAINS, Clock, scaling_separator
 from models.bsrnn import BSRNN, BSRNNConfig, Estimate
 from models.chunking import SeparateConfig
 from models.separator import NetworkSeparator
+from submission.account import LAST_RESORT
 from submission.challenge import INSTRUMENTS
-from submission.separation import LAST_RESORT, DeadlineSeparator
+from submission.separation import DeadlineSeparator
 
 RATE = 44100
 
