@@ -102,9 +102,13 @@ class Worker:
     def _ask(self, mixture: np.ndarray) -> tuple[dict[str, Any], np.ndarray | None]:
         assert self._process is not None and self._process.stdin is not None
         self._doing = "separating"
-        # Where the worker has gone, the answer says so.
-        with contextlib.suppress(BrokenPipeError):
+        try:
             write_message(self._process.stdin, "separate", mixture)
+        except BrokenPipeError:
+            pass  # the worker has gone: the answer says how
+        except BaseException:  # an interruption: the worker would wait for the rest
+            self.close()
+            raise
         return self._answer()
 
     def _answer(self) -> tuple[dict[str, Any], np.ndarray | None]:

@@ -128,3 +128,20 @@ def test_a_track_that_fails_leaves_the_worker_alive(noise):
             worker.separate(noise)
     assert worker._process is process and process.poll() is None
     worker.close()
+
+
+@pytest.mark.parametrize("step", ["write_message", "read_message"])
+def test_an_interruption_ends_the_worker(step, noise, monkeypatch):
+    """Else its late answer would be taken for that to the next mixture."""
+    worker = start("works")
+    process = worker._process
+
+    def interrupt(*arguments):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(worker_module, step, interrupt)
+        worker.separate(noise)
+    assert process.returncode is not None
+    np.testing.assert_array_equal(worker.separate(noise)["vocals"], noise / 2)
+    worker.close()
