@@ -7,7 +7,8 @@ The real run, and a toy one of a few seconds on the excerpt that stempeg ships:
 
 `python -m benchmark install spleeter` makes the environment that Spleeter needs for itself.
 `python -m benchmark report out/musdb18` makes a page of a run, with players and plots, that opens offline.
-`python -m benchmark speed` times the shipped checkpoint beside Open-Unmix and HTDemucs at their official sizes.
+`python -m benchmark speed` times the shipped checkpoint beside Open-Unmix and HTDemucs at their official sizes,
+`python -m benchmark scorer-speed` our BSSEval beside museval.
 """
 
 import argparse
@@ -21,7 +22,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status (1: something failed, 2: wrong input, 130: interrupted)."""
     args = _parser().parse_args(arguments)
     try:
-        return {"run": _run, "report": _report, "speed": _speed, "install": _install}[args.command](args)
+        commands = {
+            "run": _run,
+            "report": _report,
+            "speed": _speed,
+            "scorer-speed": _scorer_speed,
+            "install": _install,
+        }
+        return commands[args.command](args)
     except (ValueError, OSError) as error:
         print(f"benchmark: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
@@ -63,7 +71,19 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--out", required=True, type=Path, help="folder for the results; finished ones in it are kept")
     run.add_argument("--limit", type=_positive, metavar="N", help="only the first N tracks")
     run.add_argument("--download", action="store_true", help="allow official weights to be downloaded")
-    run.add_argument("--threads", type=_positive, metavar="N", help="CPU threads of each system (default: all)")
+    run.add_argument(
+        "--threads", type=_positive, metavar="N", help="CPU threads of each system (default: all, shared by the jobs)"
+    )
+    run.add_argument(
+        "--jobs", type=_positive, metavar="N", help="pairs of a system and a track at once, as Ray tasks (default: 1)"
+    )
+    run.add_argument(
+        "--address",
+        metavar="HOST:PORT",
+        help="do it on this Ray cluster, or `auto`; its machines need the same checkout, data and --out at the same"
+        " paths (default: as many jobs as its CPUs allow)",
+    )
+    run.add_argument("--museval", action="store_true", help="score with museval itself: the same figures, slowly")
     run.add_argument("--device", default="cpu", help="where the systems run: cpu, cuda, ... (default: cpu)")
     run.add_argument("--demucs", metavar="NAME_OR_FOLDER", help="what `demucs` in --systems stands for")
     run.add_argument("--openunmix", metavar="NAME_OR_FOLDER", help="what `openunmix` in --systems stands for")
@@ -80,6 +100,12 @@ def _parser() -> argparse.ArgumentParser:
     speed.add_argument("--seconds", type=_positive, default=30, metavar="S", help="length of the audio (default: 30)")
     speed.add_argument("--repeats", type=_positive, default=5, metavar="N", help="runs of each system (default: 5)")
     speed.add_argument("--threads", type=_positive, metavar="N", help="CPU threads (default: all)")
+    scorers = commands.add_parser("scorer-speed", help="time our BSSEval beside museval's, and compare what they say")
+    scorers.add_argument("--data", help="data set (default: MUSDB_PATH, else the excerpt of stempeg)")
+    scorers.add_argument("--limit", type=_positive, default=3, metavar="N", help="test tracks (default: 3)")
+    scorers.add_argument("--seconds", type=_positive, metavar="S", help="only the first S of each (default: all)")
+    scorers.add_argument("--repeats", type=_positive, default=3, metavar="N", help="runs of each (default: 3)")
+    scorers.add_argument("--threads", type=_positive, metavar="N", help="threads of ours (default: all)")
     install = commands.add_parser("install", help="make the environment that a system needs for itself (uses pip)")
     install.add_argument("system", choices=("spleeter",), help="which system")
     report = commands.add_parser("report", help="make one HTML page of a run, with players and plots")
@@ -140,6 +166,20 @@ def _speed(args: argparse.Namespace) -> int:
     return 0
 
 
+def _scorer_speed(args: argparse.Namespace) -> int:
+    from benchmark.scorer_speed import measure_scorers, render_scorers
+    from models.tracks import default_data_root, open_tracks
+
+    root, message = default_data_root(args.data)
+    print(message)
+    tracks = open_tracks(root, "test")[: args.limit]
+    if not tracks:
+        raise ValueError(f"no test tracks in {root}")
+    threads = args.threads or _num_cores()
+    print("\n" + render_scorers(measure_scorers(tracks, args.repeats, threads, args.seconds), threads))
+    return 0
+
+
 def _install(args: argparse.Namespace) -> int:
     from benchmark.spleeter_install import install
 
@@ -161,9 +201,13 @@ def _run(args: argparse.Namespace) -> int:
     if not tracks:
         raise ValueError(f"--split {args.split}: no such tracks in {root}; try another split")
     sources = resolve_all(names, args.estimates, args.system, args.download)
-    settings = Settings(_usable_device(args.device), args.threads or _num_cores(), args.keep_audio)
+    jobs = args.jobs or 1
+    threads = args.threads or max(1, _num_cores() // jobs)
+    scorer = "museval" if args.museval else "bandsplit"
+    device = args.device if args.address else _usable_device(args.device)
+    settings = Settings(device, threads, args.keep_audio, scorer)
     data = f"{root.name.removesuffix('.stem.mp4')}, split {args.split}"
-    results, failures = run(sources, tracks, args.out, settings, data)
+    results, failures = run(sources, tracks, args.out, settings, data, args.jobs, args.address)
     print("\n" + write(args.out, results, failures, data, len(tracks), settings))
     print(f"written: {args.out / 'table.md'}, {args.out / 'scores.csv'}")
     for failure in failures:

@@ -1,7 +1,7 @@
 """What every system looks like to the benchmark, and how a model with one rate and channel count takes any mixture."""
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -28,6 +28,15 @@ class System(Protocol):
 
     def separate(self, mixture: np.ndarray, sample_rate: int | None = None) -> dict[str, np.ndarray]:
         """Separate a mixture [C, T] into {stem: [C, T]}."""
+        ...
+
+
+@runtime_checkable
+class Counted(Protocol):
+    """A system that can say how much it computes."""
+
+    def gmacs_per_second(self) -> float:
+        """Multiply-accumulates to separate one second of stereo audio, in 10^9, overlaps included."""
         ...
 
 

@@ -168,6 +168,18 @@ class DemucsSystem:
         """See System."""
         return separate_at(self.sample_rate, self._model.audio_channels, self._separate, mixture, sample_rate)
 
+    def gmacs_per_second(self) -> float:
+        """See Counted; of a bag of models, all of them."""
+        from models.macs import count_macs
+
+        total = 0.0
+        for model in getattr(self._model, "models", [self._model]):
+            length = int(float(model.segment) * model.samplerate)
+            macs = count_macs(lambda model=model: model.cpu(), length, model.audio_channels)  # type: ignore[misc]
+            total += macs / ((1 - OVERLAP) * length) * model.samplerate / 1e9
+        self._model.eval()
+        return total
+
     def _separate(self, mixture: Any) -> dict[str, Any]:
         import torch
         from demucs.apply import apply_model

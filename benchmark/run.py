@@ -1,7 +1,8 @@
 """Separate and score: every system on every track, each system in a process of its own, every result kept at once.
 
 The same command run again takes up the finished results, so a killed run loses the track in hand and no more. A process
-of its own means that the peak memory is the system's and that a crash takes only the track in hand with it.
+of its own means that the peak memory is the system's and that a crash takes only the track in hand with it. Several at
+once, or on a cluster: see `parallel`.
 """
 
 import multiprocessing
@@ -11,19 +12,62 @@ import sys
 import traceback
 from collections.abc import Sequence
 from functools import partial
+from itertools import groupby
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from benchmark.adapter import System, TrackSystem
+from benchmark.adapter import Counted, System, TrackSystem
 from benchmark.kept_audio import keep_audio
+from benchmark.machine import pinned_threads
 from benchmark.measure import measure, warm_up
+from benchmark.museval_files import write_museval
 from benchmark.record import write_record
 from benchmark.results import Failure, Settings, has_audio, read_result, result_key, result_path, write_result
 from benchmark.source import Source
 from benchmark.systems import load
 from models.tracks import Track
+
+
+def prepare(source: Source, settings: Settings) -> tuple[System | TrackSystem, dict[str, Any]]:
+    """Load a system and warm it up; returns it, and what the table says of it besides its scores.
+
+    Raises:
+        ValueError, OSError: it cannot be loaded.
+    """
+    import torch
+
+    torch.set_num_threads(settings.threads)
+    system = load(source, settings.device)
+    warm_up(system)
+    return system, _row(source, system)
+
+
+def measure_pair(
+    system: System | TrackSystem,
+    row: dict[str, Any],
+    source: Source,
+    track: Track,
+    out: Path,
+    settings: Settings,
+    jobs: int = 1,
+) -> None:
+    """Measure a prepared system on a track and keep the result.
+
+    Args:
+        system, row: what `prepare` returned.
+        source: the system's.
+        track: the track.
+        out: folder of the results.
+        settings: see Settings.
+        jobs: how many pairs are measured at once.
+    """
+    keep = partial(keep_audio, out, track, source.name, settings.keep_audio_s)
+    result = measure(system, track, source.label, settings, keep if settings.keep_audio_s else None)
+    result |= {"key": result_key(source, track, settings), "row": row, "jobs": jobs}
+    write_result(result_path(out, source.name, track.name), result)
 
 
 def work(connection: Connection, source: Source, tracks: Sequence[Track], out: Path, settings: Settings) -> None:
@@ -33,25 +77,18 @@ def work(connection: Connection, source: Source, tracks: Sequence[Track], out: P
     """
     parent = os.getppid()
     try:
-        import torch
-
-        torch.set_num_threads(settings.threads)
-        system = load(source, settings.device)
-        warm_up(system)
+        system, row = prepare(source, settings)
     except (Exception, SystemExit) as error:
-        connection.send(("unusable", _reason(error)))
+        connection.send(("unusable", told(error)))
         return
     for track in tracks:
         if os.getppid() != parent:  # the run was killed: nobody waits for this any more
             return
         connection.send(("start", track.name))
         try:
-            keep = partial(keep_audio, out, track, source.name, settings.keep_audio_s)
-            result = measure(system, track, source.label, settings, keep if settings.keep_audio_s else None)
-            result |= {"key": result_key(source, track, settings), "row": _row(source, system)}
-            write_result(result_path(out, source.name, track.name), result)
+            measure_pair(system, row, source, track, out, settings)
         except Exception as error:
-            connection.send(("failed", track.name, _reason(error)))
+            connection.send(("failed", track.name, told(error)))
         else:
             connection.send(("done", track.name))
 
@@ -61,12 +98,13 @@ def _row(source: Source, system: System | TrackSystem) -> dict[str, Any]:
     return {
         "label": source.label,
         "parameters": system.parameters,
+        "gmacs_per_second": system.gmacs_per_second() if isinstance(system, Counted) else None,
         "checkpoint": source.checkpoint,
         "note": source.note,
     }
 
 
-def _reason(error: BaseException) -> str:
+def told(error: BaseException) -> str:
     """One line for the user; a fault that is not theirs also leaves its trace on stderr."""
     text = " ".join(str(error).split())
     if isinstance(error, (ValueError, OSError)):
@@ -76,7 +114,13 @@ def _reason(error: BaseException) -> str:
 
 
 def run(
-    sources: Sequence[Source], tracks: Sequence[Track], out: Path, settings: Settings, data: str = ""
+    sources: Sequence[Source],
+    tracks: Sequence[Track],
+    out: Path,
+    settings: Settings,
+    data: str = "",
+    jobs: int | None = None,
+    address: str | None = None,
 ) -> tuple[list[dict[str, Any]], list[Failure]]:
     """Measure every system on every track, except where the result is already there.
 
@@ -86,6 +130,9 @@ def run(
         out: folder of the results.
         settings: see Settings.
         data: what the tracks are, in words, for the record of the run.
+        jobs: pairs of a system and a track that are measured at once, as Ray tasks if more than one; None for one, or
+            on a cluster for as many as it has CPUs for.
+        address: of a Ray cluster that does it, None for this machine.
 
     Returns:
         The results without their frames, systems in order and tracks in order, and what failed.
@@ -102,18 +149,25 @@ def run(
     if num_kept:
         print(f"{num_kept} of {len(kept)} results are already in {out}", file=sys.stderr)
     failures: list[Failure] = []
-    with tqdm(total=len(kept) - num_kept, unit="track", disable=num_kept == len(kept), dynamic_ncols=True) as bar:
-        for source in sources:
-            open_tracks = [track for track in tracks if kept[source.name, track.name] is None]
-            if open_tracks:
-                if source.warning:
-                    bar.write(f"warning: {source.warning}", file=sys.stderr)
+    open_pairs = [(source, track) for source in sources for track in tracks if kept[source.name, track.name] is None]
+    with tqdm(total=len(open_pairs), unit="pair", disable=not open_pairs, dynamic_ncols=True) as bar:
+        for source in dict.fromkeys(source for source, _ in open_pairs):
+            if source.warning:
+                bar.write(f"warning: {source.warning}", file=sys.stderr)
+        if open_pairs and (address or (jobs or 1) > 1):
+            from benchmark.parallel import run_pairs
+
+            failures += run_pairs(open_pairs, out, settings, jobs, address, bar)
+        else:
+            for source, group in groupby(open_pairs, key=itemgetter(0)):
                 bar.set_description(source.name)
-                failures += _run_system(source, open_tracks, out, settings, bar)
+                failures += _run_system(source, [track for _, track in group], out, settings, bar)
     results = []
     for pair, key in keys.items():
-        result = kept[pair] or read_result(result_path(out, *pair), key, frames=False)
+        result = read_result(result_path(out, *pair), key)
         if result is not None:
+            write_museval(out, result)
+            del result["scores"]["frames"]  # most of it: all tracks and systems together need not fit into memory
             results.append(result)
     write_record(out, data, keys.values(), failures)
     return results, failures
@@ -169,7 +223,8 @@ def _start_child(
     process = context.Process(target=work, args=(sender, source, list(tracks), out, settings), daemon=True)
     previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        process.start()
+        with pinned_threads(settings.threads):
+            process.start()
     finally:
         signal.signal(signal.SIGINT, previous)
     sender.close()  # the child's end alone is left: its exit ends the stream

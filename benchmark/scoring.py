@@ -41,7 +41,7 @@ def score(
         each stem, medians over its frames; `frames`, {metric: {stem: [dB]}} of SDR, ISR, SIR and SAR; `num_frames` and
         `nan_frames`.
     """
-    frames = (_museval if scorer == "museval" else bsseval)(references, estimates, sample_rate, workers)
+    frames = (museval_frames if scorer == "museval" else bsseval)(references, estimates, sample_rate, workers)
 
     def by_stem(values: np.ndarray) -> dict[str, Any]:
         return dict(zip(stems, values.tolist(), strict=True))
@@ -57,7 +57,7 @@ def score(
     }
 
 
-def _museval(
+def museval_frames(
     references: np.ndarray, estimates: np.ndarray, frame_samples: int, workers: int = 1
 ) -> dict[str, np.ndarray]:
     """museval's own frames; NaN where it refuses a stem that is silent from beginning to end."""

@@ -246,6 +246,7 @@ class CheckpointSystem:
     def __init__(self, folder: str, device: str) -> None:
         from models.separator import load_separator
 
+        self._folder = folder
         self._separator = load_separator(folder, device=device)
         self.stems, self.sample_rate = self._separator.stems, self._separator.sample_rate
         self.parameters = count_parameters(self._separator.network)
@@ -253,3 +254,10 @@ class CheckpointSystem:
     def separate(self, mixture: np.ndarray, sample_rate: int | None = None) -> dict[str, np.ndarray]:
         """See System."""
         return self._separator.separate(mixture, sample_rate)
+
+    def gmacs_per_second(self) -> float:
+        """See Counted."""
+        from models.checkpoint import find_checkpoint, load_checkpoint
+        from models.macs import gmacs_per_second
+
+        return gmacs_per_second(load_checkpoint(find_checkpoint(self._folder)).preset, overlapped=True)

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.record import Record, read_record
-from benchmark.report import summarise
 from benchmark.scoring import FRAME_MEDIANS
+from benchmark.summary import summarise
 from benchmark.systems import MIXTURE, ORACLE
 from models.tracks import STEMS
 
