@@ -179,6 +179,14 @@ def test_patience_ends_a_run_that_no_longer_improves(pack, tmp_path, monkeypatch
     assert load_checkpoint(tmp_path / "run" / "best").info["steps"] == 4
 
 
+def test_a_state_of_before_a_setting_existed_has_its_default(pack, tmp_path):
+    train(with_train(steps=1), pack, tmp_path / "run")
+    state = torch.load(tmp_path / "run" / "last.pt", weights_only=True)
+    del state["preset"]["model"]["mask_layers"]
+    torch.save(state, tmp_path / "run" / "last.pt")
+    assert train(with_train(steps=2), pack, tmp_path / "run", resume=True).steps == 2
+
+
 def test_a_run_is_validated_at_equal_shares(pack, tmp_path, slow_clock):
     seen = []
 

@@ -31,6 +31,7 @@ def macs_by_hand(preset: Preset, num_samples: int, channels: int) -> int:
         module += examples * frames**2 * bands * (heads * 4 + n)  # scores and what they weigh
     hidden = model.mask_factor * n
     mask = positions * (bands * n * hidden + hidden * 4 * group * sum(widths))
+    mask += positions * bands * hidden**2 * (model.mask_layers - 1)
     return split + model.layers * module + len(model.stems) * mask
 
 
@@ -40,7 +41,7 @@ def macs_by_hand(preset: Preset, num_samples: int, channels: int) -> int:
         {},
         {"model.bands": "v7", "model.n_fft": "2048", "model.hidden": "12", "model.layers": "3"},
         {"model.attention_heads": "2"},
-        {"model.stereo": "features", "model.level_inputs": "false", "model.mask_factor": "4"},
+        {"model.stereo": "features", "model.level_inputs": "false", "model.mask_factor": "4", "model.mask_layers": "3"},
     ],
     ids=str,
 )

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from models.bsrnn import BSRNN, BSRNNConfig
+from models.config import override
 from models.preset import load_preset
 
 TINY = BSRNNConfig(
@@ -258,6 +259,7 @@ def test_the_defaults_are_the_papers():
         "hidden": 256,
         "layers": 12,
         "mask_factor": 4,
+        "mask_layers": 1,
         "norm": "group",
         "stereo": "folded",
         "mid_side": False,
@@ -285,6 +287,7 @@ def test_paper_networks_have_the_papers_number_of_parameters(preset, millions):
         ({"hidden": -1}, "model.hidden: expected at least 1, got -1"),
         ({"layers": 0}, "model.layers: expected at least 1, got 0"),
         ({"mask_factor": 0}, "model.mask_factor: expected at least 1, got 0"),
+        ({"mask_layers": 0}, "model.mask_layers: expected at least 1, got 0"),
         ({"n_fft": 14}, "model.n_fft: expected an even number of at least 16, got 14"),
         ({"n_fft": 2047}, "model.n_fft: expected an even number of at least 16, got 2047"),
         ({"hop": 0}, "model.hop: expected 1 to n_fft / 2 = 1024, got 0"),
@@ -303,3 +306,11 @@ def test_paper_networks_have_the_papers_number_of_parameters(preset, millions):
 def test_wrong_configurations_are_named(change, message):
     with pytest.raises(ValueError, match=re.escape(message)):
         BSRNNConfig(**change)
+
+
+@pytest.mark.parametrize(("preset", "millions"), [("paper-vocals", 36.4), ("paper-bass", 32.8), ("paper-drums", 41.0)])
+def test_two_hidden_layers_in_the_mask_are_the_authors_code(preset, millions):
+    with torch.device("meta"):
+        network = override(load_preset(preset), {"model.mask_layers": "2"}).build_network()
+    total = sum(parameter.numel() for parameter in network.parameters())
+    assert total / 1e6 == pytest.approx(millions, abs=0.1)

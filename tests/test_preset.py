@@ -69,6 +69,7 @@ def test_paper_presets_are_the_papers(stem):
         "hidden": 256,  # 2 N
         "layers": 12,
         "mask_factor": 4,  # 4 N = 512
+        "mask_layers": 1,
         "norm": "group",
         "stereo": "folded",
         "mid_side": False,

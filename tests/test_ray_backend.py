@@ -14,6 +14,7 @@ import pytest
 
 from conftest import SAMPLE_RATE, STEMS, TINY
 from models.training.packs import prepare_pack
+from tuning import ray_backend
 from tuning.budget import Budget
 from tuning.ray_backend import RaySettings, run_on_ray
 from tuning.source import GridSource, Maker
@@ -95,6 +96,14 @@ def source_trial(runner):
     from tuning.trial import read_trials
 
     return read_trials(runner.out)[0]
+
+
+def test_what_a_killed_search_left_is_removed(tmp_path):
+    dead, living = tmp_path / "bandsplit-999999999-abc", tmp_path / f"bandsplit-{os.getpid()}-abc"
+    for folder in (dead, living, tmp_path / "bandsplit-other"):
+        folder.mkdir()
+    ray_backend._remove_dead_sessions(str(tmp_path))
+    assert sorted(path.name for path in tmp_path.iterdir()) == [living.name, "bandsplit-other"]
 
 
 @pytest.mark.slow

@@ -130,7 +130,7 @@ def test_spaces_that_are_not_there_are_named():
 def test_spaces_multiply_and_a_typed_grid_chooses():
     paper, mask = read_space("paper"), read_space("mask")
     joined = join_grids([paper, mask], {"model.bands": ("v7",), "model.hidden": ("8",)})
-    assert joined == {"model.bands": ("v7",), "model.mask_factor": mask["model.mask_factor"], "model.hidden": ("8",)}
+    assert joined == {"model.bands": ("v7",), **mask, "model.hidden": ("8",)}
     with pytest.raises(ValueError, match="model.bands is varied by two spaces"):
         join_grids([paper, read_space("bands")], {})
     with pytest.raises(ValueError, match="expected --space or --grid"):

@@ -42,6 +42,7 @@ def plot_pareto(comparison: Comparison, plan: Plan):
         axes.annotate(text, (cell.gmacs_per_s, cell["mean"]), (4, 4), textcoords="offset points", fontsize=7)
     if cells.gmacs_per_s.max() > 5 * cells.gmacs_per_s.min():
         axes.set_xscale("log")
+    axes.margins(x=0.12)  # room for the last name
     axes.set_xlabel("GMAC per second of stereo audio")
     axes.set_ylabel("validation SDR (dB)")
     seeds = cells.seeds.max()

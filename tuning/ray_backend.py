@@ -23,6 +23,7 @@ OBJECT_STORE_BYTES = 2**27
 TABLE_EVERY_S = 30
 ASHA_FACTOR = 3
 """At each rung one trial in so many goes on."""
+SESSION = "bandsplit-"
 REPOSITORY = Path(__file__).parents[1]
 
 Progress = Callable[[Trial, float], None]
@@ -128,7 +129,8 @@ def _cluster(settings: RaySettings) -> Iterator[None]:
     try:
         if settings.address is None:
             parent = "/tmp" if os.path.isdir("/tmp") else None  # sockets have short paths, TMPDIR may be long
-            session = tempfile.mkdtemp(prefix="bandsplit-", dir=parent)
+            _remove_dead_sessions(parent)
+            session = tempfile.mkdtemp(prefix=f"{SESSION}{os.getpid()}-", dir=parent)
             ray.init(
                 address="local",
                 include_dashboard=False,
@@ -149,6 +151,24 @@ def _cluster(settings: RaySettings) -> Iterator[None]:
         ray.shutdown()
         if session:
             shutil.rmtree(session, ignore_errors=True)
+
+
+def _remove_dead_sessions(parent: str | None) -> None:
+    """Remove the folders of sessions whose search was killed."""
+    for folder in Path(parent or tempfile.gettempdir()).glob(f"{SESSION}*-*"):
+        owner = folder.name.removeprefix(SESSION).partition("-")[0]
+        if owner.isdigit() and not _is_running(int(owner)):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except PermissionError:
+        return True  # somebody else's
+    except OSError:
+        return False
+    return True
 
 
 def _check_resources(settings: RaySettings) -> None:

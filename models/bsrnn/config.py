@@ -36,6 +36,8 @@ class BSRNNConfig:
     """Band-and-sequence modules; each holds one BLSTM over time and one over bands."""
     mask_factor: int = 4
     """Hidden units of the mask MLP, in multiples of N."""
+    mask_layers: int = 1
+    """Hidden layers of the mask MLP: 1 as the paper says, 2 as its authors' code has."""
     norm: str = "group"
     """``group`` (the paper's) or ``rms`` (each band and frame for itself)."""
     stereo: str = "folded"
@@ -55,7 +57,7 @@ class BSRNNConfig:
         object.__setattr__(self, "stems", tuple(self.stems))
         if not self.stems or len(set(self.stems)) != len(self.stems):
             raise ValueError(f"model.stems: expected one or more different names, got {list(self.stems)}")
-        for name in ("sample_rate", "features", "hidden", "layers", "mask_factor"):
+        for name in ("sample_rate", "features", "hidden", "layers", "mask_factor", "mask_layers"):
             if getattr(self, name) < 1:
                 raise ValueError(f"model.{name}: expected at least 1, got {getattr(self, name)}")
         if self.n_fft < 16 or self.n_fft % 2:

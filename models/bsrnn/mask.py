@@ -11,7 +11,8 @@ from models.bsrnn.norm import SequenceNorm
 class MaskEstimator(nn.Module):
     """Band features [K, B, L, N] to one stem's complex mask [B, C, F, L].
 
-    For each band: norm -> fully connected -> tanh -> fully connected -> GLU -> real and imaginary part for each bin.
+    For each band: norm -> fully connected -> tanh, ``mask_layers`` times -> fully connected -> GLU -> real and
+    imaginary part for each bin.
 
     Args:
         band_widths: bins of each of the K bands.
@@ -19,17 +20,27 @@ class MaskEstimator(nn.Module):
         features: N.
         mask_factor: hidden units of the MLP in multiples of N.
         norm: see ``SequenceNorm``.
+        mask_layers: hidden layers of the MLP.
 
     Source: Luo & Yu 2022, section 3.3 (one hidden layer, as the text says; the authors' code has two).
     """
 
-    def __init__(self, band_widths: tuple[int, ...], channels: int, features: int, mask_factor: int, norm: str) -> None:
+    def __init__(
+        self,
+        band_widths: tuple[int, ...],
+        channels: int,
+        features: int,
+        mask_factor: int,
+        norm: str,
+        mask_layers: int = 1,
+    ) -> None:
         super().__init__()
         bands, hidden = len(band_widths), mask_factor * features
         self.channels = channels
         self.groups = BandGroups(band_widths)
         self.norm = SequenceNorm(norm, bands, 1, features)
         self.hidden = BandLinear(bands, features, hidden)
+        self.deeper = nn.ModuleList(BandLinear(bands, hidden, hidden) for _ in range(mask_layers - 1))
         self.outputs = nn.ModuleList(
             BandLinear(count, hidden, 4 * channels * width) for count, width in self.groups.groups
         )
@@ -37,6 +48,8 @@ class MaskEstimator(nn.Module):
     def forward(self, bands: Tensor) -> Tensor:
         """[K, B, L, N] to a complex mask [B, C, F, L]."""
         hidden = torch.tanh(self.hidden(self.norm(bands)))
+        for layer in self.deeper:
+            hidden = torch.tanh(layer(hidden))
         bins = []
         for part, output in zip(self.groups.split_bands(hidden), self.outputs, strict=True):
             values = nn.functional.glu(output(part), dim=-1).unflatten(-1, (-1, self.channels, 2))  # [k, B, L, w, C, 2]

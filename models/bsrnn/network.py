@@ -45,7 +45,8 @@ class BSRNN(nn.Module):
             for _ in range(config.layers)
         )
         self.masks = nn.ModuleList(
-            MaskEstimator(widths, channels, config.features, config.mask_factor, config.norm) for _ in config.stems
+            MaskEstimator(widths, channels, config.features, config.mask_factor, config.norm, config.mask_layers)
+            for _ in config.stems
         )
 
     def forward(self, mixture: Tensor, channels: int | None = None) -> Estimate:

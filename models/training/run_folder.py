@@ -13,7 +13,7 @@ import torch
 
 from models.checkpoint import write_atomically
 from models.config import to_mapping
-from models.preset import Preset
+from models.preset import Preset, preset_from_mapping
 from models.training.plot import plot_curves
 
 STATE, METRICS, SETTINGS, CALLS, PLOT = "last.pt", "metrics.csv", "config.yaml", "calls.jsonl", "curves.png"
@@ -95,7 +95,7 @@ class RunFolder:
         try:
             with warnings.catch_warnings(action="ignore"):  # torch warns of foreign pickles, and then refuses them
                 state = torch.load(file, map_location="cpu", weights_only=True)
-            saved, self.rows = state["preset"], state["rows"]
+            saved, self.rows = to_mapping(preset_from_mapping(state["preset"])), state["rows"]  # new settings: defaults
         except (RuntimeError, EOFError, KeyError, TypeError, pickle.UnpicklingError) as error:
             raise ValueError(
                 f"{file}: not a training state, or damaged ({' '.join(str(error).split())[:120]})"
