@@ -252,3 +252,20 @@ def test_a_folder_that_is_no_model_is_one_line(tmp_path):
     with pytest.raises(ValueError, match=r"^Spleeter: .*") as error:
         load(resolve(f"spleeter:{tmp_path}"))
     assert "\n" not in str(error.value)
+
+
+@needs_spleeter
+@pytest.mark.slow
+def test_the_command_scores_vocals_and_accompaniment(hq_root, tmp_path, capsys):
+    import pandas
+
+    from benchmark import __main__ as command
+
+    options = ["--systems", "spleeter", "--keep-audio", "0", "--threads", "1", "--out", str(tmp_path)]
+    assert command.main(["run", "--data", str(hq_root), *options]) == 0
+    table = capsys.readouterr().out
+    assert "| accompaniment |" in table and "only vocals, accompaniment scored" in table
+    scores = pandas.read_csv(tmp_path / "scores.csv").query("metric == 'sdr'")
+    stems = {name: set(group.stem) for name, group in scores.groupby("system")}
+    four = {"vocals", "drums", "bass", "other", "accompaniment"}
+    assert stems == {"mixture": four, "spleeter": {"vocals", "accompaniment"}, "oracle": four}
