@@ -100,6 +100,7 @@ def _parser() -> argparse.ArgumentParser:
     speed.add_argument("--seconds", type=_positive, default=30, metavar="S", help="length of the audio (default: 30)")
     speed.add_argument("--repeats", type=_positive, default=5, metavar="N", help="runs of each system (default: 5)")
     speed.add_argument("--threads", type=_positive, metavar="N", help="CPU threads (default: all)")
+    speed.add_argument("--device", default="cpu", help="where the systems run: cpu, cuda, ... (default: cpu)")
     scorers = commands.add_parser("scorer-speed", help="time our BSSEval beside museval's, and compare what they say")
     scorers.add_argument("--data", help="data set (default: MUSDB_PATH, else the excerpt of stempeg)")
     scorers.add_argument("--limit", type=_positive, default=3, metavar="N", help="test tracks (default: 3)")
@@ -161,7 +162,9 @@ def _speed(args: argparse.Namespace) -> int:
     from benchmark.speed import measure_speed, render_speed, speed_systems
 
     threads = args.threads or _num_cores()
-    timings = measure_speed(speed_systems(args.checkpoint), args.seconds, args.repeats, threads)
+    device = _usable_device(args.device)
+    systems = speed_systems(args.checkpoint, device)
+    timings = measure_speed(systems, args.seconds, args.repeats, threads, device)
     print(render_speed(timings, args.seconds, threads))
     return 0
 

@@ -18,6 +18,9 @@ class Recorder:
         self.calls.append((self.name, mixture.shape, float(mixture.sum())))
         return {"vocals": mixture}
 
+    def gmacs_per_second(self):
+        return 3.04
+
 
 def test_systems_take_turns_on_the_same_audio():
     calls = []
@@ -27,12 +30,19 @@ def test_systems_take_turns_on_the_same_audio():
     assert [name for name, _, _ in timed] == ["a", "b", "a", "b"]
     assert {(shape, total) for _, shape, total in timed} == {((2, 3 * 44100), timed[0][2])}
     assert [len(timing.real_time_factors) for timing in timings] == [2, 2]
+    assert [len(timing.cpu_factors) for timing in timings] == [2, 2] and timings[0].gmacs_per_second == 3.04
 
 
 def test_table_gives_medians_and_the_ratio_to_the_first():
-    table = render_speed([Timing("a", 1_000_000, (0.1, 0.2, 0.9)), Timing("b", 0, (0.5, 0.6, 0.7))], 30, 2)
-    assert "| a | 1.0 M | 0.200 | 0.100–0.900 | 1.0 |" in table
-    assert "| b | 0.0 M | 0.600 | 0.500–0.700 | 3.0 |" in table
+    first = Timing("a", 1_000_000, 3.04, (0.1, 0.2, 0.9), (0.3,) * 3)
+    second = Timing("b", 0, 0.5, (0.5, 0.6, 0.7), (1.0,) * 3)
+    table = render_speed([first, second], 30, 2)
+        [Timing("a", 1_000_000, 3.04, (0.1, 0.2, 0.9), (0.3,) * 3), Timing("b", 0, 0.5, (0.5, 0.6, 0.7), (1.0,) * 3)],
+        30,
+        2,
+    )
+    assert "| a | 1.0 M | 3.0 | 0.200 | 0.100–0.900 | 0.300 | 1.0 |" in table
+    assert "| b | 0.0 M | 0.5 | 0.600 | 0.500–0.700 | 1.000 | 3.0 |" in table
 
 
 def test_peers_have_their_official_size():
@@ -48,3 +58,16 @@ def test_peers_have_their_official_size():
 def test_unknown_checkpoint_is_one_line(capsys):
     assert main(["speed", "--checkpoint", "nothing-of-this-name"]) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_the_device_reaches_the_systems_and_the_clock(monkeypatch, capsys):
+    waited = []
+    monkeypatch.setattr("benchmark.machine.synchronize", waited.append)
+    monkeypatch.setattr("benchmark.__main__._usable_device", lambda name: name)
+    monkeypatch.setattr(
+        "benchmark.speed.speed_systems", lambda checkpoint, device: {device: lambda: Recorder(device, [])}
+    )
+    threads = str(torch.get_num_threads())
+    assert main(["speed", "--device", "cuda", "--seconds", "1", "--repeats", "3", "--threads", threads]) == 0
+    assert waited == ["cuda"] * 6
+    assert capsys.readouterr().out.splitlines()[-1].startswith("| cuda | 2.0 M | 3.0 |")
