@@ -102,7 +102,7 @@ def render_speed(timings: list[Timing], seconds: float, threads: int) -> str:
     load = f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown"
     lines = [
         f"{len(timings[0].real_time_factors)} runs each of {seconds:g} s of stereo noise in turns, {threads} threads, "
-        f"load {load} at the end; real-time factor (RTF) is separation time over audio duration, CPU processor time over "
+        f"load {load} at the end; RTF (real-time factor) is time over audio duration, CPU processor time over "
         "audio duration; four stems.",
         "",
         "| system | parameters | GMAC/s | RTF median | RTF range | CPU median | times the first |",
