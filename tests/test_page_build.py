@@ -117,7 +117,7 @@ def test_the_numbers_are_those_of_the_results(out, page):
             assert stored["frames"][1] == [round(value, 1) for value in scores["frames"]["SDR"]["drums"]]
     shown = {text for tag, text in page.texts if tag in ("td", "th")}
     for system in contents.systems:
-        expected = np.mean([result["scores"]["sdr"]["bass"] for result in system.results.values()])
+        expected = np.mean(list(system.values("sdr", "bass").values()))
         assert system.score("sdr", "bass") == pytest.approx(expected)
         assert f"{expected:.2f}".replace("-", "\u2212") in shown
         middle = np.median([result["scores"]["csdr"]["bass"] for result in system.results.values()])
@@ -227,3 +227,17 @@ def test_published_numbers_are_whole():
         assert mean == pytest.approx(float(row["mean"]), abs=0.0101), row["model"]
         assert row["metric"] in ("cSDR", "global SDR") and row["extra_data"].split(",")[0] in ("yes", "no")
         assert row["data_set"] and row["source"].startswith("https://")
+
+
+def test_intervals_and_differences_stand_where_there_are_tracks_enough(tmp_path, page):
+    shown = [text for tag, text in page.texts if tag == "small"]
+    assert not any(" to " in text for text in shown)  # three tracks are too few
+    out = make_run(tmp_path, keep_audio_s=0, names=[f"Song {index}" for index in range(7)], duration_s=1.0)
+    contents = read_contents(out)
+    ours = contents.systems[1]
+    low, high = ours.interval("sdr", "drums")
+    values = ours.values("sdr", "drums").values()
+    assert min(values) <= low < ours.score("sdr", "drums") < high <= max(values)
+    text = write_report(out).path.read_text()
+    assert f"<small>{low:.2f} to {high:.2f}</small>".replace("-", "\u2212") in text
+    assert "Differences in global SDR" in text and ">better<" in text

@@ -3,7 +3,9 @@
 import base64
 import hashlib
 import os
+import shutil
 import statistics
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +13,7 @@ from typing import Any
 
 from benchmark.page import sections
 from benchmark.page.contents import ENDLESS_DB, METRICS, Contents, read_contents, stored
-from benchmark.page.listening import DEFAULT_BYTES, excerpt, ranking, select_tracks, size
+from benchmark.page.listening import DEFAULT_BYTES, excerpt, ranking, select_tracks
 from benchmark.page.markup import escape, json_island
 from models.tracks import STEMS
 
@@ -73,30 +75,40 @@ def write_report(out: Path, target: Path | None = None, wanted: Sequence[str] = 
     rankings = [ranking(list(system.results.values())) for system in contents.ours]
     chosen = select_tracks(wanted, contents.tracks, rankings)
     names = [system.name for system in contents.systems]
-    audio: dict[str, dict[str, Any]] = {}
-    num_left_out = num_silent = num_audio_bytes = 0
-    for track in tqdm(chosen, desc="audio", unit="track", leave=False, dynamic_ncols=True):
-        results = {system.name: system.results[track] for system in contents.systems if track in system.results}
-        found = excerpt(out, names, results)
-        if found is None:
-            num_silent += 1
-        elif not wanted and audio and num_audio_bytes + size(found) > DEFAULT_BYTES:
-            num_left_out += 1
-        else:
-            audio[track] = found
-            num_audio_bytes += size(found)
+    audible: list[str] = []
+    num_left_out = num_silent = num_bytes = 0
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
-        part.write_text(render(contents, audio), encoding="utf-8")
+        # Audio goes to the disk track by track: all of it may be more than fits into memory.
+        with tempfile.TemporaryFile("w+", encoding="utf-8", dir=target.parent) as islands:
+            for track in tqdm(chosen, desc="audio", unit="track", leave=False, dynamic_ncols=True):
+                results = {system.name: system.results[track] for system in contents.systems if track in system.results}
+                found = excerpt(out, names, results)
+                if found is None:
+                    num_silent += 1
+                    continue
+                island = json_island(f"audio-{contents.tracks.index(track)}", found)
+                if not wanted and audible and num_bytes + len(island) > DEFAULT_BYTES:
+                    num_left_out += 1
+                    continue
+                islands.write(island)
+                audible.append(track)
+                num_bytes += len(island)
+            islands.seek(0)
+            before, after = render(contents, audible)
+            with part.open("w", encoding="utf-8") as file:
+                file.write(before)
+                shutil.copyfileobj(islands, file)
+                file.write(after)
         os.replace(part, target)
     finally:
         part.unlink(missing_ok=True)
-    return Report(target, target.stat().st_size, len(contents.tracks), len(audio), num_silent, num_left_out)
+    return Report(target, target.stat().st_size, len(contents.tracks), len(audible), num_silent, num_left_out)
 
 
-def render(contents: Contents, audio: dict[str, dict[str, Any]]) -> str:
-    """The page as text; `audio` holds what `excerpt` returned for the tracks that can be heard."""
+def render(contents: Contents, audible: Sequence[str]) -> tuple[str, str]:
+    """The page as text, what comes before and after the islands of audio; `audible` are the tracks that these hold."""
     script = "(() => {\n'use strict';\n" + "".join((FOLDER / name).read_text("utf-8") for name in SCRIPTS) + "})();\n"
     style = (FOLDER / "page.css").read_text("utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
@@ -111,15 +123,12 @@ def render(contents: Contents, audio: dict[str, dict[str, Any]]) -> str:
     )
     failures = sections.failures(contents)
     failed = f'<p class="failed">Not in the figures:</p>{_list(failures)}' if failures else ""
-    islands = json_island("data", page_data(contents, audio)) + "".join(
-        json_island(f"audio-{index}", audio[track]) for index, track in enumerate(contents.tracks) if track in audio
-    )
     heard = (
-        f"{len(audio)} of {len(contents.tracks)} tracks can be heard in this page"
-        if audio
+        f"{len(audible)} of {len(contents.tracks)} tracks can be heard in this page"
+        if audible
         else "No audio was kept, or none was put into this page: the scores are all there"
     )
-    return f"""<!doctype html>
+    before = f"""<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
@@ -141,7 +150,7 @@ def render(contents: Contents, audio: dict[str, dict[str, Any]]) -> str:
 </header>
 <main>
 <section id="results"><h2>Results</h2>
-{failed}{sections.results_section(contents)}</section>
+{failed}{sections.results_section(contents)}{sections.comparisons_section(contents)}</section>
 <section id="distribution"><h2>Distribution over tracks</h2>
 <p>Global SDR of each track: median, quartiles, whiskers at 1.5 times the box. Each dot is a track and leads to it;
 what lies far outside is drawn at the edge.</p>
@@ -154,7 +163,7 @@ what lies far outside is drawn at the edge.</p>
 <div id="track" hidden></div>
 <noscript><p>Players and the views of single tracks need JavaScript.</p></noscript>
 <div id="track-choice"></div>
-{sections.tracks_table(contents, list(audio))}</section>
+{sections.tracks_table(contents, audible)}</section>
 <section id="published"><h2>Published numbers</h2>
 <p>From papers and model cards. They were measured by others, on whole songs and, as the last columns say, on other data
 or with other music in training: they do not belong in one table with those above.</p>
@@ -162,10 +171,8 @@ or with other music in training: they do not belong in one table with those abov
 <section id="method"><h2>Method</h2>
 {_list(_method(contents))}</section>
 </main>
-{islands}<script>{script}</script>
-</body>
-</html>
-"""
+{json_island("data", page_data(contents, audible))}"""
+    return before, f"<script>{script}</script>\n</body>\n</html>\n"
 
 
 def _list(lines: Sequence[str]) -> str:
@@ -182,7 +189,7 @@ def _method(contents: Contents) -> list[str]:
     ]
 
 
-def page_data(contents: Contents, audio: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def page_data(contents: Contents, audible: Sequence[str]) -> dict[str, Any]:
     """What the script knows: every score of every track, without the audio."""
     tracks = []
     for track in contents.tracks:
@@ -190,8 +197,9 @@ def page_data(contents: Contents, audio: dict[str, dict[str, Any]]) -> dict[str,
         for system in contents.systems:
             result = system.results.get(track)
             scores.append(None if result is None else _scores(result["scores"], contents.stems))
-        duration_s = next(system.results[track]["duration_s"] for system in contents.systems if track in system.results)
-        tracks.append({"name": track, "duration_s": round(duration_s, 2), "audible": track in audio, "scores": scores})
+        any_result = next(system.results[track] for system in contents.systems if track in system.results)
+        duration_s = round(any_result["duration_s"], 2)
+        tracks.append({"name": track, "duration_s": duration_s, "audible": track in audible, "scores": scores})
     return {
         "stems": contents.stems,
         "metrics": METRICS,

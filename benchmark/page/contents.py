@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.record import Record, read_record
-from benchmark.scoring import FRAME_MEDIANS
 from benchmark.summary import summarise
 from benchmark.systems import MIXTURE, ORACLE
 from models.tracks import STEMS
@@ -55,15 +54,12 @@ class System:
         return {track: value for track, value in values.items() if math.isfinite(value)}
 
     def score(self, metric: str, stem: str) -> float:
-        """Its score: the mean over tracks, the median of what is a median of frames; NaN if there is none.
+        """Its score over tracks, of a stem or of MEAN; NaN if there is none."""
+        return self.row[metric].get(stem, math.nan)
 
-        The score of MEAN is the mean of the stems' scores.
-        """
-        if stem == MEAN:
-            return statistics.fmean(self.score(metric, name) for name in STEMS)
-        values = self.values(metric, stem).values()
-        average = statistics.median if metric in FRAME_MEDIANS else statistics.fmean
-        return average(values) if values else math.nan
+    def interval(self, metric: str, stem: str) -> tuple[float, float]:
+        """The 95 % interval of the score; NaN where there are too few tracks for one."""
+        return self.row["intervals"][metric].get(stem, (math.nan, math.nan))
 
 
 @dataclass(frozen=True)

@@ -116,8 +116,3 @@ def _streams(files: Mapping[str, Path]) -> dict[str, list[str]]:
 
 def _text(data: bytes) -> str:
     return base64.b64encode(data).decode("ascii")
-
-
-def size(excerpt: Mapping[str, Any]) -> int:
-    """How many bytes an excerpt adds to the page."""
-    return sum(len(text) for stream in excerpt["streams"].values() for text in stream)

@@ -10,13 +10,14 @@ from benchmark.page.charts import BoxRow, Point, box_plot, scatter
 from benchmark.page.contents import BOUND, MEAN, METRICS, Contents, System
 from benchmark.page.listening import EACH_END, ranking, track_score
 from benchmark.page.markup import NO_VALUE, Cell, escape, number, table
+from benchmark.summary import comparisons
 from models.tracks import STEMS
 
 PUBLISHED_FILE = Path(__file__).parents[1] / "published.csv"
 DEFINITIONS = {
     "sdr": "ratio of a whole track in dB, mean over tracks; the score of the Music Demixing Challenges",
     "csdr": "museval's SDR in dB: median over frames of 1 s, then median over tracks",
-    "si_sdr": "scale-invariant ratio of a whole track in dB, mean over tracks",
+    "si_sdr": "scale-invariant ratio of a whole track in dB, median over tracks",
     "isr": "image to spatial distortion (BSSEval v4) in dB, medians as of cSDR",
     "sir": "source to interference (BSSEval v4) in dB, medians as of cSDR",
     "sar": "source to artifacts (BSSEval v4) in dB, medians as of cSDR",
@@ -32,7 +33,7 @@ def results_section(contents: Contents) -> str:
     tables = {}
     for metric, name in METRICS.items():
         rows = [
-            [_name(system, contents), *(number(system.score(metric, column)) for column in columns)]
+            [_name(system, contents), *(_score(system, metric, column) for column in columns)]
             for system in contents.systems
         ]
         tables[metric] = table(f"{name}: {DEFINITIONS[metric]}", ["system", *columns], rows)
@@ -43,6 +44,45 @@ def results_section(contents: Contents) -> str:
         + "".join(tables[metric] for metric in others)
         + "</details>\n"
     )
+
+
+def _score(system: System, metric: str, stem: str) -> Cell:
+    low, high = system.interval(metric, stem)
+    interval = "" if math.isnan(low) else f"{low:.2f} to {high:.2f}".replace("-", "\N{MINUS SIGN}")
+    return number(system.score(metric, stem), detail=interval)
+
+
+def comparisons_section(contents: Contents) -> str:
+    """The differences between the systems in global SDR: of the mean of the stems, or of those that both have."""
+    shorts = {system.name: system.short for system in contents.systems}
+    found = comparisons(result for system in contents.systems for result in system.results.values())
+    found = [comparison for comparison in found if comparison.metric == "sdr"]
+    pairs = {(comparison.first, comparison.second) for comparison in found if comparison.stem == MEAN}
+    rows = []
+    for comparison in found:
+        if comparison.stem != MEAN and (comparison.first, comparison.second) in pairs:
+            continue
+        interval = "" if math.isnan(comparison.low) else f"{comparison.low:.2f} to {comparison.high:.2f}"
+        verdict = {"?": "not decided"}.get(comparison.verdict, comparison.verdict)
+        rows.append(
+            [
+                Cell(shorts[comparison.first], shorts[comparison.first]),
+                Cell(shorts[comparison.second], shorts[comparison.second]),
+                Cell(comparison.stem, comparison.stem),
+                number(comparison.difference, detail=interval.replace("-", "\N{MINUS SIGN}")),
+                number(comparison.p_holm, 4),
+                Cell(verdict, verdict),
+                number(comparison.num_tracks, 0),
+            ]
+        )
+    if not rows:
+        return ""
+    caption = (
+        "Differences in global SDR (dB) on the same tracks, with 95 % interval and the p of the Wilcoxon signed-rank"
+        " test, Holm-corrected; better or worse only where both say so"
+    )
+    columns = ["system", "than", "stem", "difference", "p", "verdict", "tracks"]
+    return table(caption, columns, rows, (0, 1, 2, 5))
 
 
 def _name(system: System, contents: Contents) -> Cell:
@@ -89,7 +129,8 @@ def cost_section(contents: Contents) -> str:
             _name(system, contents),
             number(system.row["real_time_median"], 3),
             number(system.row["peak_memory_bytes"] / 2**20, 0),
-            number(system.row["parameters"] / 1e6 or None, 2),
+            number((system.row["parameters"] or 0) / 1e6 or None, 2),
+            number(system.row.get("gmacs_per_second"), 1),
             number(system.row["separate_s"], 1),
             Cell(system.row["checkpoint"] or NO_VALUE, system.row["checkpoint"] or None),
             Cell(system.name, system.name),
@@ -101,12 +142,13 @@ def cost_section(contents: Contents) -> str:
         "real-time factor",
         "peak memory, MiB",
         "parameters, M",
+        "GMAC/s",
         "separating, s",
         "checkpoint",
         "name in scores.csv",
     ]
     costs = table(
-        "Cost: real-time factor is the median over tracks; memory is the whole process", columns, rows, (0, 5, 6)
+        "Cost: real-time factor is the median over tracks; memory is the whole process", columns, rows, (0, 6, 7)
     )
     return f'<div class="charts">{"".join(plots)}</div>{costs}'
 
@@ -114,9 +156,11 @@ def cost_section(contents: Contents) -> str:
 def _points(contents: Contents, stem: str, cost: str) -> list[Point]:
     points = []
     for system in contents.systems:
-        score = system.score("sdr", stem)
+        score, (low, high) = system.score("sdr", stem), system.interval("sdr", stem)
+        if math.isnan(low):
+            low = high = score
         if system.tone != BOUND and math.isfinite(score) and system.row[cost] > 0:
-            points.append(Point(system.short, system.tone, system.row[cost], score, score, score))
+            points.append(Point(system.short, system.tone, system.row[cost], score, low, high))
     return points
 
 
