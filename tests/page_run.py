@@ -26,7 +26,7 @@ def leaking(share):
     return change
 
 
-def quick_score(references, estimates, stems, sample_rate, *_):
+def quick_score(references, estimates, stems, sample_rate, scorer, workers):
     """The scores of `scoring.score` with SDRs that are true and, in place of the slow ratios, their negatives."""
     frames = frame_sdr(references, estimates, sample_rate)
 

@@ -16,6 +16,7 @@ from benchmark.page.build import write_report
 from benchmark.page.contents import read_contents, split_labels
 from benchmark.page.listening import extremes, select_tracks
 from benchmark.page.sections import PUBLISHED_FILE, read_published
+from benchmark.summary import comparisons
 from models.tracks import STEMS
 from page_run import HOSTILE, NAMES, make_run
 
@@ -108,12 +109,12 @@ def test_hostile_names_are_text(page):
 def test_the_numbers_are_those_of_the_results(out, page):
     contents = read_contents(out)
     data = page.island("data")
-    assert data["stems"] == list(STEMS) and [track["name"] for track in data["tracks"]] == list(NAMES)
+    assert data["stems"] == [*STEMS, "accompaniment"] and [track["name"] for track in data["tracks"]] == list(NAMES)
     for number, system in enumerate(contents.systems):
         for track in data["tracks"]:
             stored, scores = track["scores"][number], system.results[track["name"]]["scores"]
-            assert stored["sdr"] == [round(scores["sdr"][stem], 2) for stem in STEMS]
-            assert stored["mean"]["csdr"] == round(np.mean(list(scores["csdr"].values())), 2)
+            assert stored["sdr"] == [round(scores["sdr"][stem], 2) for stem in data["stems"]]
+            assert stored["mean"]["csdr"] == round(np.mean([scores["csdr"][stem] for stem in STEMS]), 2)
             assert stored["frames"][1] == [round(value, 1) for value in scores["frames"]["SDR"]["drums"]]
     shown = {text for tag, text in page.texts if tag in ("td", "th")}
     for system in contents.systems:
@@ -144,7 +145,7 @@ def test_a_run_without_audio_says_so(tmp_path, capsys):
     text = (tmp_path / "deep" / "page.html").read_text()
     page = Page(text)
     assert "No audio was kept" in text and len(page.scripts()) == 2
-    assert page.island("data")["tracks"][0]["scores"][2]["sdr"][1:] == [None] * 3  # the system of vocals alone
+    assert page.island("data")["tracks"][0]["scores"][2]["sdr"][1:] == [None] * 4  # the system of vocals alone
     assert not list(tmp_path.rglob("*.part"))
 
 
@@ -232,7 +233,7 @@ def test_published_numbers_are_whole():
 def test_intervals_and_differences_stand_where_there_are_tracks_enough(tmp_path, page):
     shown = [text for tag, text in page.texts if tag == "small"]
     assert not any(" to " in text for text in shown)  # three tracks are too few
-    out = make_run(tmp_path, keep_audio_s=0, names=[f"Song {index}" for index in range(7)], duration_s=1.0)
+    out = make_run(tmp_path, keep_audio_s=0, names=[f"Song {index}" for index in range(10)], duration_s=1.0)
     contents = read_contents(out)
     ours = contents.systems[1]
     low, high = ours.interval("sdr", "drums")
@@ -240,4 +241,8 @@ def test_intervals_and_differences_stand_where_there_are_tracks_enough(tmp_path,
     assert min(values) <= low < ours.score("sdr", "drums") < high <= max(values)
     text = write_report(out).path.read_text()
     assert f"<small>{low:.2f} to {high:.2f}</small>".replace("-", "\u2212") in text
-    assert "Differences in global SDR" in text and ">better<" in text
+    found = comparisons(result for system in contents.systems for result in system.results.values())
+    (mean,) = [comparison for comparison in found if (comparison.metric, comparison.stem) == ("sdr", "mean")]
+    differences = text[text.index("Differences in global SDR") :]
+    assert f">{mean.difference:.2f}<".replace("-", "\u2212") in differences and mean.num_tracks == 10
+    assert mean.verdict in ("better", "worse") and f">{mean.verdict}<" in differences
