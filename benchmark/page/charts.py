@@ -245,7 +245,7 @@ def _label_heights(places: Sequence[tuple[float, float]], anchors: Sequence[str]
             on_point = any(left - 6 < x < right + 6 and y - LINE_PX < point < y + 6 for x, point in others)
             return not on_label and not on_point
 
-        choices = [height + shift for shift in (-10, 20, -10 - LINE_PX, 20 + LINE_PX)]
+        choices = [height + shift for lines in range(4) for shift in (-10 - lines * LINE_PX, 20 + lines * LINE_PX)]
         chosen = next((y for y in choices if is_free(y)), choices[0])
         taken.append((left, right, chosen))
         heights.append(chosen)
