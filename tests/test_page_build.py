@@ -208,13 +208,21 @@ def test_the_most_telling_tracks_come_first():
 
 
 def test_labels_part_from_their_remarks():
-    labels = ["BSRNN (small, ours, 9 min)", "Mixture (lower bound)", "Demucs htdemucs", "A (x, 1)", "A (x, 2)"]
+    labels = [
+        "BSRNN (small, ours, 9 min)",
+        "Mixture (lower bound)",
+        "Demucs htdemucs",
+        "A (x, 1)",
+        "A (x, 2)",
+        "B (y, 3) [extra data]",
+    ]
     assert split_labels(labels) == [
         ("BSRNN (small)", "ours, 9 min"),
         ("Mixture", "lower bound"),
         ("Demucs htdemucs", ""),
         ("A (x, 1)", ""),
         ("A (x, 2)", ""),
+        ("B (y)", "3, extra data"),
     ]
 
 

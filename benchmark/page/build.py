@@ -47,8 +47,9 @@ class Report:
             f", {self.num_left_out} more left out for its size: name them with --tracks" if self.num_left_out else ""
         )
         silent = f", none was kept of {self.num_silent} more" if self.num_silent else ""
+        tracks = "1 track" if self.num_tracks == 1 else f"{self.num_tracks} tracks"
         return (
-            f"report: {self.path} ({self.num_bytes / 1e6:.1f} MB, {self.num_tracks} tracks,"
+            f"report: {self.path} ({self.num_bytes / 1e6:.1f} MB, {tracks},"
             f" audio of {self.num_audible}{left_out}{silent})"
         )
 

@@ -136,11 +136,13 @@ def split_labels(labels: Sequence[str]) -> list[tuple[str, str]]:
     """Labels and their remarks: "A (small)" and "ours" out of "A (small, ours)", unless two labels would be alike."""
     parts = []
     for label in labels:
-        found = re.fullmatch(r"(.*)\(([^(),]+)(?:, (.*))?\)", label)
-        if found and found[2].endswith(" bound"):
-            parts.append((found[1].strip(), found[2]))
-        else:
-            parts.append((f"{found[1]}({found[2]})", found[3]) if found and found[3] else (label, ""))
+        found = re.fullmatch(r"(.*?) \(([^(),]+)(?:, (.*?))?\)((?: \[[^]]*\])*)", label)
+        if found is None:
+            parts.append((label, ""))
+            continue
+        name, first, rest, marks = found.groups()
+        short, remarks = (name, [first]) if first.endswith(" bound") else (f"{name} ({first})", [])
+        parts.append((short, ", ".join([*remarks, *filter(None, (rest, marks.strip(" []")))])))
     shorts = [short for short, _ in parts]
     return [part if shorts.count(part[0]) == 1 else (label, "") for part, label in zip(parts, labels, strict=True)]
 
