@@ -69,6 +69,13 @@ class BSSEval:
 
     def score(self, estimates: np.ndarray, frame_samples: int) -> dict[str, np.ndarray]:
         """SDR, ISR, SIR and SAR of each frame; see `bsseval`."""
+        import scipy.linalg  # noqa: F401  (brings a BLAS of its own, which is limited only once it is there)
+        from threadpoolctl import threadpool_limits
+
+        with threadpool_limits(1, "blas"):  # small matrices: more threads would only wait for each other
+            return self._score(estimates, frame_samples)
+
+    def _score(self, estimates: np.ndarray, frame_samples: int) -> dict[str, np.ndarray]:
         references, estimates = self._references, np.asarray(estimates)
         scores = {"SDR": frame_sdr(references, estimates, frame_samples)}
         scores |= {metric: np.full(scores["SDR"].shape, np.nan) for metric in METRICS[1:]}
