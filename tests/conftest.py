@@ -18,8 +18,6 @@ STEMS = ("vocals", "drums", "bass", "other")
 # musdb's own validation list has the second of these; the other names are made up.
 TRAIN_TRACK, VALID_TRACK, TEST_TRACK = "Tin Lantern - First Light", "Actions - One Minute Smile", "Nadir - Slow Tide"
 
-torch.set_num_threads(1)
-
 TINY = Preset(
     "bsrnn",
     BSRNNConfig(
@@ -107,6 +105,12 @@ def hq_root(tmp_path: Path) -> Path:
     for seed, (split, name) in enumerate((("train", TRAIN_TRACK), ("train", VALID_TRACK), ("test", TEST_TRACK))):
         write_track(root / split / name, synthetic_stems(seed))
     return root
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    """Begin every test with one torch thread, whatever the one before it asked for."""
+    torch.set_num_threads(1)
 
 
 def _is_local(host: object) -> bool:
