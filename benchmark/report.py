@@ -147,10 +147,9 @@ def _differences(found: Sequence[Comparison]) -> list[str]:
         shared = metrics["sdr"].stem
         cells = [f"{first} − {second}" + ("" if shared == "mean" else f" ({shared})")]
         for comparison in metrics.values():
-            known = not math.isnan(comparison.p_holm)
             cells += [
                 f"{comparison.difference:+.2f}" + _interval((comparison.low, comparison.high), digits=2),
-                (f"{comparison.p_holm:.3f}" if comparison.p_holm >= 0.001 else "< 0.001") if known else NO_VALUE,
+                comparison.corrected or NO_VALUE,
                 VERDICTS[comparison.verdict],
             ]
         body.append(tuple(cells))

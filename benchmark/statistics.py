@@ -124,6 +124,13 @@ class Comparison:
     p_holm: float = math.nan
 
     @property
+    def corrected(self) -> str:
+        """The corrected p as tables show it; empty where it is not known."""
+        if math.isnan(self.p_holm):
+            return ""
+        return f"{self.p_holm:.3f}" if self.p_holm >= 0.001 else "< 0.001"
+
+    @property
     def verdict(self) -> str:
         """ "better" or "worse" (the first than the second) if interval and corrected test both say so, else "?"."""
         if self.p_holm <= 1 - LEVEL and (self.low > 0 or self.high < 0):

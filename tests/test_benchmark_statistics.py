@@ -133,3 +133,8 @@ def test_a_verdict_needs_interval_and_test():
     assert comparison.verdict == "better"
     for low, high, p in ((-0.1, 1.5, 0.04), (0.5, 1.5, 0.06), (math.nan, math.nan, math.nan)):
         assert Comparison("sdr", "mean", "a", "b", 9, 1.0, low, high, 0.01, p).verdict == "?"
+
+
+@pytest.mark.parametrize(("p", "shown"), [(0.04, "0.040"), (0.001, "0.001"), (0.0003, "< 0.001"), (math.nan, "")])
+def test_a_small_p_is_not_shown_as_0(p, shown):
+    assert Comparison("sdr", "mean", "a", "b", 9, 1.0, 0.5, 1.5, 0.01, p).corrected == shown

@@ -15,6 +15,7 @@ from benchmark import __main__ as command
 from benchmark.page.build import write_report
 from benchmark.page.contents import read_contents, split_labels
 from benchmark.page.listening import extremes, select_tracks
+from benchmark.page.markup import escape
 from benchmark.page.sections import PUBLISHED_FILE, read_published
 from benchmark.summary import comparisons
 from models.tracks import STEMS
@@ -253,4 +254,5 @@ def test_intervals_and_differences_stand_where_there_are_tracks_enough(tmp_path,
     (mean,) = [comparison for comparison in found if (comparison.metric, comparison.stem) == ("sdr", "mean")]
     differences = text[text.index("Differences in global SDR") :]
     assert f">{mean.difference:.2f}<".replace("-", "\u2212") in differences and mean.num_tracks == 10
+    assert mean.corrected and f">{escape(mean.corrected)}<" in differences
     assert mean.verdict in ("better", "worse") and f">{mean.verdict}<" in differences

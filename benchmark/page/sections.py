@@ -70,7 +70,7 @@ def comparisons_section(contents: Contents) -> str:
                 Cell(shorts[comparison.second], shorts[comparison.second]),
                 Cell(comparison.stem, comparison.stem),
                 number(comparison.difference, detail=interval.replace("-", "\N{MINUS SIGN}")),
-                number(comparison.p_holm, 4),
+                Cell(comparison.corrected, comparison.p_holm) if comparison.corrected else Cell(NO_VALUE),
                 Cell(verdict, verdict),
                 number(comparison.num_tracks, 0),
             ]
