@@ -22,6 +22,8 @@ class SeparateConfig:
     """Fraction of a chunk that it shares with the next one, in [0, 1)."""
     batch: int
     """Chunks that go through the network at once."""
+    shifts: int = 1
+    """Copies of a chunk, each delayed by another part of the network's hop, whose estimates are averaged."""
 
     def __post_init__(self) -> None:
         """Check the values.
@@ -35,6 +37,8 @@ class SeparateConfig:
             raise ValueError(f"separate.overlap must be at least 0 and less than 1, got {self.overlap}")
         if not (isinstance(self.batch, int) and self.batch >= 1):
             raise ValueError(f"separate.batch must be a whole number of at least 1, got {self.batch}")
+        if not (isinstance(self.shifts, int) and self.shifts >= 1):
+            raise ValueError(f"separate.shifts must be a whole number of at least 1, got {self.shifts}")
 
     def window_size(self, sample_rate: int) -> int:
         """Length of a chunk in samples."""

@@ -24,11 +24,13 @@ def gmacs_per_second(preset: Preset, overlapped: bool = False) -> float:
 
     Args:
         preset: of any architecture.
-        overlapped: whether what ``separate.overlap`` computes twice counts twice.
+        overlapped: whether what ``separate.overlap`` and ``separate.shifts`` compute twice counts twice.
     """
     length = preset.separate.window_size(preset.model.sample_rate)
-    new = preset.separate.hop_size(preset.model.sample_rate) if overlapped else length
-    return count_macs(preset.build_network, length, channels=2) / new * preset.model.sample_rate / 1e9
+    macs = count_macs(preset.build_network, length, channels=2) / length * preset.model.sample_rate
+    if overlapped:
+        macs *= preset.separate.shifts * length / preset.separate.hop_size(preset.model.sample_rate)
+    return macs / 1e9
 
 
 def step_gflops(preset: Preset) -> float:

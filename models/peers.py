@@ -95,7 +95,7 @@ class OpenUnmixNetwork(nn.Module):
         from openunmix.model import OpenUnmix, Separator
 
         self.config = config
-        self.stems, self.sample_rate = config.stems, config.sample_rate
+        self.stems, self.sample_rate, self.hop = config.stems, config.sample_rate, config.hop
         targets = {
             stem: OpenUnmix(
                 nb_bins=config.n_fft // 2 + 1,
@@ -141,6 +141,7 @@ class HDemucsNetwork(nn.Module):
             depth=config.depth,
             samplerate=config.sample_rate,
         )
+        self.hop: int = self.hdemucs.hop_length
 
     def forward(self, mixture: Tensor) -> Estimate:
         """Mixture [B, 2, T] to waveforms [B, S, 2, T]."""

@@ -135,6 +135,8 @@ def test_config_in_samples():
         ((3.0, float("nan"), 1), "separate.overlap .* got nan"),
         ((3.0, 0.5, 0), "separate.batch .* got 0"),
         ((3.0, 0.5, 1.5), "separate.batch .* got 1.5"),
+        ((3.0, 0.5, 1, 0), "separate.shifts .* got 0"),
+        ((3.0, 0.5, 1, 1.5), "separate.shifts .* got 1.5"),
     ],
 )
 def test_config_names_the_flag(values, message):

@@ -62,6 +62,9 @@ def test_a_second_is_a_share_of_a_chunk_and_overlap_counts_if_asked():
     chunk = macs_by_hand(preset, 88200, 2)
     assert gmacs_per_second(preset) == pytest.approx(chunk / 2 / 1e9)
     assert gmacs_per_second(preset, overlapped=True) == pytest.approx(chunk / 1e9)
+    thrice = override(preset, {"separate.shifts": "3"})
+    assert gmacs_per_second(thrice, overlapped=True) == pytest.approx(3 * chunk / 1e9)
+    assert gmacs_per_second(thrice) == gmacs_per_second(preset)
 
 
 def test_a_training_step_is_six_operations_a_multiplication():

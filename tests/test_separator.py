@@ -50,6 +50,25 @@ def chord(length: int, rate: int, channels: int = 2) -> np.ndarray:
     return np.stack([np.sin(2 * np.pi * 440 * time_s + phase) for phase in range(channels)]).astype(np.float32)
 
 
+class Frames(ScaledCopies):
+    """Hears one sample of each frame of four, the first."""
+
+    hop = 4
+
+    def forward(self, mixture: Tensor) -> FakeEstimate:
+        heard = (torch.arange(mixture.shape[-1]) % self.hop == 0) * mixture
+        return super().forward(heard)
+
+
+@pytest.mark.parametrize(("shifts", "heard"), [(1, [0]), (2, [0, 2]), (4, [0, 1, 2, 3])])
+def test_shifts_are_spread_over_a_frame_and_averaged(shifts, heard):
+    mixture = noise(1001)
+    settings = SeparateConfig(segment_s=1.0, overlap=0.0, batch=1, shifts=shifts)
+    drums = NetworkSeparator(Frames(), settings).separate(mixture)["drums"]
+    expected = np.where(np.isin(np.arange(1001) % 4, heard), 2 * mixture / shifts, 0)
+    np.testing.assert_allclose(drums, expected, rtol=1e-6)
+
+
 @pytest.fixture
 def separator() -> NetworkSeparator:
     return NetworkSeparator(ScaledCopies(), SETTINGS)

@@ -23,6 +23,7 @@ class BSRNN(nn.Module):
     Attributes:
         stems: names of the S outputs.
         sample_rate: Hz.
+        hop: samples between frames.
         channels: 2; a network without stereo features takes any number.
 
     Source: Luo & Yu 2022 (arXiv 2209.15174); several stems on one encoder as in SIMO-BSRNN (ICASSP 2024).
@@ -34,7 +35,7 @@ class BSRNN(nn.Module):
         super().__init__()
         self.config = config
         self.stems = config.stems
-        self.sample_rate = config.sample_rate
+        self.sample_rate, self.hop = config.sample_rate, config.hop
         widths, channels = config.band_widths, config.feature_channels
         self.spectrogram = Spectrogram(config.n_fft, config.hop)
         self.split = BandSplit(widths, channels, config.features, config.norm, config.level_inputs)
