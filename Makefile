@@ -84,7 +84,7 @@ train-smoke: setup
 	@$(BIN)/python tests/train_smoke.py --data $(DATA) --out out/train-smoke
 
 test: setup browser
-	@$(BIN)/python -m pytest -q
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 lint: setup
 	@$(BIN)/python -m ruff check .
