@@ -34,7 +34,9 @@ def plot_pareto(comparison: Comparison, plan: Plan):
     axes.errorbar(
         cells.gmacs_per_s, cells["mean"], yerr=cells.spread.fillna(0), fmt="o", color="C0", capsize=2, label="cells"
     )
-    axes.plot(front.gmacs_per_s, front["mean"], color="C1", marker="o", label="Pareto front")
+    axes.plot(
+        front.gmacs_per_s, front["mean"], color="C1", marker="o", markersize=12, fillstyle="none", label="Pareto front"
+    )
     varied = [key for key, values in plan.grid.items() if len(values) > 1]
     named = cells if len(cells) <= LABELLED else front
     for _, cell in named.iterrows():
