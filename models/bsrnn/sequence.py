@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from models.bsrnn.attention import FrameAttention
-from models.bsrnn.norm import SequenceNorm
+from models.bsrnn.norm import Norm, build_norm
 from models.bsrnn.tac import TransformAverageConcatenate
 
 MAX_SEQUENCES = 65535
@@ -17,12 +17,12 @@ class ResidualBLSTM(nn.Module):
     Args:
         features: N.
         hidden: hidden units of each direction.
-        norm: see ``SequenceNorm``.
+        norm: see ``Norm``.
     """
 
-    def __init__(self, features: int, hidden: int, norm: str) -> None:
+    def __init__(self, features: int, hidden: int, norm: Norm) -> None:
         super().__init__()
-        self.norm = SequenceNorm(norm, features)
+        self.norm = build_norm(norm, features)
         self.blstm = nn.LSTM(features, hidden, batch_first=True, bidirectional=True)
         self.linear = nn.Linear(2 * hidden, features)
 
