@@ -42,26 +42,32 @@ class Checkpoint:
 
 
 def save_checkpoint(
-    folder: Path, weights: Mapping[str, Tensor], preset: Preset, info: Mapping[str, Any], card: str
+    folder: Path,
+    weights: Mapping[str, Tensor],
+    preset: Preset,
+    info: Mapping[str, Any],
+    card: str,
+    dtype: torch.dtype = torch.float16,
 ) -> None:
     """Write a checkpoint folder; each file appears whole or not at all, the weights last.
 
     Args:
         folder: made if absent.
-        weights: the network's state; floating-point tensors are stored as float16.
+        weights: the network's state.
         preset: the settings that build the network.
         info: facts of the training, kept in ``config.json``.
         card: the model card, Markdown.
+        dtype: what floating-point tensors are stored as.
 
     Raises:
         ValueError: a weight that is not finite or more than float16 holds; a checkpoint that was there stays.
     """
-    halves = {
-        name: (value.half() if value.is_floating_point() else value).detach().cpu().contiguous()
+    stored = {
+        name: (value.to(dtype) if value.is_floating_point() else value).detach().cpu().contiguous()
         for name, value in weights.items()
     }
-    for name, half in halves.items():
-        if not torch.isfinite(half).all():
+    for name, value in stored.items():
+        if not torch.isfinite(value).all():
             overflow = torch.isfinite(weights[name]).all()
             reason = "more than float16 holds (65504)" if overflow else "values that are not finite"
             raise ValueError(f"{folder}: not saved, weight {name!r} has {reason}")
@@ -69,7 +75,7 @@ def save_checkpoint(
     config = json.dumps({"preset": to_mapping(preset), "info": dict(info)}, indent=1, allow_nan=False) + "\n"
     write_atomically(folder / CARD, lambda path: path.write_text(card, encoding="utf-8"))
     write_atomically(folder / CONFIG, lambda path: path.write_text(config, encoding="utf-8"))
-    write_atomically(folder / WEIGHTS, lambda path: save_file(halves, path))
+    write_atomically(folder / WEIGHTS, lambda path: save_file(stored, path))
 
 
 def load_checkpoint(folder: Path) -> Checkpoint:

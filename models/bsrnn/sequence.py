@@ -40,14 +40,16 @@ class BandSequenceModule(nn.Module):
     Args:
         features: N.
         hidden: hidden units of each direction.
-        norm: see ``SequenceNorm``.
+        norm: see ``Norm``.
         attention_heads: heads of ``FrameAttention``; 0 leaves it out.
         exchange: whether channels hear each other through ``TransformAverageConcatenate``.
 
     Source: Luo & Yu 2022, section 3.2.
     """
 
-    def __init__(self, features: int, hidden: int, norm: str, attention_heads: int = 0, exchange: bool = False) -> None:
+    def __init__(
+        self, features: int, hidden: int, norm: Norm, attention_heads: int = 0, exchange: bool = False
+    ) -> None:
         super().__init__()
         self.over_time = ResidualBLSTM(features, hidden, norm)
         self.over_bands = ResidualBLSTM(features, hidden, norm)
