@@ -26,7 +26,7 @@ from benchmark.openunmix_system import (
 )
 from benchmark.oracle import HOP, N_FFT, ORACLES
 from benchmark.python_system import PythonSystem, resolve_python
-from benchmark.source import EXTRA_DATA_FLAG, TEST_SET_FLAG, TEST_SET_NOTE, Source, file_hash
+from benchmark.source import EXTRA_DATA_FLAG, TEST_SET_FLAG, TEST_SET_NOTE, UNKNOWN_DATA_FLAG, Source, file_hash
 from benchmark.spleeter_system import SpleeterSystem, resolve_spleeter
 
 MIXTURE, ORACLE = "mixture", "oracle"
@@ -194,10 +194,11 @@ def _resolve_checkpoint(name: str, kind: str, checkpoint: str) -> Source:
     info = _info(folder)
     minutes = _processor_minutes(info)
     budget = f", {minutes:.0f} processor min" if minutes else ""
+    origin = f"imported, {info['imported_from']}" if isinstance(info.get("imported_from"), str) else "ours"
     note, flag = _training_note(info)
     return Source(
         name,
-        f"{LABELS[kind]} ({folder.name}, ours{budget})",
+        f"{LABELS[kind]} ({folder.name}, {origin}{budget})",
         "checkpoint",
         str(folder),
         f"{folder.resolve().name}@{file_hash(weights)}",
@@ -225,7 +226,7 @@ def _processor_minutes(info: Mapping[str, Any]) -> float:
 
 
 def _training_note(info: Mapping[str, Any]) -> tuple[str, str]:
-    """Note and flag of a checkpoint: the music that its card names, the test split or other than MUSDB18's."""
+    """Note and flag of a checkpoint: its card's music, the test split, other than MUSDB18's, or unknown."""
     text = info.get("training_data")
     if not isinstance(text, str):
         return "", ""
@@ -233,6 +234,8 @@ def _training_note(info: Mapping[str, Any]) -> tuple[str, str]:
     if re.search(r"\btest\b", text):
         return f"{TEST_SET_NOTE}; {note}", TEST_SET_FLAG
     names = text.rpartition(" from ")[2].split(", ")
+    if names == ["unknown"]:
+        return note, UNKNOWN_DATA_FLAG
     return note, "" if all(name.lower().startswith("musdb18") for name in names) else EXTRA_DATA_FLAG
 
 

@@ -6,6 +6,7 @@ python -m models separate song.mp3 --out stems/ --stems vocals --device cpu --fo
 
 import argparse
 import contextlib
+import json
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,8 +14,12 @@ from typing import NamedTuple
 
 from models.audio import AudioFile, open_audio
 from models.audio_writer import FORMATS, AudioWriter
+from models.checkpoint import CONFIG, find_checkpoint
 from models.config import parse_assignments
 from models.separator import NetworkSeparator, load_separator, show_progress
+
+LARGE_GMACS = 20.0
+"""A network that computes more for a second of audio says so first, and shows the time left wherever it runs."""
 
 
 class StemFile(NamedTuple):
@@ -53,6 +58,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE",
         help="change a setting of the checkpoint, e.g. separate.segment_s=20",
     )
+    parser.add_argument(
+        "--one-at-a-time",
+        action="store_true",
+        help="memory of one network, for checkpoints that have one for each stem",
+    )
     parser.add_argument("--device", help="cpu, cuda, cuda:1, ... (default: a GPU if there is one)")
     parser.add_argument(
         "--format",
@@ -74,12 +84,17 @@ def run(args: argparse.Namespace) -> int:
     """
     folders = output_folders(args.inputs, args.out)
     settings = parse_assignments(args.set)
-    separator = load_separator(args.checkpoint, args.device, args.stems, args.overlap, settings)
+    separator = load_separator(
+        args.checkpoint, args.device, args.stems, args.overlap, settings, one_at_a_time=args.one_at_a_time
+    )
+    gmacs = told_cost(find_checkpoint(args.checkpoint))
+    if is_large := gmacs >= LARGE_GMACS:
+        print(f"{separator.name}: about {gmacs:.0f} GMAC for a second of audio", file=sys.stderr)
     check_no_input_is_output(args.inputs, folders, separator.stems, args.format)
     status = 0
     for path, folder in zip(args.inputs, folders, strict=True):
         try:
-            written = separate_file(separator, path, folder, args.format, progress=sys.stderr.isatty())
+            written = separate_file(separator, path, folder, args.format, is_large or sys.stderr.isatty())
         except (ValueError, OSError) as error:
             print(f"{path}: {_one_line(error).removeprefix(f'{path}: ')}", file=sys.stderr)
             status = 2
@@ -126,6 +141,12 @@ def separate_file(
             for stem, samples in piece.items():
                 writers[stem].write(samples)
     return [StemFile(writer.path, writer.clipped) for writer in writers.values()]
+
+
+def told_cost(folder: Path) -> float:
+    """10^9 multiply-accumulates for a second of audio, as a checkpoint tells them; 0 where it does not."""
+    cost = json.loads((folder / CONFIG).read_text(encoding="utf-8"))["info"].get("gmacs_per_second")
+    return float(cost) if isinstance(cost, int | float) else 0.0
 
 
 def stem_path(folder: Path, stem: str, sample_format: str) -> Path:

@@ -146,8 +146,9 @@ def _layout(name: str, weights: Weights) -> Layout:
         return LAYOUTS[name]
     fitting = [layout for layout in LAYOUTS.values() if layout.fits(weights)]
     if not fitting:
-        shown = ", ".join(sorted(weights.shapes)[:3])
-        raise ValueError(f"{weights.path}: expected weights of {', '.join(LAYOUTS)}, got names such as {shown}")
+        raise ValueError(
+            f"{weights.path}: expected weights of {', '.join(LAYOUTS)}, got names such as {weights.sample()}"
+        )
     if len(fitting) > 1:
         names = " and ".join(layout.NAME for layout in fitting)
         raise ValueError(

@@ -107,7 +107,9 @@ def _stems(weights: Weights, stems: tuple[str, ...] | None, masks: int) -> tuple
     if stems is None:
         raise ValueError(f"{weights.path}: it does not tell its {masks} stems; name them with --stems A,B")
     if len(stems) not in (masks, masks + 1) or (len(stems) > masks and masks == 0):
-        raise ValueError(f"{weights.path}: it has masks for {masks} stems, but {len(stems)} names: {', '.join(stems)}")
+        raise ValueError(
+            f"{weights.path}: it has masks for {masks} stems, but {len(stems)} names: {', '.join(stems)[:100]}"
+        )
     return stems
 
 

@@ -1,7 +1,7 @@
 """A public checkpoint's weights by their names there: shapes first, numbers when they are asked for."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ PREFIX = "model."
 """What Lightning puts before the names of a network that is part of a training module."""
 SHOWN = 4
 """Names that a message lists."""
+LONGEST = 100
+"""Characters of a name that a message shows."""
 
 
 class Weights:
@@ -45,7 +47,7 @@ class Weights:
             if not found:
                 raise ValueError(f"{file.path}: expected weights by name (a state_dict), got none")
             if twice := sorted(set(found) & set(self._places)):
-                raise ValueError(f"{file.path}: {twice[0]} is in two files of one network")
+                raise ValueError(f"{file.path}: {twice[0][:LONGEST]} is in two files of one network")
             self._places |= {name: (file, record) for name, record in found.items()}
             self.facts |= _plain_mapping(content.get("hyper_parameters"))
             self.path: Path = getattr(self, "path", file.path)
@@ -90,6 +92,10 @@ class Weights:
             raise ValueError(f"{self.path}: weights {pattern.replace('#', str(missing[0]))}* are missing")
         return len(found)
 
+    def sample(self) -> str:
+        """A few of the names, for messages."""
+        return _listed(sorted(self.shapes))
+
     def check(self, expected: Mapping[str, tuple[int, ...]]) -> None:
         """Compare names and shapes with what a network of this layout has.
 
@@ -104,12 +110,12 @@ class Weights:
             if name in self.shapes and self.shapes[name] != shape
         ]
         faults = [
-            f"{len(names)} of {len(expected)} {what}: {', '.join(names[:SHOWN])}{' ...' if len(names) > SHOWN else ''}"
+            f"{len(names)} of {len(expected)} {what}: {_listed(names)}"
             for what, names in (("missing", missing), ("of another shape", other))
             if names
         ]
         if extra:
-            faults.append(f"{len(extra)} unexpected: {', '.join(extra[:SHOWN])}{' ...' if len(extra) > SHOWN else ''}")
+            faults.append(f"{len(extra)} unexpected: {_listed(extra)}")
         if faults:
             raise ValueError(f"{self.path}: weights {'; '.join(faults)}")
 
@@ -126,6 +132,11 @@ class Weights:
     def stack(self, names: Iterable[str]) -> Tensor:
         """Weights of one shape, put on top of each other."""
         return torch.stack([self[name] for name in names])
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = " ..." if len(names) > SHOWN else ""
+    return ", ".join(name[:LONGEST] for name in names[:SHOWN]) + more
 
 
 def plain(value: Any, depth: int = 0) -> Any:
