@@ -8,9 +8,12 @@ import argparse
 import contextlib
 import json
 import sys
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
+
+import torch
 
 from models.audio import AudioFile, open_audio
 from models.audio_writer import FORMATS, AudioWriter
@@ -89,7 +92,11 @@ def run(args: argparse.Namespace) -> int:
     )
     gmacs = told_cost(find_checkpoint(args.checkpoint))
     if is_large := gmacs >= LARGE_GMACS:
-        print(f"{separator.name}: about {gmacs:.0f} GMAC for a second of audio", file=sys.stderr)
+        work_s = measure_work(separator)
+        print(
+            f"{separator.name}: {gmacs:.0f} GMAC for a second of audio, about {work_s:.1f} s on this machine",
+            file=sys.stderr,
+        )
     check_no_input_is_output(args.inputs, folders, separator.stems, args.format)
     status = 0
     for path, folder in zip(args.inputs, folders, strict=True):
@@ -147,6 +154,15 @@ def told_cost(folder: Path) -> float:
     """10^9 multiply-accumulates for a second of audio, as a checkpoint tells them; 0 where it does not."""
     cost = json.loads((folder / CONFIG).read_text(encoding="utf-8"))["info"].get("gmacs_per_second")
     return float(cost) if isinstance(cost, int | float) else 0.0
+
+
+def measure_work(separator: NetworkSeparator) -> float:
+    """Seconds of work for a second of audio here, overlaps included, by a second of noise."""
+    noise = 0.1 * torch.randn(1, separator.channels, separator.sample_rate, generator=torch.Generator().manual_seed(0))
+    start = time.perf_counter()
+    separator.separate_chunks(noise)
+    settings, rate = separator.settings, separator.sample_rate
+    return (time.perf_counter() - start) * settings.shifts * settings.window_size(rate) / settings.hop_size(rate)
 
 
 def stem_path(folder: Path, stem: str, sample_format: str) -> Path:

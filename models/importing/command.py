@@ -27,6 +27,7 @@ from models.importing.weights import Weights
 from models.macs import gmacs_per_second
 from models.preset import ARCHITECTURES, Preset
 from models.public.several import SeveralConfig
+from models.tracks import check_stems
 from models.training.config import DataConfig, TrainConfig
 
 
@@ -167,6 +168,7 @@ def _told_stems(files: NetworkFiles, left: list[str] | None, networks_left: int)
 
 def _preset(layout: Layout, networks: list[Any]) -> Preset:
     model: SeveralConfig = layout.together(networks)
+    check_stems(model.stems, "stems of these weights")  # they become names of files
     segment_s = getattr(layout, "SEGMENT_S", None) or networks[0].num_samples / networks[0].sample_rate
     data = DataConfig(sources=_sources(model.stems), crop_s=min(3.0, segment_s), crops="random", channels=2)
     train = TrainConfig(batch=2, lr=1e-4, validate_every=500)

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from models.importing.weights import Weights, grouped
+from models.importing.weights import LONGEST, Weights, grouped
 from models.public.magronp import MagronpConfig, MagronpNetworkConfig
 
 NAME = "magronp"
@@ -102,7 +102,7 @@ def _stems(weights: Weights, stems: tuple[str, ...] | None, masks: int) -> tuple
     """The targets that the file tells, else the names given."""
     told = weights.facts.get("targets")
     told = [told] if isinstance(told, str) else told
-    if isinstance(told, list) and told and all(isinstance(stem, str) for stem in told):
+    if isinstance(told, list) and told and all(isinstance(stem, str) and len(stem) <= LONGEST for stem in told):
         stems = tuple(told)
     if stems is None:
         raise ValueError(f"{weights.path}: it does not tell its {masks} stems; name them with --stems A,B")
