@@ -10,6 +10,7 @@ import argparse
 import sys
 
 from models import separate_file
+from models.console import show_any_name
 from models.rendering import command as render
 from models.training import commands
 
@@ -37,6 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
         add_arguments(subparser)
         subparser.set_defaults(run=run)
     args = parser.parse_args(arguments)
+    show_any_name()
     try:
         return args.run(args)
     except KeyboardInterrupt:

@@ -63,7 +63,7 @@ def test_peers_train_with_the_same_command(hq_root, tmp_path):
     ("more", "message"),
     [
         (["--set", "model.hiden=3"], "unknown setting 'model.hiden'; did you mean 'model.hidden'?"),
-        (["--set", "model.hidden=-3"], "model.hidden: expected at least 1, got -3"),
+        (["--set", "model.hidden=-3"], "model.hidden: expected 1 to 4096, got -3"),
         (["--set", "model.bands=v77"], "no scheme 'v77'; did you mean 'v7'?"),
         (["--set", "train.lr"], "expected NAME=VALUE"),
         (["--max-minutes", "0"], "--max-minutes: expected minutes above 0"),
