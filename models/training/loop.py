@@ -357,8 +357,7 @@ class _Trainer:
         seconds = max(interval.seconds, 1e-9)
         row = {
             "step": progress.step,
-            "minutes": round(progress.minutes, 3),
-            "cpu_minutes": round(progress.cpu_minutes, 3),
+            **self._spent(),
             "loss": sum(progress.losses) / len(progress.losses) if progress.losses else math.nan,
             "lr": self.optimizers[0].param_groups[0]["lr"],
             "gradient_norm": gradient_norm,
@@ -370,6 +369,10 @@ class _Trainer:
         self.folder.rows.append(row)
         progress.losses.clear()
         self.interval = _Interval()
+
+    def _spent(self) -> dict[str, float]:
+        """Minutes so far, for a row of metrics."""
+        return {"minutes": round(self.progress.minutes, 6), "cpu_minutes": round(self.progress.cpu_minutes, 6)}
 
     @property
     def _is_validated(self) -> bool:
@@ -384,7 +387,7 @@ class _Trainer:
         row = rows[-1]
         scores = validation_sdr(self.average, self.pack, self.preset.separate, self.world)
         mean = sum(scores.values()) / len(scores)
-        row.update({"valid_sdr": mean, **{f"valid_{stem}": score for stem, score in scores.items()}})
+        row.update({**self._spent(), "valid_sdr": mean, **{f"valid_{stem}": score for stem, score in scores.items()}})
         progress.stale_validations += 1
         score = mean if self.metric == "mean" else scores[self.metric]
         better = score > progress.best_sdr

@@ -17,7 +17,8 @@ EXCERPT_S = 30.0
 def sounding_stems(pack: Pack, stems: Sequence[str]) -> tuple[str, ...]:
     """Those of the stems that play in the validated part of any validation track; no other stem gets a score."""
     excerpts = [_excerpt(track, pack.sample_rate) for track in pack.split("valid")]
-    return tuple(stem for stem in stems if any(excerpt[pack.stems.index(stem)].any() for excerpt in excerpts))
+    known = [(stem, pack.stems.index(stem)) for stem in stems if stem in pack.stems]
+    return tuple(stem for stem, place in known if any(excerpt[place].any() for excerpt in excerpts))
 
 
 def check_validation(pack: Pack, stems: Sequence[str], metric: str) -> None:
