@@ -156,8 +156,6 @@ class _Trainer:
         self.network = preset.build_network().to(world.device)
         self.loss = build_loss(preset).to(world.device)
         self.dtype = {"bfloat16": torch.bfloat16, "float16": torch.float16}.get(config.precision)
-        if self.dtype is torch.bfloat16 and not can_bfloat16(world.device):
-            self.dtype = None
         self.progress, self.interval = _Progress(), _Interval()
 
     def run(self, max_minutes: float | None, resume: bool, initial: Path | None) -> Result:
@@ -208,6 +206,7 @@ class _Trainer:
         world, config = self.world, self.preset.train
         if resume and initial:
             raise ValueError("--init begins a run and --resume goes on with one: give one of them")
+        saved = self.folder.load(self.preset) if resume else None
         if not resume:
             self.folder.refuse_overwrite()
         if initial:
@@ -217,12 +216,14 @@ class _Trainer:
             if world.rank == 0:
                 _say(f"begins with {beginning.identity}; new: {', '.join(beginning.kept) or 'nothing'}")
         world.gather(None)  # every process has looked at the folder before one writes to it
+        if self.dtype is torch.bfloat16 and not can_bfloat16(world.device):
+            self.dtype = None
         self.average = copy.deepcopy(self.network).requires_grad_(False)
         half = torch.bfloat16 if self.dtype is torch.bfloat16 else torch.float32
         self.optimizers = build_optimizers(self.network, config, half)
         self.scaler = torch.amp.GradScaler(self._device_type, enabled=self.dtype is torch.float16)
-        if resume:
-            self._load()
+        if saved:
+            self._restore(saved)
         self.shared = world.share(self.network)
         if world.rank == 0:
             self.folder.describe(self.preset, {"git_commit": git_commit(), "arguments": sys.argv[1:]})
@@ -439,8 +440,7 @@ class _Trainer:
         }
         self.folder.save(state, self.preset)
 
-    def _load(self) -> None:
-        state = self.folder.load(self.preset)
+    def _restore(self, state: dict[str, Any]) -> None:
         try:
             self.network.load_state_dict(state["network"])
             self.average.load_state_dict(state["average"])
