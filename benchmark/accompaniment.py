@@ -8,8 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from models.tracks import STEMS
+
 ACCOMPANIMENT = "accompaniment"
 PARTS = ("drums", "bass", "other")
+KNOWN_STEMS = (*STEMS, ACCOMPANIMENT)
+"""The stems that are scored."""
 Score = Callable[[np.ndarray, np.ndarray, list[str]], dict[str, Any]]
 """Scores references and estimates [S, C, T] of the named stems together; see `scoring.score`."""
 

@@ -7,12 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmark.accompaniment import ACCOMPANIMENT
+from benchmark.accompaniment import KNOWN_STEMS
 from benchmark.adapter import TrackSystem
 from benchmark.source import Source
-from models.tracks import AUDIO_SUFFIXES, STEMS, Track
+from models.tracks import AUDIO_SUFFIXES, Track
 
-KNOWN_STEMS = (*STEMS, ACCOMPANIMENT)
 HASH_BYTES = 65536
 
 

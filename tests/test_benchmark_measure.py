@@ -7,7 +7,7 @@ import pytest
 
 from benchmark.measure import measure
 from benchmark.oracle import IdealRatioMask, WienerFilter
-from benchmark.systems import Mixture
+from benchmark.oracle import Mixture
 from benchmark_fakes import SETTINGS, Fake, damage
 from models.metrics import csdr, frame_sdr, global_sdr, si_sdr
 from models.tracks import STEMS, open_tracks
