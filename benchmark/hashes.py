@@ -47,7 +47,7 @@ class FileHashes:
             return
         self._path.parent.mkdir(parents=True, exist_ok=True)
         part = self._path.with_name(f"{HASHES_FILE}.{os.getpid()}.part")
-        part.write_text(json.dumps(self._known, indent=0, ensure_ascii=False) + "\n", encoding="utf-8")
+        part.write_text(json.dumps(self._known, indent=0) + "\n", encoding="utf-8")
         os.replace(part, self._path)
         self._changed = False
 

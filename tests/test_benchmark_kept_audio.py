@@ -13,7 +13,8 @@ from benchmark.kept_audio import (
     keep_audio,
     references_file,
 )
-from benchmark.results import Settings, has_audio, read_result, result_key, result_path
+from benchmark.results import has_audio, read_result, result_path, track_id
+from benchmark.settings import Settings
 from benchmark_fakes import Fake, fake_source, run_here
 from models.tracks import STEMS, open_tracks
 

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from benchmark.record import RECORD_FILE, read_record, write_record
-from benchmark.results import Failure, result_key
+from benchmark.identity import result_key
+from benchmark.results import Failure
 from benchmark_fakes import SETTINGS, Fake, fake_source, run_here
 from models.tracks import open_tracks
 

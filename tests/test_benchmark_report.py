@@ -6,7 +6,8 @@ import math
 import pandas
 
 from benchmark import report
-from benchmark.results import Failure, Settings
+from benchmark.results import Failure
+from benchmark.settings import Settings
 from benchmark.summary import comparisons, comparisons_frame, scores_frame
 from benchmark_scores import RESULTS, make_result, many_results
 

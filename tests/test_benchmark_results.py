@@ -6,7 +6,9 @@ import math
 import pytest
 
 from benchmark import results as results_module
-from benchmark.results import Settings, read_result, result_key, result_path, safe_name
+from benchmark.identity import result_key
+from benchmark.results import read_result, result_path, safe_name, track_id
+from benchmark.settings import Settings
 from benchmark_fakes import SETTINGS, Fake, fake_source, run_here
 from models.tracks import open_tracks
 
