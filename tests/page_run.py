@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from benchmark.record import write_record
 from benchmark.identity import result_key
+from benchmark.record import write_record
 from benchmark.results import Failure
-from benchmark.settings import Settings
 from benchmark.scoring import FRAME_MEDIANS
+from benchmark.settings import Settings
 from benchmark.source import BOUND_ROLE, OURS_ROLE, Source
 from benchmark_fakes import Fake, run_here
 from conftest import synthetic_stems, write_track
