@@ -68,8 +68,8 @@ RESULTS = [
 ]
 
 
-def many_results(system, shift=0.0, num_tracks=12, stems=STEMS):
+def many_results(system, shift=0.0, num_tracks=12, stems=STEMS, role="peer"):
     """Results of tracks that differ by far more than the systems do."""
     base = [[index + 0.01 * index**2 + column for column in range(len(stems))] for index in range(num_tracks)]
     values = [[shift + value for value in track] for track in base]
-    return [make_result(system, f"track {index}", values[index], stems=stems) for index in range(num_tracks)]
+    return [make_result(system, f"track {index}", values[index], stems=stems, role=role) for index in range(num_tracks)]

@@ -46,18 +46,23 @@ def quick_score(references, estimates, stems, sample_rate, scorer, workers):
     }
 
 
-def make_run(root, keep_audio_s=2, stems=STEMS, names=NAMES, duration_s=3.0):
-    """Write a data set and a run of it below a folder; returns the run's folder."""
+def make_run(root, keep_audio_s=2, stems=STEMS, names=NAMES, duration_s=3.0, everyone=False, twice=False):
+    """Write a data set and a run of it below a folder; returns the run's folder.
+
+    `stems` are those of the third system, or of `everyone`; `twice`: the names are in two splits.
+    """
     out = root / "out"
     for seed, name in enumerate(names):
-        write_track(root / "music" / name, synthetic_stems(seed, duration_s))
-    tracks = open_tracks(root / "music", "test")
+        for split in ("test", "train") if twice else ("test",):
+            write_track(root / "music" / split / name, synthetic_stems(seed, duration_s))
+    tracks = open_tracks(root / "music", "all")
+    rest = stems if everyone else STEMS
     systems = {
         Source("mixture", "Mixture (lower bound)", "mixture", "", "", "0", "the mixture", role=BOUND_ROLE): Fake(
-            change=leaking(1.0)
+            rest, change=leaking(1.0)
         ),
         Source("bsrnn", "BSRNN (small, ours, 9 min)", "mixture", "", "small@1", "1", role=OURS_ROLE): Fake(
-            change=leaking(0.3)
+            rest, change=leaking(0.3)
         ),
         Source("demucs", f"Demucs {HOSTILE}", "mixture", "", "demucs@2", "2"): Fake(stems, change=leaking(0.1)),
     }
