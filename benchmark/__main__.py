@@ -13,6 +13,7 @@ The real run, and a toy one of a few seconds on the excerpt that stempeg ships:
 
 import argparse
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +21,9 @@ from pathlib import Path
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status (1: something failed, 2: wrong input, 130: interrupted)."""
+    arguments = sys.argv[1:] if arguments is None else arguments
     args = _parser().parse_args(arguments)
+    args.typed = shlex.join(["python", "-m", "benchmark", *arguments])
     try:
         commands = {
             "run": _run,
@@ -68,7 +71,12 @@ def _parser() -> argparse.ArgumentParser:
         metavar="MODULE:FACTORY",
         help="score what MODULE:FACTORY makes: an object with stems, sample_rate and separate(); may be given again",
     )
-    run.add_argument("--out", required=True, type=Path, help="folder for the results; finished ones in it are kept")
+    run.add_argument(
+        "--out",
+        required=True,
+        type=Path,
+        help="folder for the results; those in it count while system, music, our code and its packages are the same",
+    )
     run.add_argument("--limit", type=_positive, metavar="N", help="only the first N tracks")
     run.add_argument("--download", action="store_true", help="allow official weights to be downloaded")
     run.add_argument(
@@ -192,8 +200,8 @@ def _install(args: argparse.Namespace) -> int:
 
 def _run(args: argparse.Namespace) -> int:
     from benchmark.report import write
-    from benchmark.results import Settings
     from benchmark.run import run
+    from benchmark.settings import Settings
     from benchmark.systems import parse_systems, resolve_all
     from models.tracks import default_data_root, open_tracks
 
@@ -210,8 +218,8 @@ def _run(args: argparse.Namespace) -> int:
     device = args.device if args.address else _usable_device(args.device)
     settings = Settings(device, threads, args.keep_audio, scorer)
     data = f"{root.name.removesuffix('.stem.mp4')}, split {args.split}"
-    results, failures = run(sources, tracks, args.out, settings, data, args.jobs, args.address)
-    print("\n" + write(args.out, results, failures, data, len(tracks), settings))
+    results, failures = run(sources, tracks, args.out, settings, data, args.jobs, args.address, args.typed)
+    print("\n" + write(args.out, results, failures, data, len(tracks)))
     print(f"written: {args.out / 'table.md'}, {args.out / 'scores.csv'}")
     for failure in failures:
         print(f"failed: {failure.system}, {failure.track or 'every track left'}: {failure.reason}", file=sys.stderr)

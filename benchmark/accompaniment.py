@@ -1,6 +1,6 @@
 """Vocals and accompaniment: what systems of two stems are scored on, and all others too, so that they can be compared.
 
-As in museval, accompaniment is everything but the vocals, and its frames are scored together with those of the vocals.
+As in museval, accompaniment is everything but the vocals, and the two are scored as a pair of their own.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -8,8 +8,15 @@ from typing import Any
 
 import numpy as np
 
+from benchmark.scoring import WHOLE_TRACK
+from models.tracks import STEMS
+
 ACCOMPANIMENT = "accompaniment"
 PARTS = ("drums", "bass", "other")
+KNOWN_STEMS = (*STEMS, ACCOMPANIMENT)
+"""The stems that are scored."""
+PAIR = ("vocals", ACCOMPANIMENT)
+"""Scored together for every system that has both, which makes systems of two and of four stems comparable."""
 Score = Callable[[np.ndarray, np.ndarray, list[str]], dict[str, Any]]
 """Scores references and estimates [S, C, T] of the named stems together; see `scoring.score`."""
 
@@ -36,6 +43,9 @@ def score_all(
 ) -> dict[str, Any]:
     """Score a system's stems together, and its vocals with its accompaniment.
 
+    The scores of frames depend on which stems are scored together (a silent stem takes a frame from all, and SIR and
+    SAR are projections on all true stems), so they are kept for each set; scores of whole tracks do not.
+
     Args:
         references: the true vocals, drums, bass and other, each [C, T]; drums, bass and other may be left out for a
             system that has none of them and no accompaniment.
@@ -43,33 +53,30 @@ def score_all(
         score: what scores stems together.
 
     Returns:
-        What `score` returns for the system's stems, with accompaniment as one more stem if it has any. For a system of
-        vocals and accompaniment only, these two are scored together.
+        `stems`, all that are scored, accompaniment last; {stem: dB} for each score of whole tracks; `together`, a list
+        of what `score` returns for stems scored together, without these: the system's own of the four, then PAIR
+        (accompaniment alone where there are no vocals). Where its own are only vocals, and it has an accompaniment,
+        there is the pair alone.
     """
     parts = [stem for stem in estimates if stem != ACCOMPANIMENT]
     estimated = accompaniment(estimates)
+    sets = []
     if estimated is None:
-        return score(_stack(references, parts), _stack(estimates, parts), parts)
-    pair = [*(stem for stem in parts if stem == "vocals"), ACCOMPANIMENT]
-    true = with_accompaniment(references, pair)
-    scores = score(_stack(true, pair), _stack({**estimates, ACCOMPANIMENT: estimated}, pair), pair)
-    if set(parts) <= set(pair):
-        return scores
-    together = score(_stack(references, parts), _stack(estimates, parts), parts)
-    return {**_with(together, scores), "stems": [*parts, ACCOMPANIMENT]}
-
-
-def _with(together: dict[str, Any], pair: dict[str, Any]) -> dict[str, Any]:
-    """Scores of the stems, with the accompaniment's out of those of the pair wherever there is one value a stem."""
-    merged = {}
-    for name, values in together.items():
-        if not isinstance(values, dict):
-            merged[name] = values
-        elif all(isinstance(value, dict) for value in values.values()):
-            merged[name] = _with(values, pair[name])
-        else:
-            merged[name] = {**values, ACCOMPANIMENT: pair[name][ACCOMPANIMENT]}
-    return merged
+        sets.append(parts)
+    else:
+        pair = [stem for stem in PAIR if stem == ACCOMPANIMENT or stem in parts]
+        sets += [parts, pair] if set(parts) - set(pair) else [pair]
+        estimates = {**estimates, ACCOMPANIMENT: estimated}
+    groups = []
+    whole: dict[str, dict[str, float]] = {metric: {} for metric in WHOLE_TRACK}
+    for stems in sets:
+        true = with_accompaniment(references, stems)
+        group = score(_stack(true, stems), _stack(estimates, stems), stems)
+        for metric, values in whole.items():
+            for stem, value in group.pop(metric).items():
+                values.setdefault(stem, value)
+        groups.append(group)
+    return {"stems": list(whole["sdr"]), **whole, "together": groups}
 
 
 def _stack(stems: Mapping[str, np.ndarray], names: list[str]) -> np.ndarray:

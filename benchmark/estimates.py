@@ -1,19 +1,15 @@
 """A folder of estimates as a system: what another program separated, in files, scored as everything else is."""
 
-import hashlib
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from benchmark.accompaniment import ACCOMPANIMENT
+from benchmark.accompaniment import KNOWN_STEMS
 from benchmark.adapter import TrackSystem
 from benchmark.source import Source
-from models.tracks import AUDIO_SUFFIXES, STEMS, Track
-
-KNOWN_STEMS = (*STEMS, ACCOMPANIMENT)
-HASH_BYTES = 65536
+from models.tracks import AUDIO_SUFFIXES, Track
 
 
 def resolve_estimates(text: str) -> Source:
@@ -41,7 +37,7 @@ def resolve_estimates(text: str) -> Source:
         "estimates",
         str(folder.resolve()),
         "",
-        _fingerprint(files),
+        ",".join(_stems(files)),
         "read from files: its time is that of reading; what it was trained on is not known here",
     )
 
@@ -56,8 +52,7 @@ class Estimates(TrackSystem):
 
     def __init__(self, folder: str, device: str = "cpu") -> None:
         self._folder = Path(folder)
-        there = {file.stem for file in _files(self._folder)}
-        self.stems = tuple(stem for stem in KNOWN_STEMS if stem in there)
+        self.stems = _stems(_files(self._folder))
 
     def for_track(self, track: Track) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
         """See TrackSystem.
@@ -104,21 +99,22 @@ def _read(files: dict[str, Path], sample_rate: int, mixture: np.ndarray) -> dict
     return estimates
 
 
+def estimate_files(folder: Path, track: str) -> list[Path]:
+    """The estimates of a track, in order; none if it has no folder."""
+    inside = (folder / track).iterdir() if (folder / track).is_dir() else ()
+    return sorted(file for file in inside if _is_estimate(file))
+
+
 def _files(folder: Path) -> list[Path]:
-    """The estimates in a folder, in order."""
-    return sorted(
-        file
-        for file in folder.glob("*/*")
-        if file.suffix in AUDIO_SUFFIXES and file.stem in KNOWN_STEMS and file.is_file()
-    )
+    """The estimates of all tracks in a folder, in order."""
+    return sorted(file for file in folder.glob("*/*") if _is_estimate(file))
 
 
-def _fingerprint(files: list[Path]) -> str:
-    """Hash of names, sizes, times of change and first blocks: whole files would take minutes for a data set."""
-    digest = hashlib.sha256()
-    for file in files:
-        status = file.stat()
-        digest.update(f"{file.parent.name}/{file.name} {status.st_size} {status.st_mtime_ns} ".encode())
-        with file.open("rb") as stream:
-            digest.update(stream.read(HASH_BYTES))
-    return digest.hexdigest()[:8]
+def _is_estimate(file: Path) -> bool:
+    return file.suffix in AUDIO_SUFFIXES and file.stem in KNOWN_STEMS and file.is_file()
+
+
+def _stems(files: list[Path]) -> tuple[str, ...]:
+    """The stems of which any track has a file: all tracks are scored on these."""
+    there = {file.stem for file in files}
+    return tuple(stem for stem in KNOWN_STEMS if stem in there)

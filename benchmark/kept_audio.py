@@ -2,8 +2,8 @@
 
 `DIR/audio/<track>/<excerpt>/references/<stem>.mp3` and `.../systems/<system>/<stem>.mp3`; every browser plays mp3.
 All files of an excerpt have the same samples and the same encoder behind them, hence the same delay, so that a player
-may switch from one to another in place. The excerpt's name holds the track's fingerprint and the length asked for:
-another recording of that name never meets old files. A file is complete whenever it exists.
+may switch from one to another in place. The excerpt's name holds the hash of the track's files and the length asked
+for: another recording of that name never meets old files. A file is complete whenever it exists.
 """
 
 import io
@@ -30,6 +30,7 @@ RATES_HZ = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 def keep_audio(
     out: Path,
     track: Track,
+    audio_hash: str,
     system: str,
     seconds: int,
     mixture: np.ndarray,
@@ -41,6 +42,7 @@ def keep_audio(
     Args:
         out: the run's folder.
         track: the track.
+        audio_hash: of its files, as in the result's key.
         system: the system's name.
         seconds: the longest excerpt.
         mixture: [C, T].
@@ -55,7 +57,7 @@ def keep_audio(
     """
     start = excerpt_start(mixture, track.sample_rate, seconds)
     span = slice(start, start + seconds * track.sample_rate)
-    folder = excerpt_folder(track, seconds)
+    folder = excerpt_folder(track.name, audio_hash, seconds)
     wanted = {references_file(folder, stem): audio for stem, audio in {MIXTURE: mixture, **references}.items()}
     wanted = {path: audio for path, audio in wanted.items() if not (out / path).is_file()}
     if system != MIXTURE:  # its estimates are the mixture
@@ -73,9 +75,9 @@ def keep_audio(
     }
 
 
-def excerpt_folder(track: Track, seconds: int) -> str:
-    """Where an excerpt's files lie, relative to the run's folder."""
-    return f"audio/{safe_name(track.name)}/{track.fingerprint()}-{seconds}s"
+def excerpt_folder(track: str, audio_hash: str, seconds: int) -> str:
+    """Where the files of a track's excerpt lie, relative to the run's folder."""
+    return f"audio/{safe_name(track)}/{audio_hash}-{seconds}s"
 
 
 def references_file(folder: str, stem: str) -> str:

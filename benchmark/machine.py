@@ -3,6 +3,7 @@
 import contextlib
 import os
 import platform
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -86,3 +87,24 @@ def processor() -> str:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         name = next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
     return f"{name} ({os.cpu_count()} cores)"
+
+
+def machine(device: str = "cpu") -> str:
+    """The CPU, and the accelerator where the systems run on one."""
+    if not device.startswith("cuda"):
+        return processor()
+    import torch
+
+    return f"{processor()}, {torch.cuda.get_device_name(device)}"
+
+
+def how_it_ended(exit_code: int) -> str:
+    """How a process ended, in words: its exit code, or the signal's number and name."""
+    if exit_code >= 0:
+        return f"ended with exit code {exit_code}"
+    try:
+        name = f" ({signal.Signals(-exit_code).name})"
+    except ValueError:
+        name = ""
+    killed = ", perhaps by the kernel for lack of memory" if -exit_code == signal.SIGKILL else ""
+    return f"was ended by signal {-exit_code}{name}{killed}"

@@ -1,9 +1,7 @@
 """One system on one track: separate, then score, with the time and the memory that the separation took."""
 
-import os
 import time
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -12,8 +10,8 @@ import numpy as np
 from benchmark.accompaniment import ACCOMPANIMENT, score_all, with_accompaniment
 from benchmark.adapter import System, TrackSystem
 from benchmark.machine import Stopwatch, peak_memory_bytes, reset_peak_memory
-from benchmark.results import Settings
 from benchmark.scoring import score
+from benchmark.settings import Settings
 from benchmark.worker import WorkerSystem
 from models.tracks import STEMS, Track
 
@@ -81,8 +79,6 @@ def measure(
         "separate_cpu_s": cpu_s,
         "score_s": score_s,
         "peak_memory_bytes": peak_bytes,
-        "load_1min": os.getloadavg()[0],
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "audio": audio,
     }
 

@@ -1,10 +1,11 @@
-"""Oracles: what masking the mixture's spectrogram reaches when the true stems are known. Bounds, no systems."""
+"""The bounds of a table: the mixture itself, and oracles, which mask its spectrogram knowing the true stems."""
 
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from benchmark.accompaniment import KNOWN_STEMS
 from benchmark.adapter import TrackSystem
 from models.tracks import STEMS, Track
 
@@ -15,6 +16,18 @@ N_FFT = 4096
 HOP = 2048
 BLOCK_FRAMES = 256
 """Frames that the Wiener filter works on at a time; the result does not depend on it."""
+
+
+class Mixture:
+    """The mixture as the estimate of every stem: what doing nothing scores."""
+
+    stems = KNOWN_STEMS
+    sample_rate = None
+    parameters = 0
+
+    def separate(self, mixture: np.ndarray, sample_rate: int | None = None) -> dict[str, np.ndarray]:
+        """Return the mixture for every stem."""
+        return dict.fromkeys(self.stems, mixture)
 
 
 class Oracle(TrackSystem):
@@ -143,6 +156,16 @@ ORACLES: dict[str, tuple[str, type[Oracle]]] = {
     "mwf": ("Multichannel Wiener filter", WienerFilter),
 }
 """Label and class by the name after `oracle:`."""
+
+
+def load_mixture(location: str, device: str) -> Mixture:
+    """The lower bound; it has no files and needs no device."""
+    return Mixture()
+
+
+def load_oracle(location: str, device: str) -> Oracle:
+    """The oracle whose name in ORACLES is the location, on the CPU."""
+    return ORACLES[location][1]()
 
 
 def _spectrogram(signal: np.ndarray) -> "Tensor":

@@ -1,103 +1,97 @@
-"""Several pairs of a system and a track at once, as Ray tasks on this machine or on a cluster.
+"""Several pairs at once, as Ray tasks on this machine or on a cluster.
 
-A task measures one pair as the serial run does, and writes the result itself: where this process is killed, nothing
-finished is lost. A worker process keeps the system that it used last, so that a system is loaded about once for each
-worker. On a cluster every machine needs the same checkout, data and results folder at the same paths.
+A task has its pair measured by the same process as a serial run, see `process`: a result is written by that process, so
+that nothing finished is lost where this one is killed. A Ray worker keeps the process that it used last, so that a
+system is loaded about once for each worker. On a cluster every machine needs the same checkout, packages, data and
+results folder at the same paths; a machine with other code or packages is refused.
 """
 
+import atexit
 import contextlib
 import logging
 import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from benchmark.machine import pinned_threads
-from benchmark.results import Failure, Settings
-from benchmark.run import measure_pair, prepare, told
+from benchmark.pair import Origin, Pair
+from benchmark.process import FAILED, Failures, MeasuringProcess, Outcome
+from benchmark.results import Failure
+from benchmark.settings import Settings
 from benchmark.source import Source
-from models.tracks import Track
 
-Pair = tuple[Source, Track]
-DONE, FAILED, UNUSABLE = "done", "failed", "unusable"
-
-_prepared: dict[tuple[Source, Settings], Any] = {}
-"""What this worker process used last."""
+_kept: dict[tuple[Source, Path, Settings, Origin], MeasuringProcess] = {}
+"""The process that this Ray worker used last."""
 
 
-def measure_task(source: Source, track: Track, out: Path, settings: Settings, jobs: int) -> tuple[str, str]:
-    """Measure a pair in a worker process; returns DONE, FAILED or UNUSABLE, and the reason."""
-    try:
-        if (source, settings) not in _prepared:
-            _prepared.clear()
-            _prepared[source, settings] = prepare(source, settings)
-        system, row = _prepared[source, settings]
-    except (Exception, SystemExit) as error:
-        return UNUSABLE, told(error)
-    try:
-        measure_pair(system, row, source, track, out, settings, jobs)
-    except Exception as error:
-        return FAILED, told(error)
-    return DONE, ""
+def measure_task(pair: Pair, out: Path, settings: Settings, origin: Origin) -> Outcome:
+    """Have a pair measured, by the process at hand if it is of the same system."""
+    wanted = (pair.source, out, settings, origin)
+    if wanted not in _kept:
+        _close_kept()
+        _kept[wanted] = MeasuringProcess(*wanted)
+    return _kept[wanted].measure(pair)
+
+
+@atexit.register
+def _close_kept() -> None:
+    while _kept:
+        _kept.popitem()[1].close()
 
 
 def run_pairs(
     pairs: Sequence[Pair],
     out: Path,
     settings: Settings,
+    origin: Origin,
+    bar: Any,
     jobs: int | None,
     address: str | None,
-    bar: Any,
-    task: Callable[[Source, Track, Path, Settings, int], tuple[str, str]] = measure_task,
 ) -> list[Failure]:
     """Measure pairs, several at once.
 
     Args:
-        pairs: systems and tracks, those of a system in a row.
+        pairs: those of a system in a row.
         out: folder of the results.
         settings: see Settings; each task has `settings.threads` CPUs.
+        origin: see Origin.
+        bar: counts the pairs.
         jobs: how many at once; None for as many as a cluster has CPUs for.
         address: of a running Ray cluster, as `ray.init` takes it; None starts Ray here.
-        bar: counts the pairs.
-        task: what measures a pair.
 
     Returns:
-        What failed: each by itself, except that a system that cannot be loaded is given up.
+        What failed: each pair by itself, except that a system that cannot be loaded is given up.
 
     Raises:
         ValueError: there is no cluster at the address, or none of its machines has that many CPUs.
     """
     ray = _start(settings, jobs or 1, address)
     jobs = jobs or max(1, int(ray.cluster_resources().get("CPU", 0)) // settings.threads)
-    failures: list[Failure] = []
+    origin = replace(origin, jobs=jobs)
+    failures = Failures()
     running: dict[Any, Pair] = {}
     try:
         gpus = ray.cluster_resources().get("GPU", 0) if settings.device.startswith("cuda") else 0
         gpu_share = min(1.0, gpus / jobs) if gpus else 0
         remote = ray.remote(num_cpus=settings.threads, num_gpus=gpu_share, max_retries=0)(_in_folder)
         waiting = list(reversed(pairs))
-        unusable: set[str] = set()
         while waiting or running:
             while waiting and len(running) < jobs:
-                source, track = waiting.pop()
-                if source.name in unusable:
+                pair = waiting.pop()
+                if failures.gave_up(pair.source):
                     bar.update(1)
                     continue
-                absolute = out.resolve()
-                running[remote.remote(os.getcwd(), task, source, track, absolute, settings, jobs)] = (source, track)
+                running[remote.remote(os.getcwd(), measure_task, pair, out.resolve(), settings, origin)] = pair
             if not running:
                 break
             (ready, *_), _ = ray.wait(list(running), num_returns=1)
-            source, track = running.pop(ready)
-            outcome, reason = _outcome(ray, ready)
-            if outcome == UNUSABLE and source.name not in unusable:
-                unusable.add(source.name)
-                failures.append(Failure(source.name, "", reason))
-            elif outcome == FAILED:
-                failures.append(Failure(source.name, track.name, reason))
-            bar.set_description(source.name)
+            pair = running.pop(ready)
+            failures.note(pair, _outcome(ray, ready))
+            bar.set_description(pair.source.name)
             bar.update(1)
     finally:
         with contextlib.suppress(Exception):
@@ -107,7 +101,7 @@ def run_pairs(
     return failures
 
 
-def _in_folder(folder: str, task: Callable[..., tuple[str, str]], *arguments: Any) -> tuple[str, str]:
+def _in_folder(folder: str, task: Callable[..., Outcome], *arguments: Any) -> Outcome:
     """Do a task where the run was started, if that is there: paths may be relative to it."""
     with contextlib.suppress(OSError):
         os.chdir(folder)
@@ -116,15 +110,16 @@ def _in_folder(folder: str, task: Callable[..., tuple[str, str]], *arguments: An
     return task(*arguments)
 
 
-def _outcome(ray: Any, reference: Any) -> tuple[str, str]:
+def _outcome(ray: Any, reference: Any) -> Outcome:
     try:
         outcome, reason = ray.get(reference)
         return outcome, reason
     except ray.exceptions.RayTaskError as error:
         traceback.print_exception(error)
         return FAILED, f"its task failed ({type(error.cause).__name__})"
-    except ray.exceptions.RayError:
-        return FAILED, "its process ended (out of memory?)"
+    except ray.exceptions.RayError as error:  # Ray's own worker, which does no work itself
+        reason = " ".join(str(error).split())[:200]
+        return FAILED, f"its Ray worker ended: {reason}"
 
 
 def _start(settings: Settings, jobs: int, address: str | None) -> Any:

@@ -1,5 +1,6 @@
 """Any Python object with the `Separator` protocol as a system: named as package.module:factory."""
 
+import hashlib
 import importlib
 import importlib.util
 import re
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from benchmark.adapter import count_parameters
+from benchmark.imports import made_of, search_roots, version_of
 from benchmark.source import Source, file_hash
 
 
@@ -27,16 +29,38 @@ def resolve_python(text: str) -> Source:
         raise ValueError(f"--system {text}: {module} cannot be imported ({error})") from error
     if spec is None:
         raise ValueError(f"--system {text}: there is no module {module} where Python looks (sys.path)")
-    files = [Path(spec.origin)] if spec.origin and Path(spec.origin).is_file() else []
     return Source(
         text,
         f"{text} (Python)",
         "python",
         text,
         "",
-        f"{text}@{file_hash(files)}",
-        "an object of the user's: finished results are kept while its module's file is unchanged",
+        _digest(text, module),
+        "an object of the user's: results count while its module, the package around it and what they import are the"
+        " same; files that it reads from elsewhere are not known here",
     )
+
+
+def _digest(text: str, module: str) -> str:
+    """Identifies an object by its name, its module, all files of the package around it, and what these import.
+
+    Files that are not of installed packages count with their content, installed packages with their version. In a
+    package (a folder with `__init__.py`) every file counts: weights and settings lie there too.
+    """
+    code = made_of([module])
+    files = dict(code.files)
+    for root in search_roots(module.partition(".")[0]):
+        folder = root / module.partition(".")[0]
+        if (folder / "__init__.py").is_file():
+            files |= {file.relative_to(root).as_posix(): file for file in folder.rglob("*") if _counts(file, root)}
+    versions = ", ".join(f"{name} {version_of(name)}" for name in sorted(code.packages))
+    places = hashlib.sha256("\n".join(sorted(files)).encode()).hexdigest()[:8]
+    return f"{text}@{places}{file_hash([files[place] for place in sorted(files)])} with {versions or 'no packages'}"
+
+
+def _counts(file: Path, root: Path) -> bool:
+    hidden = any(part.startswith(".") or part == "__pycache__" for part in file.relative_to(root).parts)
+    return not hidden and file.is_file()
 
 
 class PythonSystem:

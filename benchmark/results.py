@@ -1,38 +1,21 @@
-"""What is kept of a system on a track: one json file, `DIR/tracks/<system>/<track>.json`, whole or not there at all."""
+"""What is kept of a system on a track: a json file, `DIR/tracks/<system>/<split>/<track>.json`, whole or not there."""
 
 import hashlib
 import json
 import math
 import os
 import re
-from dataclasses import asdict, dataclass
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from benchmark.bsseval import METRICS
 from benchmark.scoring import FRAME_MEDIANS, WHOLE_TRACK
-from benchmark.source import Source
-from models.tracks import Track
 
-FORMAT = 3
+FORMAT = 4
 """Raised when results of an older version must not be reused."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What the measured figures depend on besides system and track.
-
-    Attributes:
-        device: where the systems run, as torch names it.
-        threads: CPU threads of a system.
-        keep_audio_s: seconds of each track whose audio is kept, 0 for none; no figure depends on it.
-        scorer: what computes the frames, see `scoring.SCORERS`.
-    """
-
-    device: str
-    threads: int
-    keep_audio_s: int = 0
-    scorer: str = "bandsplit"
 
 
 @dataclass(frozen=True)
@@ -44,23 +27,30 @@ class Failure:
     reason: str
 
 
-def result_key(source: Source, track: Track, settings: Settings) -> dict[str, Any]:
-    """Everything that must agree before a stored result is reused."""
-    figures = {name: value for name, value in asdict(settings).items() if name != "keep_audio_s"}
-    return {
-        "format": FORMAT,
-        "system": source.name,
-        "digest": source.digest,
-        "track": track.name,
-        "split": track.split,
-        "audio": track.fingerprint(),
-        **figures,
-    }
+TrackId = tuple[str, str]
+"""Split and name: two splits may have a track of one name."""
 
 
-def result_path(out: Path, system: str, track: str) -> Path:
+def track_id(key: Mapping[str, Any]) -> TrackId:
+    """The track of a result's key."""
+    return key["split"], key["track"]
+
+
+def track_titles(ids: Iterable[TrackId]) -> dict[TrackId, str]:
+    """What each track is called in tables: its name, with its split where another split has a track of that name."""
+    different = list(dict.fromkeys(ids))
+    counts = Counter(name for _, name in different)
+    return {(split, name): name if counts[name] == 1 else f"{name} ({split})" for split, name in different}
+
+
+def result_path(out: Path, system: str, split: str, track: str) -> Path:
     """Where the result of a system on a track is kept."""
-    return out / "tracks" / safe_name(system) / f"{safe_name(track)}.json"
+    return out / "tracks" / safe_name(system) / split / f"{safe_name(track)}.json"
+
+
+def num_older_results(out: Path) -> int:
+    """How many results lie where older versions of this program kept them."""
+    return sum(1 for _ in out.glob("tracks/*/*.json"))
 
 
 def safe_name(name: str) -> str:
@@ -82,15 +72,35 @@ def read_result(path: Path, key: dict[str, Any], frames: bool = True) -> dict[st
         if result["key"] != key:
             return None
         scores = result["scores"]
-        by_frame = [scores["frames"][metric] for metric in METRICS]
-        for values in (*(scores[name] for name in (*WHOLE_TRACK, *FRAME_MEDIANS)), *by_frame):
-            for stem in scores["stems"]:
-                values[stem] = _from_json(values[stem])
-        if not frames:
-            del scores["frames"]
-        return result
+        for metric in WHOLE_TRACK:
+            scores[metric] = {stem: _from_json(scores[metric][stem]) for stem in scores["stems"]}
+        for group in scores["together"]:
+            stems = group["stems"]
+            for metric in FRAME_MEDIANS:
+                group[metric] = {stem: _from_json(group[metric][stem]) for stem in stems}
+            by_frame = {metric: group["frames"][metric] for metric in METRICS}
+            group["frames"] = {
+                metric: {stem: _from_json(values[stem]) for stem in stems} for metric, values in by_frame.items()
+            }
+        return result if frames else without_frames(result)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def read_key(path: Path) -> dict[str, Any] | None:
+    """The key of a stored result, whatever it is; None if there is no readable one."""
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8"))["key"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def without_frames(result: dict[str, Any]) -> dict[str, Any]:
+    """A result without the scores of single frames, which are most of it."""
+    groups = [
+        {name: part for name, part in group.items() if name != "frames"} for group in result["scores"]["together"]
+    ]
+    return {**result, "scores": {**result["scores"], "together": groups}}
 
 
 def has_audio(result: dict[str, Any], seconds: int) -> bool:

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 
 from benchmark.adapter import Counted, System
+from benchmark.checkpoint_system import CheckpointSystem
 from benchmark.demucs_system import DemucsSystem
 from benchmark.machine import Stopwatch
 from benchmark.openunmix_system import OpenUnmixSystem
-from benchmark.systems import CheckpointSystem
 from models.tracks import STEMS
 
 SAMPLE_RATE = 44100

@@ -11,6 +11,8 @@ from benchmark.source import EXTRA_DATA_FLAG, Source, file_hash
 from benchmark.worker import Worker, WorkerSystem
 
 TWO_STEMS = "2stems"
+WORKER = Path(__file__).with_name("spleeter_worker.py")
+"""Runs in Spleeter's environment: nothing here imports it, so its content is part of the digest."""
 NOTE = "trained on about 25,000 songs of its own; runs on the CPU"
 
 
@@ -41,7 +43,7 @@ def resolve_spleeter(name: str, variant: str) -> Source:
         "spleeter",
         str(folder.resolve()),
         f"{model}@{digest}",
-        f"{model}@{digest} in {spleeter_install.requirements_hash()}",
+        f"{model}@{digest} in {spleeter_install.requirements_hash()}, worker {file_hash([WORKER])}",
         NOTE if official else "",
         flag=EXTRA_DATA_FLAG if official else "",
     )

@@ -4,11 +4,13 @@ The tracks are the sample. What is drawn again is drawn from them, the same draw
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
+
+from models.tracks import STEMS
 
 LEVEL = 0.95
 RESAMPLES = 5000
@@ -18,6 +20,8 @@ MIN_TRACKS = 6
 
 Interval = tuple[float, float]
 NO_INTERVAL = (math.nan, math.nan)
+MEAN = "mean"
+"""The column of the mean of the four stems."""
 
 
 def aggregate(values: np.ndarray, how: str) -> np.ndarray:
@@ -39,6 +43,26 @@ def aggregate(values: np.ndarray, how: str) -> np.ndarray:
         some = np.where(unknown[..., None], 0, values)
         result = np.nanmean(some, axis=-1) if how == "mean" else np.nanmedian(some, axis=-1)
     return np.where(unknown, np.nan, result)
+
+
+def mean_over_stems(values: np.ndarray) -> np.ndarray:
+    """The mean of the stems, wherever one is shown: NaN where a stem has no score, infinite where a stem's is.
+
+    NaN also where one stem is infinitely good and another infinitely bad, and for no stems at all.
+
+    Shape:
+        - values: [S, ...]
+        - output: [...]
+    """
+    if not len(values):
+        return np.full(values.shape[1:], np.nan)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.mean(values, axis=0))
+
+
+def stem_mean(scores: Mapping[str, float]) -> float:
+    """`mean_over_stems` of the four stems of {stem: dB}; NaN unless all four are there."""
+    return float(mean_over_stems(np.array([scores.get(stem, math.nan) for stem in STEMS])))
 
 
 def bootstrap_intervals(
@@ -70,9 +94,7 @@ def bootstrap_intervals(
     rows = list(range(num_stems) if averaged is None else averaged)
     draws = _draws(num_tracks, resamples)
     replicates = np.stack([aggregate(stem[draws], how) for stem in scores])  # [S, resamples]
-    with np.errstate(invalid="ignore"):
-        mean = replicates[rows].mean(axis=0, keepdims=True)
-    replicates = np.concatenate((replicates, mean))
+    replicates = np.concatenate((replicates, mean_over_stems(replicates[rows])[None]))
     enough = (~np.isnan(scores)).sum(axis=1) >= MIN_TRACKS
     return [
         _quantiles(values, num_tracks) if usable else NO_INTERVAL
@@ -110,6 +132,7 @@ class Comparison:
         low, high: its 95 % bootstrap interval.
         p: of the Wilcoxon signed-rank test that the differences are symmetric about 0.
         p_holm: the same, Holm-corrected for all comparisons of a metric.
+        together: the stems that it was scored together with, joined by "+"; "" for a score of whole tracks.
     """
 
     metric: str
@@ -122,6 +145,7 @@ class Comparison:
     high: float
     p: float
     p_holm: float = math.nan
+    together: str = ""
 
     @property
     def corrected(self) -> str:
@@ -138,18 +162,21 @@ class Comparison:
         return "?"
 
 
-Scores = Mapping[str, Mapping[str, Mapping[str, float]]]
-"""{system: {track: {stem: dB}}}."""
+Column = tuple[str, tuple[str, ...]]
+"""A stem, and the stems that it was scored together with; () for a score that does not depend on them."""
+Scores = Mapping[str, Mapping[Hashable, Mapping[Column, float]]]
+"""{system: {track: {column: dB}}}."""
 
 
-def compare(scores: Scores, metric: str, how: str, averaged: Sequence[str]) -> list[Comparison]:
+def compare(scores: Scores, metric: str, how: str) -> list[Comparison]:
     """Compare all pairs of systems, stem by stem and by the mean of the stems, on the tracks that both have.
+
+    Only what was scored together with the same stems is compared; of several such sets with a stem the first counts.
 
     Args:
         scores: of one metric.
         metric: its name.
         how: "mean" or "median" of the tracks' differences, as the metric is aggregated.
-        averaged: the stems that the mean is of.
 
     Returns:
         The comparisons; the mean of the stems first in each pair, where both have all of them.
@@ -160,21 +187,34 @@ def compare(scores: Scores, metric: str, how: str, averaged: Sequence[str]) -> l
         for second in systems[index + 1 :]:
             tracks = [track for track in scores[first] if track in scores[second]]
             pairs = [(scores[first][track], scores[second][track]) for track in tracks]
-            stems = [stem for stem in (pairs[0][0] if pairs else ()) if stem in pairs[0][1]]
-            difference = np.array([[one[stem] - two[stem] for stem in stems] for one, two in pairs])
-            columns = dict(zip(stems, difference.T, strict=True)) if pairs else {}
-            if set(averaged) <= set(columns):
-                columns = {"mean": np.mean([columns[stem] for stem in averaged], axis=0), **columns}
+            shared: dict[str, tuple[str, ...]] = {}
+            for stem, together in pairs[0][0] if pairs else ():
+                if (stem, together) in pairs[0][1]:
+                    shared.setdefault(stem, together)
+            with np.errstate(invalid="ignore"):  # both infinite: no difference is known
+                columns = {
+                    stem: np.array([one[stem, together] - two[stem, together] for one, two in pairs])
+                    for stem, together in shared.items()
+                }
+            sets = {shared.get(stem) for stem in STEMS}
+            if len(sets) == 1 and None not in sets:
+                columns = {MEAN: mean_over_stems(np.stack([columns[stem] for stem in STEMS])), **columns}
             for stem, values in columns.items():
-                comparisons.append(_comparison(metric, stem, first, second, values[np.isfinite(values)], how))
+                together = shared[STEMS[0] if stem == MEAN else stem]
+                finite = values[np.isfinite(values)]
+                comparisons.append(_comparison(metric, stem, first, second, finite, how, "+".join(together)))
     corrected = holm([comparison.p for comparison in comparisons])
     return [replace(comparison, p_holm=p) for comparison, p in zip(comparisons, corrected, strict=True)]
 
 
-def _comparison(metric: str, stem: str, first: str, second: str, values: np.ndarray, how: str) -> Comparison:
+def _comparison(
+    metric: str, stem: str, first: str, second: str, values: np.ndarray, how: str, together: str
+) -> Comparison:
     (low, high), _ = bootstrap_intervals(values[None], how)
     middle = float(aggregate(values, how)) if len(values) else math.nan
-    return Comparison(metric, stem, first, second, len(values), middle, low, high, signed_rank(values))
+    return Comparison(
+        metric, stem, first, second, len(values), middle, low, high, signed_rank(values), together=together
+    )
 
 
 def signed_rank(differences: np.ndarray) -> float:

@@ -6,17 +6,14 @@ system ever runs with random weights. Third-party packages are imported only by 
 """
 
 import difflib
-import json
-import re
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from benchmark.adapter import System, TrackSystem, count_parameters
+from benchmark.accompaniment import KNOWN_STEMS
+from benchmark.adapter import System, TrackSystem
+from benchmark.checkpoint_system import CheckpointSystem, resolve_checkpoint
 from benchmark.demucs_system import load_demucs_folder, load_demucs_official, official_bags, resolve_demucs
-from benchmark.estimates import KNOWN_STEMS, Estimates, resolve_estimates
+from benchmark.estimates import Estimates, resolve_estimates
 from benchmark.mdxnet_system import MdxNetSystem, resolve_mdxnet
 from benchmark.openunmix_system import (
     OFFICIAL_FILES,
@@ -24,9 +21,9 @@ from benchmark.openunmix_system import (
     load_openunmix_official,
     resolve_openunmix,
 )
-from benchmark.oracle import HOP, N_FFT, ORACLES
+from benchmark.oracle import HOP, N_FFT, ORACLES, load_mixture, load_oracle
 from benchmark.python_system import PythonSystem, resolve_python
-from benchmark.source import EXTRA_DATA_FLAG, TEST_SET_FLAG, TEST_SET_NOTE, UNKNOWN_DATA_FLAG, Source, file_hash
+from benchmark.source import BOUND_ROLE, Source
 from benchmark.spleeter_system import SpleeterSystem, resolve_spleeter
 
 MIXTURE, ORACLE = "mixture", "oracle"
@@ -34,7 +31,21 @@ KINDS = (MIXTURE, "bsrnn", "demucs", "openunmix", "spleeter", "mdxnet", ORACLE)
 DEFAULT_CHECKPOINTS = {"bsrnn": "small", "demucs": "hdemucs-small", "openunmix": "openunmix-small"}
 BOUND = "irm"
 """The oracle that `oracle` stands for, which is in every table."""
-LABELS = {"bsrnn": "BSRNN", "demucs": "Demucs", "openunmix": "Open-Unmix"}
+LOADERS: Mapping[str, Callable[[str, str], Any]] = {
+    MIXTURE: load_mixture,
+    ORACLE: load_oracle,
+    "checkpoint": CheckpointSystem,
+    "demucs folder": load_demucs_folder,
+    "demucs official": load_demucs_official,
+    "openunmix folder": load_openunmix_folder,
+    "openunmix official": load_openunmix_official,
+    "spleeter": SpleeterSystem,
+    "mdxnet": MdxNetSystem,
+    "estimates": Estimates,
+    "python": PythonSystem,
+}
+"""What builds a system out of a source's location and a device, by the source's loader. The code that decides a
+system's results is the module of its loader with all that it imports, see `identity`."""
 
 
 def parse_systems(text: str, demucs: str | None = None, openunmix: str | None = None) -> list[str]:
@@ -90,9 +101,8 @@ def resolve(name: str, download: bool = False) -> Source:
 def _resolve(name: str, download: bool) -> Source:
     kind, _, variant = name.partition(":")
     if kind == MIXTURE:
-        return Source(
-            name, "Mixture (lower bound)", MIXTURE, "", "", "mixture", "the mixture as estimate of every stem"
-        )
+        note = "the mixture as estimate of every stem"
+        return Source(name, "Mixture (lower bound)", MIXTURE, "", "", "mixture", note, role=BOUND_ROLE)
     if kind == ORACLE:
         mask = variant or BOUND
         settings = f"n_fft {N_FFT}, hop {HOP}"
@@ -104,6 +114,7 @@ def _resolve(name: str, download: bool) -> Source:
             "",
             f"{mask}, {settings}",
             f"oracle: made of the true stems, {settings}",
+            role=BOUND_ROLE,
         )
     if kind == "spleeter":
         return resolve_spleeter(name, variant)
@@ -115,7 +126,12 @@ def _resolve(name: str, download: bool) -> Source:
         found = resolve_openunmix(name, variant, download)
     else:
         found = None
-    return found or _resolve_checkpoint(name, kind, variant or DEFAULT_CHECKPOINTS[kind])
+    try:
+        return found or resolve_checkpoint(name, kind, variant or DEFAULT_CHECKPOINTS[kind])
+    except FileNotFoundError as error:
+        official = list(official_bags() if kind == "demucs" else OFFICIAL_FILES if kind == "openunmix" else ())
+        names = f"; official names, with --download: {', '.join(official)}" if official else ""
+        raise FileNotFoundError(f"{error}{names}") from error
 
 
 def resolve_all(
@@ -149,118 +165,8 @@ def load(source: Source, device: str = "cpu") -> System | TrackSystem:
     Raises:
         ValueError: its files cannot be loaded, or it has none of the stems.
     """
-    loaders: Mapping[str, Callable[[str, str], Any]] = {
-        MIXTURE: lambda location, device: Mixture(),
-        ORACLE: lambda location, device: ORACLES[location][1](),
-        "checkpoint": CheckpointSystem,
-        "demucs folder": load_demucs_folder,
-        "demucs official": load_demucs_official,
-        "openunmix folder": load_openunmix_folder,
-        "openunmix official": load_openunmix_official,
-        "spleeter": SpleeterSystem,
-        "mdxnet": MdxNetSystem,
-        "estimates": Estimates,
-        "python": PythonSystem,
-    }
-    system = loaders[source.loader](source.location, device)
+    system = LOADERS[source.loader](source.location, device)
     if not set(KNOWN_STEMS) & set(system.stems):
         known = ", ".join(KNOWN_STEMS)
         raise ValueError(f"{source.label} separates {', '.join(system.stems)}: expected some of {known}")
     return system
-
-
-class Mixture:
-    """The mixture as the estimate of every stem: what doing nothing scores."""
-
-    stems = KNOWN_STEMS
-    sample_rate = None
-    parameters = 0
-
-    def separate(self, mixture: np.ndarray, sample_rate: int | None = None) -> dict[str, np.ndarray]:
-        """Return the mixture for every stem."""
-        return dict.fromkeys(self.stems, mixture)
-
-
-def _resolve_checkpoint(name: str, kind: str, checkpoint: str) -> Source:
-    from models.checkpoint import find_checkpoint
-
-    try:
-        folder = find_checkpoint(checkpoint)
-    except FileNotFoundError as error:
-        official = {"demucs": list(official_bags()), "openunmix": list(OFFICIAL_FILES)}.get(kind)
-        names = f"; official names, with --download: {', '.join(official)}" if official else ""
-        raise FileNotFoundError(f"{name} has no weights: {error}{names}") from error
-    weights = sorted(folder.glob("*.safetensors"))
-    info = _info(folder)
-    minutes = _processor_minutes(info)
-    budget = f", {minutes:.0f} processor min" if minutes else ""
-    origin = f"imported, {info['imported_from']}" if isinstance(info.get("imported_from"), str) else "ours"
-    note, flag = _training_note(info)
-    return Source(
-        name,
-        f"{LABELS[kind]} ({folder.name}, {origin}{budget})",
-        "checkpoint",
-        str(folder),
-        f"{folder.resolve().name}@{file_hash(weights)}",
-        file_hash([*weights, *sorted(folder.glob("*.json"))]),
-        note,
-        flag=flag,
-    )
-
-
-def _info(folder: Path) -> Mapping[str, Any]:
-    """What a checkpoint says of its training; nothing if it cannot be read: whoever loads it says what is wrong."""
-    try:
-        info = json.loads((folder / "config.json").read_text(encoding="utf-8"))["info"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
-    return info if isinstance(info, dict) else {}
-
-
-def _processor_minutes(info: Mapping[str, Any]) -> float:
-    """How long a checkpoint says that it was trained, all its runs together; 0 if it does not."""
-    try:
-        return float(info.get("cpu_minutes_in_all") or info.get("cpu_minutes") or 0)
-    except (ValueError, TypeError):
-        return 0.0
-
-
-def _training_note(info: Mapping[str, Any]) -> tuple[str, str]:
-    """Note and flag of a checkpoint: its card's music, the test split, other than MUSDB18's, or unknown."""
-    text = info.get("training_data")
-    if not isinstance(text, str):
-        return "", ""
-    note = f"trained on {text}"
-    if re.search(r"\btest\b", text):
-        return f"{TEST_SET_NOTE}; {note}", TEST_SET_FLAG
-    names = text.rpartition(" from ")[2].split(", ")
-    if names == ["unknown"]:
-        return note, UNKNOWN_DATA_FLAG
-    return note, "" if all(name.lower().startswith("musdb18") for name in names) else EXTRA_DATA_FLAG
-
-
-class CheckpointSystem:
-    """One of our checkpoints, through `models.load_separator`.
-
-    Attributes:
-        stems, sample_rate, parameters: see System.
-    """
-
-    def __init__(self, folder: str, device: str) -> None:
-        from models.separator import load_separator
-
-        self._folder = folder
-        self._separator = load_separator(folder, device=device)
-        self.stems, self.sample_rate = self._separator.stems, self._separator.sample_rate
-        self.parameters = count_parameters(self._separator.network)
-
-    def separate(self, mixture: np.ndarray, sample_rate: int | None = None) -> dict[str, np.ndarray]:
-        """See System."""
-        return self._separator.separate(mixture, sample_rate)
-
-    def gmacs_per_second(self) -> float:
-        """See Counted."""
-        from models.checkpoint import find_checkpoint, load_checkpoint
-        from models.macs import gmacs_per_second
-
-        return gmacs_per_second(load_checkpoint(find_checkpoint(self._folder)).preset, overlapped=True)

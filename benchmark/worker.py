@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import signal
 import subprocess
 import tempfile
 import weakref
@@ -11,6 +10,7 @@ from typing import IO, Any
 
 import numpy as np
 
+from benchmark.machine import how_it_ended
 from benchmark.messages import PROTOCOL, read_message, write_message
 
 END_S = 5.0
@@ -142,10 +142,8 @@ class Worker:
         self.close()
         if code is None:
             return f"{self._label} closed its output while {self._doing}"
-        how = f"signal {-code}" if code < 0 else f"exit code {code}"
-        hint = " (out of memory?)" if code == -signal.SIGKILL else ""
         last = f": {lines[-1].strip()[:300]}" if lines else ""
-        return f"{self._label} ended with {how}{hint} while {self._doing}{last}"
+        return f"{self._label} {how_it_ended(code)} while {self._doing}{last}"
 
 
 class WorkerSystem:

@@ -11,6 +11,7 @@ import argparse
 import sys
 
 from models import separate_file
+from models.console import show_any_name
 from models.importing import command as importing
 from models.rendering import command as render
 from models.training import commands
@@ -51,6 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
         add_arguments(subparser)
         subparser.set_defaults(run=run)
     args = parser.parse_args(arguments)
+    show_any_name()
     try:
         return args.run(args)
     except KeyboardInterrupt:

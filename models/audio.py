@@ -70,7 +70,7 @@ def open_audio(path: str | Path) -> AudioFile:
     if _is_mislabelled_mp3(path):
         return _open_with_ffmpeg(path, "it does not start like an mp3 file")
     try:
-        with soundfile.SoundFile(path) as sound:
+        with soundfile.SoundFile(os.fsencode(path)) as sound:
             file = AudioFile(path, sound.samplerate, sound.channels, sound.frames, "soundfile")
     except (soundfile.SoundFileError, TypeError) as error:  # TypeError: it asks for the sample rate of a *.raw
         return _open_with_ffmpeg(path, str(error))
@@ -114,7 +114,7 @@ def _soundfile_blocks(file: AudioFile, block_frames: int) -> Iterator[Tensor]:
 
     num_frames = 0
     try:
-        with soundfile.SoundFile(file.path) as sound:
+        with soundfile.SoundFile(os.fsencode(file.path)) as sound:
             # An mp3 without a length in its header gets an estimate, which may be off in an intact file.
             promised = sound.frames if sound.format != "MP3" or _find_xing(file.path) else 0
             while len(samples := sound.read(block_frames, dtype="float32", always_2d=True)):

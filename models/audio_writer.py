@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -33,7 +33,8 @@ class AudioWriter:
     """Writes a file block by block; a context manager.
 
     The samples go to a temporary file beside the target, which takes the target's name when the ``with`` block ends
-    well and is removed when it does not. Samples are never rescaled: beyond +-1, integer formats clip.
+    well and is removed when it does not. Samples are never rescaled: beyond +-1, integer formats clip. ``AudioWriters``
+    writes several files that belong together.
 
     Attributes:
         path: the file.
@@ -77,7 +78,13 @@ class AudioWriter:
         try:
             with self._one_line_errors():
                 self._file = soundfile.SoundFile(
-                    self._temporary, "w", self._sample_rate, self._channels, self._format.subtype, None, self._container
+                    os.fsencode(self._temporary),
+                    "w",
+                    self._sample_rate,
+                    self._channels,
+                    self._format.subtype,
+                    None,
+                    self._container,
                 )
         except BaseException:
             self._temporary.unlink(missing_ok=True)
@@ -103,22 +110,31 @@ class AudioWriter:
     def __exit__(self, error_type: object, *_: object) -> None:
         try:
             if error_type is None:
-                self._finish()
-            else:
-                with contextlib.suppress(Exception):  # the error on its way out says more
-                    self._file.close()
+                self.finish()
+                replace_together({self._temporary: self.path})
         finally:
-            self._temporary.unlink(missing_ok=True)
+            self.discard()
 
-    def _finish(self) -> None:
+    def finish(self) -> Path:
+        """Close the temporary file and check that it is whole; returns its path.
+
+        Raises:
+            OSError: the disk is full.
+        """
         import soundfile
 
         with self._one_line_errors():
             self._file.close()
-            written = soundfile.info(self._temporary).frames
+            written = soundfile.info(os.fsencode(self._temporary)).frames
         if written != self._num_frames:
             raise OSError(f"{self.path}: {written} of {self._num_frames} samples were written; is the disk full?")
-        self._temporary.replace(self.path)
+        return self._temporary
+
+    def discard(self) -> None:
+        """Close and remove the temporary file, if it is still there."""
+        with contextlib.suppress(Exception):  # an error on its way out says more
+            self._file.close()
+        self._temporary.unlink(missing_ok=True)
 
     @contextlib.contextmanager
     def _one_line_errors(self) -> Iterator[None]:
@@ -130,6 +146,58 @@ class AudioWriter:
         except (soundfile.SoundFileError, AssertionError, OSError) as error:
             reason = " ".join(str(error).split()) or "short write"
             raise OSError(f"{self.path}: cannot be written ({reason}); disk full, or folder not writable?") from error
+
+
+class AudioWriters:
+    """Writes several files side by side; a context manager. All of them appear when it ends well, else none does.
+
+    Attributes:
+        writers: one for each file.
+    """
+
+    def __init__(self, writers: Sequence[AudioWriter]) -> None:
+        self.writers = tuple(writers)
+
+    def __enter__(self) -> "AudioWriters":
+        with contextlib.ExitStack() as undo:
+            for writer in self.writers:
+                if writer.path.is_dir():
+                    raise OSError(f"{writer.path}: expected a place for a file, got a folder; choose another --out")
+                undo.callback(writer.discard)
+                writer.__enter__()
+            self._undo = undo.pop_all()
+        return self
+
+    def __exit__(self, error_type: object, *_: object) -> None:
+        with self._undo:
+            if error_type is None:
+                replace_together({writer.finish(): writer.path for writer in self.writers})
+
+
+def replace_together(moves: Mapping[Path, Path]) -> None:
+    """Give each finished file (key) its final name (value), replacing what has that name; all of them or none.
+
+    Raises:
+        OSError: a file cannot be renamed; all the others are as they were.
+    """
+    done: list[tuple[Path, Path, Path | None]] = []
+    try:
+        for source, target in moves.items():
+            old = target.with_name(f"{source.name}.old") if target.exists() else None
+            if old:
+                target.replace(old)
+            done.append((source, target, old))
+            source.replace(target)
+    except BaseException:
+        for source, target, old in reversed(done):
+            if not source.exists():
+                target.replace(source)
+            if old:
+                old.replace(target)
+        raise
+    for _, _, old in done:
+        if old:
+            old.unlink()
 
 
 def write_audio(path: str | Path, waveform: Tensor, sample_rate: int, sample_format: str = "wav16") -> int:

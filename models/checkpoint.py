@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from models.config import to_mapping
@@ -22,6 +22,8 @@ from models.preset import Preset, preset_from_mapping
 
 CHECKPOINT_FOLDER = Path(__file__).parents[1] / "checkpoints"
 WEIGHTS, CONFIG, CARD = "weights.safetensors", "config.json", "README.md"
+LARGEST_CONFIG_BYTES = 2**20
+_UNREADABLE = (SafetensorError, OSError, KeyError, RuntimeError, AttributeError, NotImplementedError)
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,9 @@ def save_checkpoint(
 def load_checkpoint(folder: Path) -> Checkpoint:
     """Load a checkpoint folder.
 
+    The files may come from anywhere: nothing in them is executed, and nothing that they ask for is allocated before the
+    weights' names and shapes are known to be those of the network that the configuration describes.
+
     Raises:
         FileNotFoundError: a file is absent.
         ValueError: the files are damaged, are LFS pointers, or do not belong together.
@@ -88,29 +93,59 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     for name in (WEIGHTS, CONFIG):
         if not (folder / name).is_file():
             raise FileNotFoundError(f"{folder}: expected a checkpoint folder with {WEIGHTS} and {CONFIG}, no {name}")
-    content = (folder / WEIGHTS).read_bytes()
-    if content.startswith(b"version https://git-lfs"):
-        raise ValueError(f"{folder / WEIGHTS} is a git-LFS pointer, not weights; run `git lfs pull`")
-    try:
-        values = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        preset, info = preset_from_mapping(values["preset"]), dict(values["info"])
-    except (ValueError, KeyError, TypeError) as error:
-        reason = f"{type(error).__name__}: {_first_line(error)}"
-        raise ValueError(f"{folder / CONFIG}: not a checkpoint's configuration ({reason})") from None
+    with (folder / WEIGHTS).open("rb") as file:
+        if file.read(23) == b"version https://git-lfs":
+            raise ValueError(f"{folder / WEIGHTS} is a git-LFS pointer, not weights; run `git lfs pull`")
+        file.seek(0)
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    preset, info = read_config(folder / CONFIG)
+    check_shapes(folder, preset)
     network = preset.build_network()
+    state = network.state_dict()  # the network's own tensors
     try:
-        weights = load_file(folder / WEIGHTS)
-        network.load_state_dict(
-            {name: value.float() if value.is_floating_point() else value for name, value in weights.items()}
-        )
-    except SafetensorError as error:
-        raise ValueError(f"{folder / WEIGHTS}: not a safetensors file, or cut short ({error})") from None
-    except RuntimeError as error:
-        raise ValueError(f"{folder}: {WEIGHTS} and {CONFIG} do not belong together ({_first_line(error)})") from None
-    if any(not torch.isfinite(value).all() for value in weights.values()):
+        with safe_open(folder / WEIGHTS, "pt") as weights:
+            for name in state:
+                state[name].copy_(weights.get_tensor(name))
+    except _UNREADABLE as error:
+        raise ValueError(f"{folder / WEIGHTS}: not a safetensors file, or cut short ({_first_line(error)})") from None
+    if any(not torch.isfinite(value).all() for value in state.values()):
         raise ValueError(f"{folder / WEIGHTS}: holds values that are not finite; train or download it again")
-    identity = f"{folder.resolve().name}@{hashlib.sha256(content).hexdigest()[:8]}"
-    return Checkpoint(network.eval(), preset, info, identity)
+    return Checkpoint(network.eval(), preset, info, f"{folder.resolve().name}@{digest[:8]}")
+
+
+def read_config(path: Path) -> tuple[Preset, dict[str, Any]]:
+    """The settings and the facts of a checkpoint, out of its ``config.json``.
+
+    Raises:
+        ValueError: the file is damaged, too large, or something else.
+    """
+    try:
+        if path.stat().st_size > LARGEST_CONFIG_BYTES:
+            raise ValueError(f"expected at most {LARGEST_CONFIG_BYTES} bytes, got {path.stat().st_size}")
+        values = json.loads(path.read_text(encoding="utf-8"))
+        return preset_from_mapping(values["preset"]), dict(values["info"])
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        reason = f"{type(error).__name__}: {_first_line(error)}"
+        raise ValueError(f"{path}: not a checkpoint's configuration ({reason})") from None
+
+
+def check_shapes(folder: Path, preset: Preset) -> None:
+    """Compare the stored tensors' names and shapes with the network's, without making either.
+
+    Raises:
+        ValueError: the weights are damaged, or not those of this network.
+    """
+    try:
+        with safe_open(folder / WEIGHTS, "pt") as weights:
+            stored = {name: tuple(weights.get_slice(name).get_shape()) for name in weights.keys()}  # noqa: SIM118
+    except _UNREADABLE as error:
+        raise ValueError(f"{folder / WEIGHTS}: not a safetensors file, or cut short ({_first_line(error)})") from None
+    with torch.device("meta"):
+        expected = {name: tuple(value.shape) for name, value in preset.build_network().state_dict().items()}
+    for name in [*expected, *stored]:
+        if expected.get(name) != stored.get(name):
+            reason = f"{name}: expected {expected.get(name, 'nothing')}, got {stored.get(name, 'nothing')}"
+            raise ValueError(f"{folder}: {WEIGHTS} and {CONFIG} do not belong together ({reason[:200]})")
 
 
 def find_checkpoint(name_or_path: str | Path) -> Path:

@@ -4,12 +4,15 @@ The law: if the function returns its chunks unchanged, the stream comes out unch
 edges included, because each sample is divided by the sum of the window values that reached it.
 """
 
-import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+LONGEST_SEGMENT_S = 600
+LARGEST_BATCH = 1024
+MOST_SHIFTS = 64
 
 
 @dataclass(frozen=True)
@@ -31,14 +34,16 @@ class SeparateConfig:
         Raises:
             ValueError: names the flag, what it must be and what it was.
         """
-        if not (math.isfinite(self.segment_s) and self.segment_s > 0):
-            raise ValueError(f"separate.segment_s must be a positive number of seconds, got {self.segment_s}")
+        if not 0 < self.segment_s <= LONGEST_SEGMENT_S:
+            raise ValueError(
+                f"separate.segment_s must be more than 0 and at most {LONGEST_SEGMENT_S} seconds, got {self.segment_s}"
+            )
         if not 0 <= self.overlap < 1:
             raise ValueError(f"separate.overlap must be at least 0 and less than 1, got {self.overlap}")
-        if not (isinstance(self.batch, int) and self.batch >= 1):
-            raise ValueError(f"separate.batch must be a whole number of at least 1, got {self.batch}")
-        if not (isinstance(self.shifts, int) and self.shifts >= 1):
-            raise ValueError(f"separate.shifts must be a whole number of at least 1, got {self.shifts}")
+        if not (isinstance(self.batch, int) and 1 <= self.batch <= LARGEST_BATCH):
+            raise ValueError(f"separate.batch must be a whole number from 1 to {LARGEST_BATCH}, got {self.batch}")
+        if not (isinstance(self.shifts, int) and 1 <= self.shifts <= MOST_SHIFTS):
+            raise ValueError(f"separate.shifts must be a whole number from 1 to {MOST_SHIFTS}, got {self.shifts}")
 
     def window_size(self, sample_rate: int) -> int:
         """Length of a chunk in samples."""

@@ -36,17 +36,15 @@ class OpenUnmixConfig:
     def __post_init__(self) -> None:
         """Check ranges."""
         _check_stems(self.stems)
-        for name in ("sample_rate", "hop", "hidden", "layers"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"model.{name}: expected at least 1, got {getattr(self, name)}")
-        if self.n_fft < 16 or self.n_fft % 2 or self.hop > self.n_fft // 2:
+        _check_ranges(self, {"sample_rate": 768_000, "hop": 2**16, "hidden": 4096, "layers": 256})
+        if not 16 <= self.n_fft <= 2**17 or self.n_fft % 2 or self.hop > self.n_fft // 2:
             raise ValueError(
-                f"model.n_fft: expected an even number of at least 16 and two hops, got {self.n_fft}, {self.hop}"
+                f"model.n_fft: expected an even number from 16 to {2**17} and two hops, got {self.n_fft}, {self.hop}"
             )
         if not 1 <= self.max_bin <= self.n_fft // 2 + 1:
             raise ValueError(f"model.max_bin: expected 1 to {self.n_fft // 2 + 1}, got {self.max_bin}")
-        if self.wiener_iterations < 0:
-            raise ValueError(f"model.wiener_iterations: expected at least 0, got {self.wiener_iterations}")
+        if not 0 <= self.wiener_iterations <= 100:
+            raise ValueError(f"model.wiener_iterations: expected 0 to 100, got {self.wiener_iterations}")
 
 
 @dataclass(frozen=True)
@@ -67,13 +65,18 @@ class HDemucsConfig:
     def __post_init__(self) -> None:
         """Check ranges."""
         _check_stems(self.stems)
-        for name in ("sample_rate", "growth"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"model.{name}: expected at least 1, got {getattr(self, name)}")
-        if self.features < 4 or self.features % 4:
+        _check_ranges(self, {"sample_rate": 768_000, "features": 1024, "growth": 8})
+        if self.features % 4:
             raise ValueError(f"model.features: expected a multiple of 4, got {self.features}")
         if self.depth not in (5, 6):
             raise ValueError(f"model.depth: expected 5 or 6 (fewer do not merge the two branches), got {self.depth}")
+
+
+def _check_ranges(config: object, largest: dict[str, int]) -> None:
+    """Check sizes, which may come out of a file of unknown origin."""
+    for name, limit in largest.items():
+        if not 1 <= getattr(config, name) <= limit:
+            raise ValueError(f"model.{name}: expected 1 to {limit}, got {getattr(config, name)}")
 
 
 def _check_stems(stems: tuple[str, ...]) -> None:

@@ -42,6 +42,14 @@ class Preset:
     train: TrainConfig
     separate: SeparateConfig
 
+    def __post_init__(self) -> None:
+        """Check the names of the stems, which become file names.
+
+        Raises:
+            ValueError: a name that cannot be a stem's.
+        """
+        check_stems(self.model.stems, "model.stems")
+
     def build_network(self) -> nn.Module:
         """An untrained network: mixture [B, C, T] to ``Estimate``, with ``stems``, ``sample_rate`` and ``channels``."""
         return ARCHITECTURES[self.architecture][1](self.model)

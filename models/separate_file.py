@@ -6,18 +6,19 @@ python -m models separate song.mp3 --out stems/ --stems vocals --device cpu --fo
 
 import argparse
 import contextlib
-import json
+import signal
 import sys
+import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 import torch
 
-from models.audio import AudioFile, open_audio
-from models.audio_writer import FORMATS, AudioWriter
-from models.checkpoint import CONFIG, find_checkpoint
+from models.audio import open_audio
+from models.audio_writer import FORMATS, AudioWriter, AudioWriters
+from models.checkpoint import CONFIG, find_checkpoint, read_config
 from models.config import parse_assignments
 from models.separator import NetworkSeparator, load_separator, show_progress
 
@@ -79,17 +80,23 @@ def run(args: argparse.Namespace) -> int:
     """Run the `separate` command; a file that cannot be separated costs one line on stderr, and the others still run.
 
     Returns:
-        The exit status: 0, 2 if a file failed, 130 if interrupted.
+        The exit status: 0, 2 if a file failed, 130 if interrupted, 143 if told to end (SIGTERM).
 
     Raises:
         FileNotFoundError: there is no such checkpoint.
         ValueError: an argument is out of range, or two songs would write the same files.
     """
+    with _ended_by_signals():
+        return _separate_all(args)
+
+
+def _separate_all(args: argparse.Namespace) -> int:
     folders = output_folders(args.inputs, args.out)
     settings = parse_assignments(args.set)
     separator = load_separator(
         args.checkpoint, args.device, args.stems, args.overlap, settings, one_at_a_time=args.one_at_a_time
     )
+    check_no_input_is_output(args.inputs, folders, separator.stems, args.format)
     gmacs = told_cost(find_checkpoint(args.checkpoint))
     if is_large := gmacs >= LARGE_GMACS:
         work_s = measure_work(separator)
@@ -97,7 +104,6 @@ def run(args: argparse.Namespace) -> int:
             f"{separator.name}: {gmacs:.0f} GMAC for a second of audio, about {work_s:.1f} s on this machine",
             file=sys.stderr,
         )
-    check_no_input_is_output(args.inputs, folders, separator.stems, args.format)
     status = 0
     for path, folder in zip(args.inputs, folders, strict=True):
         try:
@@ -105,9 +111,9 @@ def run(args: argparse.Namespace) -> int:
         except (ValueError, OSError) as error:
             print(f"{path}: {_one_line(error).removeprefix(f'{path}: ')}", file=sys.stderr)
             status = 2
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, SystemExit) as end:
             print(f"{path}: interrupted, none of its stems were written", file=sys.stderr)
-            return 130
+            return 130 if isinstance(end, KeyboardInterrupt) else int(end.code or 0)
         else:
             _report(path, written)
     return status
@@ -139,11 +145,13 @@ def separate_file(
     if progress:
         pieces = show_progress(pieces, song.num_frames, song.sample_rate, Path(path).stem)
     folder.mkdir(parents=True, exist_ok=True)
-    with contextlib.ExitStack() as stack:
-        writers = {
-            stem: stack.enter_context(_stem_writer(song, stem_path(folder, stem, sample_format), sample_format))
-            for stem in separator.stems
-        }
+    writers = {
+        stem: AudioWriter(
+            stem_path(folder, stem, sample_format), song.sample_rate, song.channels, sample_format, song.num_frames
+        )
+        for stem in separator.stems
+    }
+    with AudioWriters(list(writers.values())):
         for piece in pieces:
             for stem, samples in piece.items():
                 writers[stem].write(samples)
@@ -152,7 +160,7 @@ def separate_file(
 
 def told_cost(folder: Path) -> float:
     """10^9 multiply-accumulates for a second of audio, as a checkpoint tells them; 0 where it does not."""
-    cost = json.loads((folder / CONFIG).read_text(encoding="utf-8"))["info"].get("gmacs_per_second")
+    cost = read_config(folder / CONFIG)[1].get("gmacs_per_second")
     return float(cost) if isinstance(cost, int | float) else 0.0
 
 
@@ -180,7 +188,7 @@ def output_folders(inputs: list[Path], out: Path) -> list[Path]:
         return [out]
     folders: dict[Path, Path] = {}
     for path in inputs:
-        folder = out / path.stem
+        folder = out / (path.name if path.stem in (".", "..") else path.stem)
         if folder in folders:
             raise ValueError(f"{folders[folder]} and {path} would both write to {folder}: separate them one at a time")
         folders[folder] = path
@@ -202,8 +210,20 @@ def check_no_input_is_output(
             raise ValueError(f"{target} is an input and would be overwritten by a stem: choose another output folder")
 
 
-def _stem_writer(song: AudioFile, path: Path, sample_format: str) -> AudioWriter:
-    return AudioWriter(path, song.sample_rate, song.channels, sample_format, song.num_frames)
+@contextlib.contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP end the command as Ctrl-C does, so that what is half written is removed."""
+
+    def end(number: int, _: object) -> NoReturn:
+        raise SystemExit(128 + number)
+
+    numbers = [signal.SIGTERM, signal.SIGHUP] if threading.current_thread() is threading.main_thread() else []
+    before = {number: signal.signal(number, end) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _report(path: Path, written: list[StemFile]) -> None:

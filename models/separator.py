@@ -40,7 +40,8 @@ class Separator(Protocol):
 class NetworkSeparator:
     """Separates with a network, chunk by chunk.
 
-    Chunks of digital silence do not go through the network: their stems are silent.
+    Loudness does not matter: separate(k x) = k separate(x). Chunks of digital silence do not go through the network:
+    their stems are silent.
 
     Attributes:
         name: which network this is, for messages and tables.
@@ -145,11 +146,17 @@ class NetworkSeparator:
             yield dict(zip(self.stems, piece, strict=True))
 
     def separate_chunks(self, mixtures: Tensor) -> Tensor:
-        """Run the network on chunks [B, C, t] on the CPU; returns the chosen stems [B, S, C, t], on the CPU too."""
-        is_audible = (mixtures != 0).flatten(1).any(dim=1)
+        """Run the network on chunks [B, C, t] on the CPU; returns the chosen stems [B, S, C, t], on the CPU too.
+
+        The network gets each chunk with a peak of 1, as training mixes it, so that loudness does not matter; its stems
+        get the chunk's peak back.
+        """
+        peaks = mixtures.abs().amax(dim=(1, 2), keepdim=True)
+        is_audible = peaks.flatten() > 0
         if is_audible.all():
             with torch.inference_mode():
-                return self._estimate(mixtures.to(self.device))[:, self._stem_selection].float().cpu()
+                stems = self._estimate((mixtures / peaks).to(self.device))[:, self._stem_selection].float().cpu()
+                return stems * peaks[:, None]
         num_chunks, channels, length = mixtures.shape
         stems = torch.zeros(num_chunks, len(self.stems), channels, length)
         if is_audible.any():

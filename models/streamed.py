@@ -2,7 +2,6 @@
 
 import dataclasses
 import hashlib
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,8 +10,8 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from models.bsrnn import Estimate
-from models.checkpoint import CONFIG, WEIGHTS, Checkpoint, load_checkpoint
-from models.preset import ARCHITECTURES, Preset, preset_from_mapping
+from models.checkpoint import CONFIG, WEIGHTS, Checkpoint, check_shapes, load_checkpoint, read_config
+from models.preset import ARCHITECTURES, Preset
 from models.public.several import SeveralConfig, join_estimates
 
 
@@ -26,8 +25,6 @@ class StreamedNetworks(nn.Module):
     Raises:
         ValueError: the checkpoint is one network.
     """
-
-    normalises_level = True
 
     def __init__(self, preset: Preset, folder: Path) -> None:
         super().__init__()
@@ -77,14 +74,12 @@ def load_streamed(folder: Path) -> Checkpoint:
     Raises:
         FileNotFoundError, ValueError: see ``models.checkpoint.load_checkpoint``.
     """
-    try:
-        values = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        preset, info = preset_from_mapping(values["preset"]), dict(values["info"])
-        several = isinstance(preset.model, SeveralConfig) and len(preset.model.networks) > 1
-    except (ValueError, KeyError, TypeError, OSError):
-        several = False  # load_checkpoint says what is wrong
-    if not several:
+    if not (folder / CONFIG).is_file() or not (folder / WEIGHTS).is_file():
+        return load_checkpoint(folder)  # which says what is missing
+    preset, info = read_config(folder / CONFIG)
+    if not (isinstance(preset.model, SeveralConfig) and len(preset.model.networks) > 1):
         return load_checkpoint(folder)
+    check_shapes(folder, preset)
     with (folder / WEIGHTS).open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return Checkpoint(StreamedNetworks(preset, folder).eval(), preset, info, f"{folder.resolve().name}@{digest[:8]}")

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 
 STEMS = ("vocals", "drums", "bass", "other")
+MOST_STEMS = 64
+LONGEST_STEM_NAME = 64
 SPLITS = ("train", "valid", "test")
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg")
 STEM_FILE_SUFFIX = ".stem.mp4"
@@ -302,11 +304,19 @@ def check_stems(stems: Sequence[str], setting: str) -> None:
         setting: what the user set, for the message.
 
     Raises:
-        ValueError: no name, a name given twice, an empty one, one that no file can have, or "mixture".
+        ValueError: no name, a name given twice, an empty one, one that no file should have, or "mixture".
     """
-    usable = all(stem.strip() == stem != "mixture" and stem and not set("/\\") & set(stem) for stem in stems)
-    if not stems or not usable or len(set(stems)) != len(stems) or any(stem.startswith(".") for stem in stems):
-        raise ValueError(f"{setting}: expected one or more different names, none of them mixture, got {list(stems)}")
+    if not 1 <= len(stems) <= MOST_STEMS or len(set(stems)) != len(stems) or not all(map(_is_stem_name, stems)):
+        shown = f"{list(stems)}" if len(f"{stems}") < 200 else f"{len(stems)} names"
+        raise ValueError(
+            f"{setting}: expected 1 to {MOST_STEMS} different names of up to {LONGEST_STEM_NAME} letters that can be "
+            f"names of files, none of them mixture, got {shown}"
+        )
+
+
+def _is_stem_name(name: str) -> bool:
+    is_file_name = name.isprintable() and not name.startswith(".") and not set("/\\") & set(name)
+    return is_file_name and name.strip() == name != "mixture" and 1 <= len(name) <= LONGEST_STEM_NAME
 
 
 def _audio_names(folder: Path) -> set[str]:

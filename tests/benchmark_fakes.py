@@ -2,12 +2,15 @@
 
 import numpy as np
 
-from benchmark import run
-from benchmark.results import Settings
+from benchmark import pair as pair_module
+from benchmark.identity import result_key
+from benchmark.pair import Origin, Pair, measure_pair, prepare
+from benchmark.settings import Settings
 from benchmark.source import Source
 from models.tracks import STEMS
 
 SETTINGS = Settings("cpu", 1)
+ORIGIN = Origin("python -m benchmark run --out x", "abc1234")
 
 
 class Fake:
@@ -24,21 +27,32 @@ class Fake:
         return self._change({stem: mixture * np.float32(0.5) for stem in self.stems})
 
 
-class Messages(list):
-    """Stands for the connection of a child process."""
+class Bar:
+    """Counts, as a progress bar."""
 
-    send = list.append
+    count = 0
+
+    def update(self, count):
+        self.count += count
+
+    def set_description(self, text):
+        pass
 
 
 def fake_source(name="fake", digest="1"):
-    return Source(name, "Fake", "fake", "", "fake@1", digest)
+    return Source(name, "Fake", "mixture", "", "fake@1", digest)
 
 
-def run_here(monkeypatch, system, source, tracks, out, settings=SETTINGS):
-    monkeypatch.setattr(run, "load", lambda source, device: system)
-    messages = Messages()
-    run.work(messages, source, tracks, out, settings)
-    return messages
+def make_pair(source, track, settings=SETTINGS):
+    return Pair(source, track, track.name, result_key(source, track, settings))
+
+
+def run_here(monkeypatch, system, source, tracks, out, settings=SETTINGS, origin=ORIGIN):
+    """Measure a system in this process."""
+    monkeypatch.setattr(pair_module, "load", lambda source, device: system)
+    prepared = prepare(source, settings)
+    for track in tracks:
+        measure_pair(*prepared, make_pair(source, track, settings), out, settings, origin)
 
 
 def damage(kind):

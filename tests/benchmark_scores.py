@@ -4,37 +4,58 @@ import math
 
 from models.tracks import STEMS
 
+OTHERS = {"isr": 2, "sir": 3, "sar": 4}
+"""How far the other scores of frames lie above the SDR."""
 
-def make_result(system, track, values, csdr=None, nan_frames=0, stems=STEMS, **changes):
-    """`values`: the SDR of each stem it has."""
+
+def make_result(system, track, values, csdr=None, nan_frames=0, stems=STEMS, role="peer", split="test", **changes):
+    """`values`: the SDR of each stem it has; a change of `measured` adds to what is there."""
     stems = stems[: len(values)]
-    others = {"si_sdr": 1, "isr": 2, "sir": 3, "sar": 4}
-    scores = {
-        "stems": list(stems),
-        "sdr": dict(zip(stems, values, strict=True)),
-        "csdr": dict(zip(stems, csdr or values, strict=True)),
-        **{name: {stem: values[at] + shift for at, stem in enumerate(stems)} for name, shift in others.items()},
-        "num_frames": 5,
-        "nan_frames": nan_frames,
+    by_stem = dict(zip(stems, values, strict=True))
+    frames = {"csdr": dict(zip(stems, csdr or values, strict=True))}
+    frames |= {name: {stem: by_stem[stem] + shift for stem in stems} for name, shift in OTHERS.items()}
+    own = [stem for stem in stems if stem in STEMS]
+    sets = [own, ["vocals", "accompaniment"]] if len(own) > 1 and "accompaniment" in stems else [list(stems)]
+    measured = {
+        "machine": "Abacus (2 cores)",
+        "threads": 2,
+        "jobs": 1,
+        "load_1min": 1.5,
+        "date": "2026-01-02T03:04:05+00:00",
+        "python": "3.11",
+        "commit": "abc1234",
+        "command": "python -m benchmark run",
     }
     result = {
-        "key": {"system": system, "track": track},
+        "key": {"system": system, "split": split, "track": track, "device": "cpu"},
         "row": {
             "label": system.upper(),
+            "role": role,
             "parameters": 1_250_000,
             "gmacs_per_second": 3.04,
             "checkpoint": "small@12345678",
             "note": "",
         },
-        "scores": scores,
+        "scores": {
+            "stems": list(stems),
+            "sdr": by_stem,
+            "si_sdr": {stem: value + 1 for stem, value in by_stem.items()},
+            "together": [
+                {
+                    "stems": together,
+                    **{name: {stem: scores[stem] for stem in together} for name, scores in frames.items()},
+                    "num_frames": 5,
+                    "nan_frames": nan_frames,
+                }
+                for together in sets
+            ],
+        },
         "duration_s": 10.0,
         "separate_s": 1.0,
         "separate_cpu_s": 1.5,
         "score_s": 0.1,
         "peak_memory_bytes": 2**30,
-        "load_1min": 1.5,
-        "jobs": 1,
-        "date": "2026-01-02T03:04:05+00:00",
+        "measured": measured | changes.pop("measured", {}),
     }
     return result | changes
 
@@ -47,8 +68,8 @@ RESULTS = [
 ]
 
 
-def many_results(system, shift=0.0, num_tracks=12, stems=STEMS):
+def many_results(system, shift=0.0, num_tracks=12, stems=STEMS, role="peer"):
     """Results of tracks that differ by far more than the systems do."""
     base = [[index + 0.01 * index**2 + column for column in range(len(stems))] for index in range(num_tracks)]
     values = [[shift + value for value in track] for track in base]
-    return [make_result(system, f"track {index}", values[index], stems=stems) for index in range(num_tracks)]
+    return [make_result(system, f"track {index}", values[index], stems=stems, role=role) for index in range(num_tracks)]

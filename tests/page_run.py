@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 
+from benchmark.identity import result_key
 from benchmark.record import write_record
-from benchmark.results import Failure, Settings, result_key
+from benchmark.results import Failure
 from benchmark.scoring import FRAME_MEDIANS
-from benchmark.source import Source
+from benchmark.settings import Settings
+from benchmark.source import BOUND_ROLE, OURS_ROLE, Source
 from benchmark_fakes import Fake, run_here
 from conftest import synthetic_stems, write_track
 from models.metrics import csdr, frame_sdr, global_sdr
@@ -44,16 +46,25 @@ def quick_score(references, estimates, stems, sample_rate, scorer, workers):
     }
 
 
-def make_run(root, keep_audio_s=2, stems=STEMS, names=NAMES, duration_s=3.0):
-    """Write a data set and a run of it below a folder; returns the run's folder."""
+def make_run(root, keep_audio_s=2, stems=STEMS, names=NAMES, duration_s=3.0, everyone=False, twice=False):
+    """Write a data set and a run of it below a folder; returns the run's folder.
+
+    `stems` are those of the third system, or of `everyone`; `twice`: the names are in two splits.
+    """
     out = root / "out"
     for seed, name in enumerate(names):
-        write_track(root / "music" / name, synthetic_stems(seed, duration_s))
-    tracks = open_tracks(root / "music", "test")
+        for split in ("test", "train") if twice else ("test",):
+            write_track(root / "music" / split / name, synthetic_stems(seed, duration_s))
+    tracks = open_tracks(root / "music", "all")
+    rest = stems if everyone else STEMS
     systems = {
-        Source("mixture", "Mixture (lower bound)", "fake", "", "", "0", "the mixture"): Fake(change=leaking(1.0)),
-        Source("bsrnn", "BSRNN (small, ours, 9 min)", "fake", "", "small@1", "1"): Fake(change=leaking(0.3)),
-        Source("demucs", f"Demucs {HOSTILE}", "fake", "", "demucs@2", "2"): Fake(stems, change=leaking(0.1)),
+        Source("mixture", "Mixture (lower bound)", "mixture", "", "", "0", "the mixture", role=BOUND_ROLE): Fake(
+            rest, change=leaking(1.0)
+        ),
+        Source("bsrnn", "BSRNN (small, ours, 9 min)", "mixture", "", "small@1", "1", role=OURS_ROLE): Fake(
+            rest, change=leaking(0.3)
+        ),
+        Source("demucs", f"Demucs {HOSTILE}", "mixture", "", "demucs@2", "2"): Fake(stems, change=leaking(0.1)),
     }
     settings = Settings("cpu", 1, keep_audio_s)
     for source, system in systems.items():

@@ -10,7 +10,7 @@ import torch
 
 from models import audio_writer
 from models.audio import read_audio
-from models.audio_writer import FORMATS, AudioWriter, write_audio
+from models.audio_writer import FORMATS, AudioWriter, AudioWriters, write_audio
 
 RATE = 44100
 
@@ -98,3 +98,45 @@ def test_long_wav(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     with pytest.raises(ValueError, match="at most 4 GiB.*flac"), AudioWriter(tmp_path / "x.wav", RATE, 2) as writer:
         writer.write(noise())
     assert not (tmp_path / "x.wav").exists()
+
+
+def write_both(folder: Path, fail: BaseException | None = None) -> None:
+    pair = [AudioWriter(folder / name, RATE, 2, "wav16") for name in ("a.wav", "b.wav")]
+    with AudioWriters(pair) as files:
+        for writer in files.writers:
+            writer.write(torch.full((2, 10), 0.5))
+            if fail:
+                raise fail
+
+
+@pytest.mark.parametrize("existed", [True, False])
+@pytest.mark.parametrize("broken", ["a.wav", "b.wav", None])
+def test_files_appear_together_or_not_at_all(tmp_path, monkeypatch, existed, broken):
+    """With the renaming of one of them made to fail, the folder is as it was."""
+    if existed:
+        for name in ("a.wav", "b.wav"):
+            (tmp_path / name).write_text(f"old {name}")
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    rename = Path.replace
+
+    def replace(self: Path, target: Path) -> Path:
+        if target.name == broken and self.suffix == ".part":
+            raise OSError("no")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "replace", replace)
+    if broken:
+        with pytest.raises(OSError, match="no"):
+            write_both(tmp_path)
+        assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    else:
+        write_both(tmp_path)
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["a.wav", "b.wav"]
+        assert soundfile.info(tmp_path / "b.wav").frames == 10
+
+
+@pytest.mark.parametrize("error", [ValueError("no"), KeyboardInterrupt(), SystemExit(143)])
+def test_an_error_leaves_none_of_several_files(tmp_path, error):
+    with pytest.raises(type(error)):
+        write_both(tmp_path, error)
+    assert list(tmp_path.iterdir()) == []

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from benchmark import kept_audio
+from benchmark.identity import result_key
 from benchmark.kept_audio import (
     decode,
     encode,
@@ -13,7 +14,8 @@ from benchmark.kept_audio import (
     keep_audio,
     references_file,
 )
-from benchmark.results import Settings, has_audio, read_result, result_key, result_path
+from benchmark.results import has_audio, read_result, result_path, track_id
+from benchmark.settings import Settings
 from benchmark_fakes import Fake, fake_source, run_here
 from models.tracks import STEMS, open_tracks
 
@@ -71,8 +73,8 @@ def test_the_loudest_seconds_are_kept():
 def test_all_files_of_a_track_have_the_same_samples(track, tmp_path):
     stems = track.read_stems()
     estimates = {stem: 0.5 * audio for stem, audio in stems.items()}
-    kept = keep_audio(tmp_path, track, "a/b: c", 2, track.read_mixture(), stems, estimates)
-    assert kept["folder"] == excerpt_folder(track, 2) and (kept["length_s"], kept["seconds"]) == (2.0, 2)
+    kept = keep_audio(tmp_path, track, "1f", "a/b: c", 2, track.read_mixture(), stems, estimates)
+    assert kept["folder"] == excerpt_folder(track.name, "1f", 2) and (kept["length_s"], kept["seconds"]) == (2.0, 2)
     names = [references_file(kept["folder"], stem) for stem in ("mixture", *STEMS)]
     names += [estimate_file(kept["folder"], "a/b: c", stem) for stem in STEMS]
     assert sorted(names) == sorted(
@@ -88,10 +90,10 @@ def test_all_files_of_a_track_have_the_same_samples(track, tmp_path):
 
 def test_references_are_stored_once_and_the_mixture_is_no_estimate(track, tmp_path):
     mixture, stems = track.read_mixture(), track.read_stems()
-    keep_audio(tmp_path, track, "mixture", 2, mixture, stems, dict.fromkeys(STEMS, mixture))
+    keep_audio(tmp_path, track, "1f", "mixture", 2, mixture, stems, dict.fromkeys(STEMS, mixture))
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.mp3")}
     assert len(before) == 5
-    keep_audio(tmp_path, track, "a", 2, mixture, stems, stems)
+    keep_audio(tmp_path, track, "1f", "a", 2, mixture, stems, stems)
     assert before == {path: path.stat().st_mtime_ns for path in before} and len(list(tmp_path.rglob("*.mp3"))) == 9
 
 
@@ -101,7 +103,7 @@ def test_an_interrupted_write_leaves_nothing(track, tmp_path, monkeypatch):
 
     monkeypatch.setattr(kept_audio.os, "replace", fail)
     with pytest.raises(OSError, match="disk full"):
-        keep_audio(tmp_path, track, "a", 2, track.read_mixture(), {}, track.read_stems())
+        keep_audio(tmp_path, track, "1f", "a", 2, track.read_mixture(), {}, track.read_stems())
     assert not [path for path in (tmp_path / "audio").rglob("*") if path.is_file()]
 
 
@@ -109,12 +111,12 @@ def test_a_run_keeps_audio_before_it_keeps_the_result(track, tmp_path, monkeypat
     run_here(monkeypatch, Fake(), fake_source(), [track], tmp_path, SETTINGS)
     key = result_key(fake_source(), track, SETTINGS)
     assert key == result_key(fake_source(), track, Settings("cpu", 1))  # no figure depends on it
-    result = read_result(result_path(tmp_path, "fake", track.name), key)
+    result = read_result(result_path(tmp_path, "fake", *track_id(key)), key)
     assert result and all(
         (tmp_path / estimate_file(result["audio"]["folder"], "fake", stem)).is_file() for stem in STEMS
     )
     assert has_audio(result, 2) and has_audio(result, 0) and not has_audio(result, 3)
     run_here(monkeypatch, Fake(), fake_source(), [track], tmp_path / "none")
-    without = read_result(result_path(tmp_path / "none", "fake", track.name), key)
+    without = read_result(result_path(tmp_path / "none", "fake", *track_id(key)), key)
     assert without and without["audio"] is None and not has_audio(without, 2)
     assert not (tmp_path / "none" / "audio").exists()

@@ -14,11 +14,11 @@ def test_the_bounds_on_a_small_data_set(hq_root, tmp_path, capsys):
     assert first.startswith(f"data: {hq_root} (from --data)\n") and (out / "table.md").read_text() in first
     scores = pandas.read_csv(out / "scores.csv").query("metric == 'sdr'").set_index(["system", "stem"]).value
     assert (scores["oracle"] > scores["mixture"]).all() and len(scores) == 10  # accompaniment too
-    files = {path: path.stat().st_mtime_ns for path in out.glob("tracks/*/*.json")}
+    files = {path: path.stat().st_mtime_ns for path in out.glob("tracks/*/*/*.json")}
     assert len(files) == 2
     assert command.main(arguments) == 0  # resumes
     assert capsys.readouterr().out == first
-    assert files == {path: path.stat().st_mtime_ns for path in out.glob("tracks/*/*.json")}
+    assert files == {path: path.stat().st_mtime_ns for path in out.glob("tracks/*/*/*.json")}
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from benchmark.measure import measure
-from benchmark.oracle import IdealRatioMask, WienerFilter
-from benchmark.systems import Mixture
+from benchmark.oracle import IdealRatioMask, Mixture, WienerFilter
 from benchmark_fakes import SETTINGS, Fake, damage
 from models.metrics import csdr, frame_sdr, global_sdr, si_sdr
 from models.tracks import STEMS, open_tracks
@@ -25,12 +24,13 @@ def test_scores_are_those_of_the_metrics(tracks):
     estimates = np.stack([track.read_mixture() * np.float32(0.5)] * 4)
     scores = result["scores"]
     frames = frame_sdr(references, estimates, 44100)
-    assert scores["num_frames"] == 3 and scores["nan_frames"] == 0
+    four = scores["together"][0]
+    assert four["num_frames"] == 3 and four["nan_frames"] == 0
     for index, stem in enumerate(STEMS):
         assert scores["sdr"][stem] == global_sdr(references, estimates)[index]
-        assert scores["csdr"][stem] == csdr(frames)[index]
+        assert four["csdr"][stem] == csdr(frames)[index]
         assert scores["si_sdr"][stem] == si_sdr(references, estimates)[index]
-        assert scores["frames"]["SDR"][stem] == frames[index].tolist()
+        assert four["frames"]["SDR"][stem] == frames[index].tolist()
     assert result["duration_s"] == 3.0 and result["separate_s"] > 0 and result["score_s"] > 0
     assert result["separate_cpu_s"] > 0
     assert 2**20 < result["peak_memory_bytes"] < 2**40
@@ -71,5 +71,6 @@ def test_short_and_silent_tracks_are_scored(tmp_path, num_samples, silent):
     for system in (Fake(), IdealRatioMask(), WienerFilter()):
         scores = measure(system, track, "Fake", SETTINGS)["scores"]
         assert all(math.isfinite(value) for value in scores["sdr"].values())
-        assert scores["num_frames"] == 1 and scores["nan_frames"] == bool(silent)
-        assert all(math.isnan(scores["csdr"][stem]) == bool(silent) for stem in STEMS)
+        four = scores["together"][0]
+        assert four["num_frames"] == 1 and four["nan_frames"] == bool(silent)
+        assert all(math.isnan(four["csdr"][stem]) == bool(silent) for stem in STEMS)

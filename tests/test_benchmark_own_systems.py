@@ -10,7 +10,7 @@ import soundfile
 from benchmark.estimates import Estimates, resolve_estimates
 from benchmark.measure import measure
 from benchmark.python_system import PythonSystem, resolve_python
-from benchmark.results import Settings
+from benchmark.settings import Settings
 from benchmark.systems import load, parse_systems, resolve_all
 from conftest import SAMPLE_RATE, TEST_TRACK
 from models.tracks import open_tracks

@@ -9,8 +9,9 @@ import pytest
 from benchmark.__main__ import main
 from benchmark.parallel import measure_task, run_pairs
 from benchmark.report import render
-from benchmark.results import Failure, Settings, result_path
+from benchmark.results import Failure, result_path
 from benchmark.run import measure_pair, prepare, run
+from benchmark.settings import Settings
 from benchmark.source import Source
 from benchmark.systems import resolve
 from models.tracks import open_tracks

@@ -4,8 +4,9 @@ import json
 
 import pytest
 
+from benchmark.identity import result_key
 from benchmark.record import RECORD_FILE, read_record, write_record
-from benchmark.results import Failure, result_key
+from benchmark.results import Failure
 from benchmark_fakes import SETTINGS, Fake, fake_source, run_here
 from models.tracks import open_tracks
 
@@ -19,8 +20,8 @@ def test_the_results_of_the_record_and_no_others(hq_root, tmp_path, monkeypatch)
     failures = [Failure("b", tracks[1].name, "it broke")]
     write_record(tmp_path, "music", [*keys, missing], failures)
     record = read_record(tmp_path)
-    assert (record.data, record.failures) == ("music", tuple(failures)) and "core" in record.machine
-    assert record.systems == ["fake", "b"] and record.tracks == [track.name for track in tracks[1:]]
+    assert (record.data, record.failures) == ("music", tuple(failures))
+    assert record.systems == ["fake", "b"] and list(record.tracks.values()) == [track.name for track in tracks[1:]]
     assert [result["key"] for result in record.results(tmp_path)] == keys
     assert not list(tmp_path.glob("*.part"))
 
@@ -34,6 +35,14 @@ def test_a_folder_without_a_run_says_what_was_expected(tmp_path):
 def test_a_damaged_record_is_named(tmp_path, text):
     (tmp_path / RECORD_FILE).write_text(text)
     with pytest.raises(ValueError, match=f"{RECORD_FILE}: damaged"):
+        read_record(tmp_path)
+
+
+def test_a_run_of_another_version_is_one_clear_line(tmp_path):
+    key = {"format": 3, "system": "mixture", "track": "song", "split": "test", "threads": 2}
+    record = {"data": "music", "machine": "Abacus", "keys": [key], "failures": []}
+    (tmp_path / RECORD_FILE).write_text(json.dumps(record))
+    with pytest.raises(ValueError, match=r"holds a run of another version .*format 3, this one reads 4.* run` again"):
         read_record(tmp_path)
 
 

@@ -6,8 +6,9 @@ import math
 import pytest
 
 from benchmark import results as results_module
-from benchmark.results import Settings, read_result, result_key, result_path, safe_name
-from benchmark_fakes import SETTINGS, Fake, fake_source, run_here
+from benchmark.identity import result_key
+from benchmark.results import read_key, read_result, result_path, safe_name, track_id, track_titles
+from benchmark_fakes import ORIGIN, SETTINGS, Fake, fake_source, run_here
 from models.tracks import open_tracks
 
 
@@ -22,40 +23,52 @@ def test_results_are_strict_json_and_read_back_equal(tracks, tmp_path, monkeypat
         return estimates
 
     run_here(monkeypatch, Fake(change=change), fake_source(), tracks[:1], tmp_path)
-    path = result_path(tmp_path, "fake", tracks[0].name)
+    key = result_key(fake_source(), tracks[0], SETTINGS)
+    path = result_path(tmp_path, "fake", *track_id(key))
     raw = json.loads(path.read_text(), parse_constant=pytest.fail)
-    assert raw["scores"]["frames"]["SAR"]["vocals"][0] is None and raw["scores"]["nan_frames"] == 1
-    result = read_result(path, result_key(fake_source(), tracks[0], SETTINGS))
-    assert math.isnan(result["scores"]["frames"]["SDR"]["vocals"][0]) and math.isfinite(
-        result["scores"]["csdr"]["vocals"]
-    )
-    key = result["key"]
+    assert raw["scores"]["together"][0]["frames"]["SAR"]["vocals"][0] is None
+    result = read_result(path, key)
+    four, pair = result["scores"]["together"]
+    assert (four["nan_frames"], pair["nan_frames"]) == (1, 0) and pair["stems"] == ["vocals", "accompaniment"]
+    assert math.isnan(four["frames"]["SDR"]["vocals"][0]) and math.isfinite(four["csdr"]["vocals"])
     lighter = read_result(path, key, frames=False)
-    assert result["scores"].pop("frames") and str(lighter) == str(result)  # as text, since NaN differs from NaN
+    assert four.pop("frames") and pair.pop("frames") and str(lighter) == str(result)  # as text: NaN differs from NaN
     infinite = {"a": [math.inf, -math.inf, math.nan, 1.5]}
     written = json.dumps(results_module._to_json(infinite), allow_nan=False)
     assert str(results_module._from_json(json.loads(written)["a"])) == "[inf, -inf, nan, 1.5]"
 
 
-def test_a_result_is_reused_only_if_nothing_changed(tracks, tmp_path, monkeypatch):
+def test_a_damaged_result_is_none(tracks, tmp_path, monkeypatch):
     source, track = fake_source(), tracks[0]
     run_here(monkeypatch, Fake(), source, [track], tmp_path)
-    path, key = result_path(tmp_path, "fake", track.name), result_key(source, track, SETTINGS)
-    assert read_result(path, key) is not None
-    other_audio = open_tracks(track.path.parents[1], "all")[1]
-    for changed in (
-        result_key(fake_source(digest="2"), track, SETTINGS),
-        result_key(source, track, Settings("cpu", 2)),
-        result_key(source, other_audio, SETTINGS),
-    ):
-        assert read_result(path, changed) is None
+    key = result_key(source, track, SETTINGS)
+    path = result_path(tmp_path, "fake", *track_id(key))
+    assert read_result(path, key) is not None and read_key(path) == key
     text = path.read_text()
     for damaged in (text[:-40], "", "null", "[]", '{"key": 1}', text.replace('"csdr"', '"other"')):
         path.write_text(damaged)
         assert read_result(path, key) is None
     path.write_text(text)
     assert read_result(path, key) is not None
-    assert read_result(tmp_path / "missing.json", key) is None
+    assert read_result(tmp_path / "missing.json", key) is None is read_key(tmp_path / "missing.json")
+
+
+def test_a_result_says_how_it_was_measured(tracks, tmp_path, monkeypatch):
+    monkeypatch.setattr("benchmark.pair.machine", lambda device: f"Abacus, {device}")
+    run_here(monkeypatch, Fake(), fake_source(), tracks[:1], tmp_path)
+    key = result_key(fake_source(), tracks[0], SETTINGS)
+    result = read_result(result_path(tmp_path, "fake", *track_id(key)), key)
+    measured = result["measured"]
+    assert (measured["machine"], measured["threads"], measured["jobs"]) == ("Abacus, cpu", 1, 1)
+    assert (measured["commit"], measured["command"]) == (ORIGIN.commit, ORIGIN.command)
+    assert measured["date"].startswith("20") and measured["load_1min"] >= 0 and measured["python"]
+    assert {"numpy", "scipy", "torch"} <= set(result["key"]["packages"]) and result["row"]["role"] == "peer"
+
+
+def test_tracks_of_one_name_in_two_splits_have_two_titles():
+    ids = [("test", "a"), ("train", "b"), ("train", "a"), ("test", "a")]
+    titles = track_titles(ids)
+    assert titles == {("test", "a"): "a (test)", ("train", "b"): "b", ("train", "a"): "a (train)"}
 
 
 @pytest.mark.parametrize("name", ["plain-name_1.x", "Ünï – song / part", "..", "", "a" * 300, "demucs:/some/folder"])

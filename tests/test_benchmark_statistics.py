@@ -12,10 +12,11 @@ from benchmark.statistics import (
     bootstrap_intervals,
     compare,
     holm,
+    mean_over_stems,
     signed_rank,
+    stem_mean,
 )
-
-BOTH = ("vocals", "drums")
+from models.tracks import STEMS
 
 
 @pytest.mark.parametrize(("how", "num_tracks"), [("mean", 12), ("mean", 50), ("median", 25)])
@@ -64,9 +65,10 @@ def test_nan_scores_are_left_out_and_infinite_ones_kept():
 
 def test_few_tracks_tell_nothing():
     scores = {
-        name: {f"t{i}": {"vocals": value + i} for i in range(MIN_TRACKS - 1)} for name, value in (("a", 9), ("b", 0))
+        name: {f"t{i}": {("vocals", ()): value + i} for i in range(MIN_TRACKS - 1)}
+        for name, value in (("a", 9), ("b", 0))
     }
-    (comparison,) = compare(scores, "sdr", "mean", BOTH)
+    (comparison,) = compare(scores, "sdr", "mean")
     assert comparison.difference == 9 and comparison.num_tracks == MIN_TRACKS - 1
     assert math.isnan(comparison.low) and math.isnan(comparison.p_holm) and comparison.verdict == "?"
     assert all(math.isnan(bound) for bound in bootstrap_intervals(np.ones((1, MIN_TRACKS - 1)), "mean")[0])
@@ -86,26 +88,30 @@ def test_signed_rank_by_hand():
     assert signed_rank(np.array([-3.0, 1, 2, -4, 5, 6, -7, 8])) > 0.3
 
 
-def by_track(values):
+def by_track(values, together=()):
     """values: {stem: scores of the tracks}."""
     num_tracks = len(next(iter(values.values())))
-    return {f"t{index}": {stem: float(scores[index]) for stem, scores in values.items()} for index in range(num_tracks)}
+    return {
+        f"t{index}": {(stem, together): float(scores[index]) for stem, scores in values.items()}
+        for index in range(num_tracks)
+    }
 
 
 def test_a_paired_difference_is_found_where_the_tracks_differ_much_more():
     rng = np.random.default_rng(0)
-    tracks = rng.normal(0, 10, size=(2, 30))
+    tracks = rng.normal(0, 10, size=(4, 30))
+    change = rng.normal(0, 0.3, size=(4, 30)) + np.array([0.5, 0, 0, 0])[:, None]
     scores = {
-        "a": by_track({"vocals": tracks[0] + 0.5 + rng.normal(0, 0.3, 30), "drums": tracks[1]}),
-        "b": by_track({"vocals": tracks[0], "drums": tracks[1] + rng.normal(0, 0.3, 30)}),
+        "a": by_track(dict(zip(STEMS, tracks + change, strict=True))),
+        "b": by_track(dict(zip(STEMS, tracks, strict=True))),
     }
-    mean, vocals, drums = compare(scores, "sdr", "mean", BOTH)
-    assert (mean.stem, vocals.stem, drums.stem) == ("mean", "vocals", "drums")
+    mean, vocals, drums, bass, other = compare(scores, "sdr", "mean")
+    assert [each.stem for each in (mean, vocals, drums, bass, other)] == ["mean", *STEMS]
     assert vocals.verdict == "better" and 0.3 < vocals.low < 0.5 < vocals.high < 0.8
     assert drums.verdict == "?" and drums.low < 0 < drums.high
-    assert mean.difference == pytest.approx((vocals.difference + drums.difference) / 2)
-    assert vocals.p < vocals.p_holm <= 3 * vocals.p
-    swapped = compare({"b": scores["b"], "a": scores["a"]}, "sdr", "mean", BOTH)[1]
+    assert mean.difference == pytest.approx(sum(each.difference for each in (vocals, drums, bass, other)) / 4)
+    assert vocals.p < vocals.p_holm <= 5 * vocals.p
+    swapped = compare({"b": scores["b"], "a": scores["a"]}, "sdr", "mean")[1]
     assert swapped.verdict == "worse" and swapped.difference == pytest.approx(-vocals.difference)
 
 
@@ -114,7 +120,7 @@ def test_no_difference_is_called_one_in_twenty_times_at_most():
     called = 0
     for _ in range(25):
         scores = {name: by_track({"vocals": rng.normal(size=15)}) for name in ("a", "b", "c", "d")}
-        called += any(comparison.verdict != "?" for comparison in compare(scores, "sdr", "median", BOTH))
+        called += any(comparison.verdict != "?" for comparison in compare(scores, "sdr", "median"))
     assert called <= 4
 
 
@@ -122,10 +128,10 @@ def test_systems_are_compared_on_what_both_have():
     rng = np.random.default_rng(0)
     four = by_track({"vocals": rng.normal(size=9), "drums": rng.normal(size=9)})
     two = by_track({"vocals": rng.normal(size=8), "accompaniment": rng.normal(size=8)})
-    two["t0"]["vocals"] = math.inf
-    (comparison,) = compare({"a": four, "b": two}, "sdr", "mean", BOTH)
+    two["t0"]["vocals", ()] = math.inf
+    (comparison,) = compare({"a": four, "b": two}, "sdr", "mean")
     assert comparison.stem == "vocals" and comparison.num_tracks == 7
-    assert compare({"a": four, "b": {}}, "sdr", "mean", BOTH) == [] == compare({"a": four}, "sdr", "mean", BOTH)
+    assert compare({"a": four, "b": {}}, "sdr", "mean") == [] == compare({"a": four}, "sdr", "mean")
 
 
 def test_a_verdict_needs_interval_and_test():
@@ -138,3 +144,38 @@ def test_a_verdict_needs_interval_and_test():
 @pytest.mark.parametrize(("p", "shown"), [(0.04, "0.040"), (0.001, "0.001"), (0.0003, "< 0.001"), (math.nan, "")])
 def test_a_small_p_is_not_shown_as_0(p, shown):
     assert Comparison("sdr", "mean", "a", "b", 9, 1.0, 0.5, 1.5, 0.01, p).corrected == shown
+
+
+def test_only_what_was_scored_together_with_the_same_stems_is_compared():
+    rng = np.random.default_rng(0)
+    pair = ("vocals", "accompaniment")
+    in_pair = [by_track({stem: rng.normal(size=8) for stem in pair}, pair) for _ in range(3)]
+    among_four = [by_track({stem: rng.normal(size=8) for stem in STEMS}, STEMS) for _ in range(2)]
+    four = [
+        {track: among[track] | pairs[track] for track in among}
+        for among, pairs in zip(among_four, in_pair, strict=False)
+    ]
+    found = compare({"a": four[0], "b": four[1], "two": in_pair[2]}, "csdr", "median")
+    stems = {}
+    for each in found:
+        stems.setdefault((each.first, each.second), []).append((each.stem, each.together))
+    joined, in_two = "+".join(STEMS), "vocals+accompaniment"
+    assert stems["a", "b"] == [("mean", joined), *((stem, joined) for stem in STEMS), ("accompaniment", in_two)]
+    assert stems["a", "two"] == stems["b", "two"] == [(stem, in_two) for stem in pair]
+    (vocals, _) = [each for each in found if (each.first, each.second) == ("a", "two")]
+    expected = [in_pair[0][track]["vocals", pair] - in_pair[2][track]["vocals", pair] for track in in_pair[0]]
+    assert vocals.difference == pytest.approx(np.median(expected))
+
+
+def test_one_mean_of_stems_for_infinite_and_missing_scores():
+    columns = np.array([[1.0, np.inf, np.inf, np.nan], [3.0, 1.0, -np.inf, 1.0]])
+    assert str(mean_over_stems(columns).tolist()) == "[2.0, inf, nan, nan]"
+    assert np.isnan(mean_over_stems(np.empty((0, 3)))).all()
+    assert stem_mean(dict(zip(STEMS, (1.0, 2.0, 3.0, 6.0), strict=True))) == 3
+    assert math.isnan(stem_mean({"vocals": 1.0})) and math.isnan(stem_mean({}))
+    both = dict(zip(STEMS, (math.inf, -math.inf, 1.0, 1.0), strict=True))
+    assert math.isnan(stem_mean(both)) and stem_mean(both | {"drums": 0.0}) == math.inf
+    table = np.random.default_rng(0).normal(size=(4, 9))
+    table[0], table[1] = np.inf, -np.inf
+    assert all(math.isnan(bound) for bound in bootstrap_intervals(table, "median")[-1])
+    assert all(math.isnan(bound) for bound in bootstrap_intervals(table, "median", averaged=[])[-1])

@@ -4,6 +4,8 @@ import hashlib
 import json
 import pickle
 import re
+import resource
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -167,6 +169,70 @@ def test_mismatched_shapes(folder):
     values["preset"]["model"]["features"] = 8
     (folder / CONFIG).write_text(json.dumps(values))
     assert f"{WEIGHTS} and {CONFIG} do not belong together" in error_of(folder)
+
+
+def change(folder: Path, section: str, **settings: object) -> None:
+    values = json.loads((folder / CONFIG).read_text())
+    values["preset"][section].update(settings)
+    (folder / CONFIG).write_text(json.dumps(values))
+
+
+@pytest.mark.parametrize(
+    "name", ["../../evil", "/tmp/evil", "a/b", "a\\b", "..", ".hidden", "", " ", "mixture", "new\nline", "x" * 300]
+)
+def test_names_of_stems_cannot_leave_the_folder(folder, name):
+    change(folder, "model", stems=["vocals", name])
+    assert "model.stems: expected" in (message := error_of(folder)) and len(message) < 500
+
+
+@pytest.mark.parametrize(
+    ("section", "setting", "value"),
+    [
+        ("model", "features", 10**9),
+        ("model", "features", 4096),
+        ("model", "hidden", 4096),
+        ("model", "layers", 10**9),
+        ("model", "layers", 200),
+        ("model", "n_fft", 2**40),
+        ("model", "n_fft", 2**17),
+        ("model", "mask_factor", 10**9),
+        ("model", "bands", "0.0001:20k"),
+        ("model", "stems", [f"stem {index}" for index in range(10_000)]),
+        ("separate", "segment_s", 1e300),
+        ("separate", "batch", 10**12),
+        ("separate", "shifts", 10**12),
+    ],
+)
+def test_nothing_large_is_made_before_it_is_compared_with_the_weights(folder, section, setting, value):
+    change(folder, section, **{setting: value})
+    tracemalloc.start()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    message = error_of(folder)
+    grown_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    python_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert setting in message or "do not belong together" in message
+    assert len(message) < 500
+    assert grown_kib < 64 * 1024 and python_bytes < 64 * 2**20  # modules without weights take some
+
+
+def test_deeply_nested_configuration(folder):
+    (folder / CONFIG).write_text('{"preset": ' + "[" * 100_000 + "]" * 100_000 + ', "info": {}}')
+    assert "not a checkpoint's configuration (RecursionError" in error_of(folder)
+
+
+def test_a_configuration_of_a_gigabyte_is_not_read(folder):
+    with (folder / CONFIG).open("wb") as file:
+        file.truncate(2**30)
+    assert "not a checkpoint's configuration (ValueError: expected at most" in error_of(folder)
+
+
+@pytest.mark.parametrize("dtype", [torch.float8_e4m3fn, torch.float8_e5m2, torch.bfloat16, torch.float64])
+def test_other_floating_point_types(folder, dtype):
+    weights = load_file(folder / WEIGHTS)
+    save_file({name: value.to(dtype) for name, value in weights.items()}, folder / WEIGHTS)
+    loaded = load_checkpoint(folder).network.state_dict()
+    assert all(torch.equal(loaded[name], value.to(dtype).float()) for name, value in weights.items())
 
 
 def test_missing_and_unknown_weights(folder):

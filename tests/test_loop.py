@@ -14,14 +14,11 @@ import time
 import types
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
 from conftest import SAMPLE_RATE, STEMS, TINY, with_train
-from models import checkpoint
 from models.checkpoint import load_checkpoint
-from models.preset import load_preset
 from models.training import loop
 from models.training.loop import train
 from models.training.machine import can_bfloat16
@@ -182,7 +179,7 @@ def test_patience_ends_a_run_that_no_longer_improves(pack, tmp_path, monkeypatch
 def test_a_state_of_before_a_setting_existed_has_its_default(pack, tmp_path):
     train(with_train(steps=1), pack, tmp_path / "run")
     state = torch.load(tmp_path / "run" / "last.pt", weights_only=True)
-    del state["preset"]["model"]["mask_layers"]
+    del state["preset"]["model"]["mask_layers"], state["checksum"]
     torch.save(state, tmp_path / "run" / "last.pt")
     assert train(with_train(steps=2), pack, tmp_path / "run", resume=True).steps == 2
 
@@ -222,46 +219,6 @@ def test_a_run_that_was_killed_before_its_last_validation_has_it_after_a_resume(
     result = train(preset, pack, tmp_path / "run", resume=True)
     assert result.finished and math.isfinite(result.best_sdr)
     assert [row["step"] for row in metrics(tmp_path / "run") if row["valid_sdr"]] == ["4"]
-
-
-def not_finite_at(monkeypatch, steps):
-    """Make the first example's estimate NaN in the given steps."""
-    original = loop._Trainer._backward
-
-    def backward(self, batch):
-        if self.progress.step in steps:
-            batch.mixture[0] = math.nan
-        return original(self, batch)
-
-    monkeypatch.setattr(loop._Trainer, "_backward", backward)
-
-
-def test_a_loss_that_is_not_finite_names_step_and_tracks_and_keeps_the_last_good_weights(pack, tmp_path, monkeypatch):
-    train(with_train(steps=4, schedule="exponential"), pack, tmp_path / "good")
-    not_finite_at(monkeypatch, {4})
-    with pytest.raises(FloatingPointError, match=r"step 4: loss nan.*not finite: [^|]*vocals of 'Tin[^|]*at sample.*;"):
-        train(with_train(steps=6, schedule="exponential"), pack, tmp_path / "run")
-    states = [torch.load(tmp_path / name / "last.pt", weights_only=True) for name in ("good", "run")]
-    assert states[1]["progress"]["step"] == 4
-    assert all(value.isfinite().all() for value in states[1]["network"].values())
-    for good, kept in zip(states[0]["network"].values(), states[1]["network"].values(), strict=True):
-        assert torch.allclose(good, kept, rtol=1e-3, atol=1e-4)
-
-
-def test_steps_that_are_not_finite_are_skipped_when_asked(pack, tmp_path, monkeypatch, capsys):
-    not_finite_at(monkeypatch, {2, 5})
-    result = train(with_train(steps=8, non_finite="skip"), pack, tmp_path / "run")
-    assert result.finished and result.steps == 8
-    assert capsys.readouterr().err.count("skipped step") == 2
-    rows = metrics(tmp_path / "run")
-    assert rows[-1]["skipped"] == "2" and [math.isnan(float(row["loss"])) for row in rows].count(True) == 2
-    assert load_checkpoint(tmp_path / "run" / "best").info["steps"]
-
-
-def test_a_network_that_stays_not_finite_stops(pack, tmp_path, monkeypatch):
-    not_finite_at(monkeypatch, range(3, 1000))
-    with pytest.raises(FloatingPointError, match="step 12: loss nan"):
-        train(with_train(steps=100, non_finite="skip", validate_every=100), pack, tmp_path / "run")
 
 
 def test_parts_of_a_batch_add_up_to_the_whole(pack, tmp_path):
@@ -333,65 +290,6 @@ def test_fine_tuning_begins_where_the_checkpoint_ended(pack, tmp_path):
         train(tuned, pack, tmp_path / "tuned", initial=tmp_path / "first" / "best", resume=True)
 
 
-def test_a_run_says_how_it_was_made(pack, tmp_path):
-    train(with_train(steps=10, validate_every=5), pack, tmp_path / "run")
-    folder = tmp_path / "run"
-    assert load_preset(str(folder / "config.yaml")) == with_train(steps=10, validate_every=5)
-    (call,) = [json.loads(line) for line in (folder / "calls.jsonl").read_text().splitlines()]
-    assert set(call) == {"git_commit", "arguments"}
-    assert (folder / "curves.png").read_bytes().startswith(b"\x89PNG")
-    assert list((folder / "tensorboard").glob("events.*"))
-    assert load_checkpoint(folder / "last").info["steps"] == 10
-    row = metrics(folder)[-1]
-    assert float(row["examples_per_s"]) > 0 and 0 <= float(row["idle_share"]) < 1 and float(row["cpu_minutes"]) > 0
-
-
-def test_without_its_plotting_packages_a_run_says_so_once(pack, tmp_path, monkeypatch, capsys):
-    monkeypatch.setitem(sys.modules, "tensorboardX", None)
-    assert train(with_train(steps=10, validate_every=5), pack, tmp_path / "run").finished
-    assert capsys.readouterr().err.count("no TensorBoard log or plot, tensorboardX is not installed") == 1
-
-
-def test_a_full_disk_keeps_the_previous_state(pack, tmp_path, monkeypatch):
-    train(with_train(steps=3), pack, tmp_path / "run")
-    kept = (tmp_path / "run" / "last.pt").read_bytes()
-
-    def full(_descriptor):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(checkpoint.os, "fsync", full)
-    with pytest.raises(OSError, match="No space left"):
-        train(with_train(steps=4), pack, tmp_path / "run", resume=True)
-    assert (tmp_path / "run" / "last.pt").read_bytes() == kept
-    assert not list((tmp_path / "run").rglob("*.tmp"))
-
-
-def test_runs_are_not_overwritten_or_mixed(pack, tmp_path):
-    with pytest.raises(FileNotFoundError, match="nothing to resume"):
-        train(TINY, pack, tmp_path / "run", resume=True)
-    train(with_train(steps=1), pack, tmp_path / "run")
-    with pytest.raises(ValueError, match="holds a run already"):
-        train(with_train(steps=1), pack, tmp_path / "run")
-    with pytest.raises(ValueError, match="train.lr was 0.01 .* and is 0.02 now"):
-        train(with_train(lr=0.02), pack, tmp_path / "run", resume=True)
-    for content in (b"", b"not a state", (tmp_path / "run" / "last.pt").read_bytes()[:2000]):
-        (tmp_path / "run" / "last.pt").write_bytes(content)
-        with pytest.raises(ValueError, match="not a training state, or damaged"):
-            train(TINY, pack, tmp_path / "run", resume=True)
-
-
-def test_a_state_cannot_execute_code(pack, tmp_path):
-    import pickle
-
-    (tmp_path / "run").mkdir()
-    marker = tmp_path / "executed"
-    payload = type("Payload", (), {"__reduce__": lambda self: (os.mkdir, (str(marker),))})()
-    (tmp_path / "run" / "last.pt").write_bytes(pickle.dumps(payload))
-    with pytest.raises(ValueError, match="not a training state"):
-        train(TINY, pack, tmp_path / "run", resume=True)
-    assert not marker.exists()
-
-
 def test_no_validation_tracks_is_an_error_at_once(pack, tmp_path):
     training = dataclasses.replace(pack, tracks=tuple(pack.split("train")))
     with pytest.raises(ValueError, match="expected validation tracks, got 0"):
@@ -403,12 +301,3 @@ def test_bfloat16_trains_where_it_can(pack, tmp_path):
     result = train(with_train(steps=3, precision="bfloat16", validate_every=3), pack, tmp_path / "run")
     info = json.loads((tmp_path / "run" / "best" / "config.json").read_text())["info"]
     assert result.finished and info["precision"] == ("bfloat16 autocast" if can_bfloat16("cpu") else "float32")
-
-
-def test_a_silent_stem_does_not_count_in_validation(pack):
-    (track,) = pack.split("valid")
-    audio = track.audio().copy()
-    audio[STEMS.index("drums")] = 0
-    np.save(track.path, audio)
-    scores = validation_sdr(TINY.build_network(), pack, TINY.separate, World())
-    assert set(scores) == {"vocals"} and math.isfinite(scores["vocals"])

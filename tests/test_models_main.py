@@ -1,12 +1,18 @@
 """The command line of `models`: train, resume, separate with what was trained; user errors are one line, exit 2."""
 
+import dataclasses
+import os
+
 import numpy as np
 import pytest
 import soundfile
 
 from conftest import SAMPLE_RATE, STEMS
 from models.__main__ import main
+from models.folder_lock import sole_writer
 from models.separator import load_separator
+from models.training import commands
+from models.training.world import World
 
 TINY = [
     "--set=model.features=8",
@@ -63,7 +69,7 @@ def test_peers_train_with_the_same_command(hq_root, tmp_path):
     ("more", "message"),
     [
         (["--set", "model.hiden=3"], "unknown setting 'model.hiden'; did you mean 'model.hidden'?"),
-        (["--set", "model.hidden=-3"], "model.hidden: expected at least 1, got -3"),
+        (["--set", "model.hidden=-3"], "model.hidden: expected 1 to 4096, got -3"),
         (["--set", "model.bands=v77"], "no scheme 'v77'; did you mean 'v7'?"),
         (["--set", "train.lr"], "expected NAME=VALUE"),
         (["--max-minutes", "0"], "--max-minutes: expected minutes above 0"),
@@ -95,3 +101,37 @@ def test_ctrl_c_is_one_line(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr("models.training.commands.open_data", interrupt)
     assert train(tmp_path, tmp_path / "run") == 130
     assert capsys.readouterr().err == "interrupted\n"
+
+
+def test_two_runs_do_not_write_into_one_folder(hq_root, tmp_path, capsys):
+    out = tmp_path / "run"
+    with sole_writer(out):
+        assert train(hq_root, out) == 2
+        error = capsys.readouterr().err
+        assert f"error: {out}: process {os.getpid()} is writing there" in error and error.count("\n") == 1
+        assert [path.name for path in out.iterdir()] == ["lock"]  # its music was not decoded either
+    assert train(hq_root, out) == 0
+    with sole_writer(out):
+        assert train(hq_root, out, "--resume") == 2
+
+
+def test_processes_that_train_together_are_one_writer(tmp_path):
+    @dataclasses.dataclass(frozen=True)
+    class Two(World):
+        refusal: str = ""
+
+        def gather(self, value):
+            return [value or self.refusal, ""]
+
+    first, second = Two(rank=0, size=2), Two(rank=1, size=2)
+    with commands._sole_run(tmp_path, first), commands._sole_run(tmp_path, second):
+        pass
+    with (
+        sole_writer(tmp_path),
+        pytest.raises(ValueError, match="is writing there"),
+        commands._sole_run(tmp_path, first),
+    ):
+        pass
+    told = dataclasses.replace(second, refusal="the first was refused")
+    with pytest.raises(ValueError, match="the first was refused"), commands._sole_run(tmp_path, told):
+        pass

@@ -115,15 +115,18 @@ def test_the_numbers_are_those_of_the_results(out, page):
         for track in data["tracks"]:
             stored, scores = track["scores"][number], system.results[track["name"]]["scores"]
             assert stored["sdr"] == [round(scores["sdr"][stem], 2) for stem in data["stems"]]
-            assert stored["mean"]["csdr"] == round(np.mean([scores["csdr"][stem] for stem in STEMS]), 2)
-            assert stored["frames"][1] == [round(value, 1) for value in scores["frames"]["SDR"]["drums"]]
+            four, pair = scores["together"]
+            assert stored["mean"]["csdr"] == round(np.mean([four["csdr"][stem] for stem in STEMS]), 2)
+            assert stored["frames"][1] == [round(value, 1) for value in four["frames"]["SDR"]["drums"]]
+            assert stored["sar-1"][0] == round(pair["sar"]["vocals"], 2) and stored["sar-1"][1] is None
     shown = {text for tag, text in page.texts if tag in ("td", "th")}
     for system in contents.systems:
         expected = np.mean(list(system.values("sdr", "bass").values()))
         assert system.score("sdr", "bass") == pytest.approx(expected)
         assert f"{expected:.2f}".replace("-", "\u2212") in shown
-        middle = np.median([result["scores"]["csdr"]["bass"] for result in system.results.values()])
-        assert system.score("csdr", "bass") == pytest.approx(middle)
+        middle = np.median([result["scores"]["together"][0]["csdr"]["bass"] for result in system.results.values()])
+        assert system.score("csdr", "bass", STEMS) == pytest.approx(middle)
+    assert data["metrics"]["sar"] == "SAR" and data["metrics"]["sar-1"].startswith("SAR; vocals + accompaniment")
 
 
 def test_audio_and_pictures_are_those_of_the_run(out, page):
@@ -150,13 +153,28 @@ def test_a_run_without_audio_says_so(tmp_path, capsys):
     assert not list(tmp_path.rglob("*.part"))
 
 
+def test_a_run_of_accompaniment_alone_has_a_page(tmp_path):
+    out = make_run(tmp_path, keep_audio_s=0, names=NAMES[:2], stems=("accompaniment",), everyone=True)
+    page = Page(write_report(out).path.read_text())
+    scores = page.island("data")["tracks"][0]["scores"][1]
+    assert scores["sdr"][0] is not None and scores["mean"]["sdr"] is None
+
+
+def test_a_name_in_two_splits_is_two_tracks(tmp_path):
+    out = make_run(tmp_path, keep_audio_s=0, names=NAMES[:1], twice=True)
+    page = Page(write_report(out).path.read_text())
+    assert [track["name"] for track in page.island("data")["tracks"]] == [
+        f"{NAMES[0]} ({s})" for s in ("test", "train")
+    ]
+
+
 def test_what_has_gone_is_left_out(out, tmp_path):
     copy = tmp_path / "copy"
     shutil.copytree(out, copy)
     for file in copy.glob("audio/*/*/systems/bsrnn/drums.mp3"):
         file.unlink()
     shutil.rmtree(next(copy.glob("audio/Third*")))
-    next(copy.glob("tracks/demucs/First*")).unlink()
+    next(copy.glob("tracks/demucs/*/First*")).unlink()
     report = write_report(copy)
     assert (report.num_audible, report.num_silent) == (2, 1)
     page = Page(report.path.read_text())

@@ -8,7 +8,7 @@ from test_results import PLAN
 from conftest import TINY
 from models.config import override
 from tuning.budget import Budget
-from tuning.plan import read_plan, sole_search
+from tuning.plan import read_plan
 from tuning.space import expand
 
 
@@ -59,13 +59,6 @@ def test_the_metric_is_a_stem_of_every_cell():
     dataclasses.replace(PLAN, metric="drums").check_metric(cells)
     with pytest.raises(ValueError, match="--metric: expected one of mean, drums, got 'vocals'"):
         dataclasses.replace(PLAN, metric="vocals").check_metric(cells)
-
-
-def test_a_folder_holds_one_search_at_a_time(tmp_path):
-    with sole_search(tmp_path), pytest.raises(ValueError, match="another search is running"), sole_search(tmp_path):
-        pass
-    with sole_search(tmp_path):
-        pass
 
 
 @pytest.mark.parametrize("text", ["preset: {}\n", "x: 1\n", "- 1\n"])

@@ -12,7 +12,7 @@ from models.preset import load_preset
 from models.separator import load_separator
 from tuning.__main__ import main
 from tuning.promote import choose, parse_gmacs, promote
-from tuning.trial import FAILED, Outcome, read_trials, write_outcome
+from tuning.trial import FAILED, FINISHED, STOPPED, Outcome, read_trials, write_outcome
 
 
 @pytest.fixture
@@ -31,9 +31,19 @@ def test_the_best_is_the_best_seed_of_the_best_cell(search):
     assert choose(search).index == 1  # v1, 16: mean 3.0, its first seed above its second
     assert choose(search, most_gmacs=1.0).index == 2  # the better of the cells with 8 hidden units
     assert choose(search, trial=7).index == 7
-    lucky = {"sdr": 9.0}
-    write_outcome(search / "trial-000", Outcome(FAILED, lucky))
+
+
+@pytest.mark.parametrize("status", [FAILED, STOPPED])
+def test_a_cell_of_which_a_seed_failed_or_was_stopped_is_not_the_best(search, status):
+    write_outcome(search / "trial-000", Outcome(FINISHED, {"sdr": 5.5}))
+    write_outcome(search / "trial-004", Outcome(status, {"sdr": 9.0}))
     assert choose(search).index == 1
+    assert choose(search, trial=0).index == 0  # if asked for
+    write_outcome(search / "trial-006", Outcome(status, {"sdr": 9.0}))
+    with pytest.raises(
+        ValueError, match="a cell under 1 GMAC/s of which each seed has finished .2., found none; go on"
+    ):
+        choose(search, most_gmacs=1.0)
 
 
 @pytest.mark.parametrize(
@@ -41,7 +51,7 @@ def test_the_best_is_the_best_seed_of_the_best_cell(search):
     [
         ({"trial": 99}, "--trial: expected one of the 8 trials"),
         ({"trial": 0}, "--trial: expected a finished trial, 0 is failed"),
-        ({"most_gmacs": 0.5}, "expected a finished trial under 0.5 GMAC/s, found none"),
+        ({"most_gmacs": 0.5}, "expected a cell under 0.5 GMAC/s of which each seed has finished .2., found none"),
     ],
 )
 def test_what_cannot_be_chosen(search, options, message):
@@ -104,7 +114,7 @@ def test_promote_says_what_is_wrong_in_one_line(search, tmp_path, capsys):
     errors = capsys.readouterr().err.splitlines()
     assert len(errors) == 3
     assert "expected the folder of a search" in errors[0] and "is there already" in errors[1]
-    assert "under 0.1 GMAC/s, found none" in errors[2]
+    assert "under 0.1 GMAC/s of which each seed has finished" in errors[2]
 
 
 def test_the_plan_of_a_search_may_name_any_preset(search):

@@ -84,6 +84,7 @@ def test_trials_on_ray_fail_alone_and_a_killed_worker_goes_on(ray_session, hq_ro
     assert "FloatingPointError" in ended[1].error
     assert len((folder / "calls.jsonl").read_text().splitlines()) == 2
     assert ended[0].metrics["steps"] == 40 and max(shares) == 1
+    assert ended[0].metrics["budget_used"] == 1
     here = replace(runner, out=tmp_path / "here")
     alone = here(source_trial(runner), lambda *_: None)
     assert ended[0].metrics["sdr"] == pytest.approx(alone.metrics["sdr"], rel=0.05)

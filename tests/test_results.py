@@ -2,6 +2,7 @@
 
 import csv
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -12,9 +13,9 @@ from conftest import TINY
 from tuning.budget import Budget
 from tuning.commands import write_report
 from tuning.plan import Plan
-from tuning.results import compare, effects, honest_difference, pareto, read_results
+from tuning.results import compare, effects, pareto, read_results
 from tuning.summary import summarise
-from tuning.trial import FAILED, FINISHED, STOPPED, Outcome, Trial, write_outcome, write_trial
+from tuning.trial import FAILED, FINISHED, STOPPED, Outcome, Trial, read_outcome, write_outcome, write_trial
 
 GRID = {"model.bands": ("v1", "100:1k,1k:20k"), "model.hidden": ("8", "16")}
 PLAN = Plan("tiny", TINY, GRID, Budget("steps", 4), "mean", 2, "fifo", "grid", 0, 2, "cpu", "3 tracks", ("run", "a b"))
@@ -25,7 +26,7 @@ COSTS = {"8": 1.0, "16": 2.0}
 def write_search(out, spread=0.1, seeds=2):
     """Four cells whose seeds lie `spread` above and below their mean."""
     out.mkdir(exist_ok=True)
-    PLAN.save(out)
+    replace(PLAN, seeds=seeds).save(out)
     for seed in range(seeds):
         for cell, ((bands, hidden), mean) in enumerate(MEANS.items()):
             trial = Trial(
@@ -60,10 +61,41 @@ def test_cells_are_means_of_their_seeds_with_the_spread_between_them(search):
     assert list(comparison.cells["pareto"]) == [True, True, False, False]
 
 
-def test_tukeys_difference_is_that_of_the_tables():
-    # Studentised range for 4 means and 4 degrees of freedom at 5 %: 5.757 in the published tables.
-    assert honest_difference(0.2, np.array([2, 2, 2, 2]), 4) == pytest.approx(5.757 * 0.2 / math.sqrt(2), rel=1e-3)
-    assert math.isnan(honest_difference(0.2, np.array([2]), 1))
+def fail(out, trial, status=FAILED):
+    """Make a trial of a search fail, or be stopped with what it had."""
+    metrics = read_outcome(out / f"trial-{trial:03d}").metrics if status == STOPPED else {}
+    write_outcome(out / f"trial-{trial:03d}", Outcome(status, metrics, "why"))
+
+
+@pytest.mark.parametrize("status", [FAILED, STOPPED])
+def test_a_cell_whose_seeds_failed_or_were_stopped_does_not_win(tmp_path, status):
+    write_search(tmp_path, seeds=3)
+    plan = replace(PLAN, seeds=3)
+    outcome = read_outcome(tmp_path / "trial-000")
+    write_outcome(tmp_path / "trial-000", replace(outcome, metrics={**outcome.metrics, "sdr": 5.5}))
+    for trial in (4, 8):  # the other seeds of its cell
+        fail(tmp_path, trial, status)
+    table = read_results(tmp_path)
+    comparison = compare(table, plan)
+    assert [round(mean, 1) for mean in comparison.cells["mean"]] == [3.0, 2.0, 1.5] and list(
+        comparison.cells.seeds
+    ) == [3] * 3
+    lucky = "model.bands=v1 model.hidden=8"
+    assert lucky not in comparison.cells.index and list(comparison.incomplete.index) == [lucky]
+    summary = summarise(table, comparison, plan)
+    assert "## Incomplete cells, not ranked" in summary
+    assert f"- `{lucky}`: 1 of 3 seeds finished, mean of these 5.50 dB" in summary
+    assert "| v1 | 8 |" not in summary and "Of 3 cells" in summary
+    assert all(effects(comparison, plan)["model.hidden"]["max"] < 5)
+
+
+def test_no_cell_is_ranked_before_its_last_seed(tmp_path):
+    write_search(tmp_path, seeds=1)
+    table = read_results(tmp_path)
+    comparison = compare(table, PLAN)  # which asks for two seeds
+    assert comparison.cells.empty and len(comparison.incomplete) == 4
+    summary = summarise(table, comparison, PLAN)
+    assert "No cell is complete" in summary and summary.count("1 of 2 seeds finished") == 4
 
 
 def test_nothing_is_on_the_front_that_another_point_beats():
@@ -97,8 +129,8 @@ def test_effects_are_over_all_other_settings(search):
 )
 def test_the_summary_says_no_more_than_the_seeds_allow(tmp_path, spread, seeds, message):
     write_search(tmp_path / "out", spread, seeds)
-    table = read_results(tmp_path / "out")
-    assert message in summarise(table, compare(table, PLAN), PLAN)
+    table, plan = read_results(tmp_path / "out"), replace(PLAN, seeds=seeds)
+    assert message in summarise(table, compare(table, plan), plan)
 
 
 def test_csv_summary_and_pictures(search, capsys):
@@ -114,6 +146,7 @@ def test_csv_summary_and_pictures(search, capsys):
     summary = (search / "summary.md").read_text()
     assert "- trial 1: `model.bands=v1 model.hidden=16` seed 0: ValueError: why" in summary
     assert "- trial 2: `model.bands=100:1k,1k:20k model.hidden=8` seed 0: 0.50 dB at 25%" in summary
+    assert summary.count("1 of 2 seeds finished") == 2
     assert "6 finished, 1 stopped early, 1 failed" in summary and "python -m tuning run 'a b'" in summary
     for name in ("pareto.png", "effects.png", "curves.png"):
         with Image.open(search / name) as image:
@@ -126,7 +159,7 @@ def test_a_search_without_a_finished_trial_has_a_report(tmp_path, capsys):
     PLAN.save(tmp_path)
     write_trial(tmp_path, Trial(0, {"model.bands": "v1", "model.hidden": "8"}, 0, 1000, 1.0))
     write_report(tmp_path, PLAN)
-    assert "No trial has finished" in (tmp_path / "summary.md").read_text()
+    assert "No cell is complete" in (tmp_path / "summary.md").read_text()
     assert (tmp_path / "trials.csv").read_text().count("unfinished") == 1
     assert not (tmp_path / "pareto.png").exists()
 

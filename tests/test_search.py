@@ -9,11 +9,13 @@ from collections import namedtuple
 from pathlib import Path
 
 import pytest
+import soundfile
 import yaml
 
-from conftest import TINY
+from conftest import TINY, VALID_TRACK
 from models.__main__ import main as models_main
 from models.config import override, to_mapping
+from models.folder_lock import sole_writer
 from tuning import commands, trial
 from tuning.__main__ import main
 
@@ -189,3 +191,18 @@ def test_data_that_no_longer_is_what_it_was_is_refused(arguments: list[str], hq_
     shutil.copytree(hq_root / "train" / "Tin Lantern - First Light", hq_root / "train" / "Another - Song")
     assert main([*arguments, "--grid", "model.hidden=4", "--resume"]) == 2
     assert "--resume: data was '1 training and 1 validation tracks" in capsys.readouterr().err
+
+
+def test_a_folder_holds_one_search_at_a_time(arguments: list[str], tmp_path: Path, capsys):
+    with sole_writer(tmp_path / "out"):
+        assert main([*arguments, "--grid", "model.hidden=4"]) == 2
+    assert "is writing there" in capsys.readouterr().err
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["lock"]
+
+
+def test_a_metric_that_no_validation_track_has_is_said_before_a_trial(arguments: list[str], hq_root: Path, capsys):
+    for path in (hq_root / "train" / VALID_TRACK).glob("drums.wav"):
+        audio, rate = soundfile.read(path)
+        soundfile.write(path, 0 * audio, rate, subtype="FLOAT")
+    assert main([*arguments, "--grid", "model.hidden=4", "--metric", "drums"]) == 2
+    assert "--metric: no validation track has drums; expected mean or vocals" in capsys.readouterr().err

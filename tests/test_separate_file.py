@@ -1,6 +1,11 @@
 """The `separate` command: songs to stem files, one line for a bad one, never half a file."""
 
 import argparse
+import os
+import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +17,8 @@ from test_separator import RATE, SETTINGS, STEMS, ScaledCopies, noise, shipped  
 from models.audio_writer import FORMATS
 from models.separate_file import add_arguments, run, separate_file
 from models.separator import NetworkSeparator
+
+REPOSITORY = Path(__file__).parents[1]
 
 pytestmark = pytest.mark.usefixtures("shipped")
 
@@ -146,6 +153,61 @@ class Interrupted(ScaledCopies):
         if len(self.lengths) > 3:
             raise KeyboardInterrupt
         return super().forward(mixture)
+
+
+def run_command(*arguments: object, **options) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "models", "separate", *map(str, arguments), "--device", "cpu"]
+    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, check=False, **options)
+
+
+def test_a_stem_that_cannot_have_its_name_keeps_the_others_away(tmp_path, capsys):
+    write_song(tmp_path / "song.wav")
+    out = tmp_path / "out"
+    (out / "bass.wav").mkdir(parents=True)
+    (out / "vocals.wav").write_text("of an earlier run")
+    assert separate(tmp_path / "song.wav", "--out", out) == 2
+    assert "bass.wav: expected a place for a file, got a folder" in capsys.readouterr().err
+    assert names(out) == ["vocals.wav"] and (out / "vocals.wav").read_text() == "of an earlier run"
+
+
+def test_names_of_dots_stay_inside_the_folder(tmp_path):
+    write_song(tmp_path / "a.wav")
+    for name in ("...wav", "..wav"):
+        shutil.copy(tmp_path / "a.wav", tmp_path / name)
+    out = tmp_path / "deep" / "out"
+    songs = [tmp_path / name for name in ("...wav", "..wav", "a.wav")]
+    assert separate(*songs, "--out", out, "--stems", "bass") == 0
+    assert names(tmp_path / "deep") == ["out/...wav/bass.wav", "out/..wav/bass.wav", "out/a/bass.wav"]
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "utf-8"])
+def test_names_that_no_terminal_shows_cost_nothing(tmp_path, encoding):
+    odd = [os.fsdecode(b"\xff\xfe.wav"), "\u266b\u4e2d.wav", "plain.wav"]
+    for name in odd:
+        soundfile.write(os.fsencode(tmp_path / name), 0.05 * noise(2000).T, RATE)
+    environment = {**os.environ, "PYTHONIOENCODING": encoding, "OMP_NUM_THREADS": "1"}
+    songs = [tmp_path / name for name in odd]
+    done = run_command(*songs, "--out", tmp_path / "out", "--stems", "bass", "--checkpoint", "tiny", env=environment)
+    assert done.returncode == 0, done.stderr
+    assert sorted(folder.name for folder in (tmp_path / "out").iterdir()) == sorted(Path(name).stem for name in odd)
+    assert done.stdout.count(b"\n") == 3
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_terminated_run_leaves_nothing(tmp_path, capsys, monkeypatch, number, status):
+    class Terminated(ScaledCopies):
+        def forward(self, mixture):
+            if len(self.lengths) > 3:
+                os.kill(os.getpid(), number)
+            return super().forward(mixture)
+
+    write_song(tmp_path / "song.wav", length=RATE)
+    monkeypatch.setattr("models.separate_file.load_separator", lambda *_: NetworkSeparator(Terminated(), SETTINGS))
+    before = signal.getsignal(number)
+    assert separate(tmp_path / "song.wav", tmp_path / "more.wav", "--out", tmp_path / "out") == status
+    assert names(tmp_path / "out") == []
+    assert "song.wav: interrupted, none of its stems" in capsys.readouterr().err.splitlines()[-1]
+    assert signal.getsignal(number) is before
 
 
 def test_interrupt_leaves_no_half_stems(tmp_path, capsys, monkeypatch):

@@ -1,7 +1,5 @@
 """One trial: it trains its cell to the end of the budget, goes on where it was, and says what became of it."""
 
-import fcntl
-import os
 import threading
 from dataclasses import replace
 
@@ -9,6 +7,8 @@ import pytest
 
 from conftest import SAMPLE_RATE, STEMS, TINY
 from models.checkpoint import load_checkpoint
+from models.folder_lock import sole_writer
+from models.training import loop
 from models.training.packs import prepare_pack
 from tuning.budget import Budget
 from tuning.trial import (
@@ -40,10 +40,10 @@ def runner(hq_root, tmp_path):
 def test_a_trial_trains_its_cell_and_keeps_the_best_weights(runner):
     reports = []
     outcome = runner(TRIAL, lambda metrics, folder: reports.append((metrics, (folder / "last.pt").exists())))
-    assert [(each["step"], each["percent"], saved) for each, saved in reports] == [(2, 50, True), (4, 99, True)]
+    assert [(each["step"], each["percent"], saved) for each, saved in reports] == [(2, 50, True)]
     folder = runner.out / "trial-000"
     assert outcome == read_outcome(folder) and outcome.status == FINISHED
-    best = best_row(folder)
+    best = best_row(folder, "mean")
     assert outcome.metrics["sdr"] == best["valid_sdr"] == max(row["valid_sdr"] for row in read_rows(folder))
     assert outcome.metrics["valid_drums"] == best["valid_drums"]
     assert outcome.metrics["steps"] == 4 and outcome.metrics["budget_used"] == 1
@@ -70,9 +70,7 @@ def test_a_trial_that_was_stopped_goes_on_exactly_even_from_a_copy(runner, tmp_p
     assert read_outcome(folder) == Outcome(UNFINISHED)
     earlier = tmp_path / "copy"
     folder.rename(earlier)
-    steps = []
-    outcome = runner(TRIAL, lambda metrics, _: steps.append(metrics["step"]), earlier)
-    assert steps == [4]
+    outcome = runner(TRIAL, lambda *_: pytest.fail("it went on after the first of its two validations"), earlier)
     assert outcome.metrics["sdr"] == pytest.approx(reference.metrics["sdr"], rel=1e-3)
     assert len((folder / "calls.jsonl").read_text().splitlines()) == 2
 
@@ -85,11 +83,27 @@ def test_a_trial_that_raises_fails_alone_and_may_be_tried_again(runner):
     assert runner(broken, lambda *_: None).status == FAILED
 
 
-def test_the_metric_may_be_one_stem(runner):
-    outcome = replace(runner, metric="drums")(TRIAL, lambda *_: None)
-    assert outcome.metrics["sdr"] == outcome.metrics["valid_drums"]
+def test_the_metric_may_be_one_stem_whose_best_weights_are_kept(runner, monkeypatch):
+    scores = iter([{"vocals": 5.0, "drums": 1.0}, {"vocals": 0.0, "drums": 2.0}, {"vocals": 1.0, "drums": 1.5}])
+    monkeypatch.setattr(loop, "validation_sdr", lambda *_: next(scores))
+    outcome = replace(runner, metric="drums", validations=3)(TRIAL, lambda *_: None)
+    assert outcome.metrics["sdr"] == outcome.metrics["valid_drums"] == 2.0
+    kept = load_checkpoint(runner.out / "trial-000" / "best").info
+    assert kept["valid_sdr"] == {"vocals": 0.0, "drums": 2.0}  # by the mean it would be the first
     with pytest.raises(ValueError, match="--metric: no validation track has bass"):
         sdr_of({"valid_sdr": 1.0, "valid_drums": 1.0}, "bass")
+
+
+def test_a_scheduler_never_stops_a_trial_that_has_spent_its_budget(runner):
+    """ASHA's rungs with three validations are at 33 and 99 %: it stopped trials after their last step."""
+    reports = []
+    outcome = replace(runner, validations=3, budget=Budget("steps", 3))(TRIAL, lambda each, _: reports.append(each))
+    assert [each["percent"] for each in reports] == [33, 66] and outcome.status == FINISHED
+    reports.clear()
+    write_trial(runner.out, second := replace(TRIAL, index=1))
+    by_time = replace(runner, validations=3, budget=Budget("minutes", 0.005))
+    assert by_time(second, lambda each, _: reports.append(each)).metrics["budget_used"] == 1
+    assert all(each["percent"] < 99 for each in reports)
 
 
 def test_two_processes_do_not_train_one_trial_at_once(runner):
@@ -100,15 +114,13 @@ def test_two_processes_do_not_train_one_trial_at_once(runner):
         runner(TRIAL, lambda *_: None)
         events.append("trained")
 
-    with (folder / "lock").open("a") as lock:  # as another process's would be, it is a lock of its own
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        thread = threading.Thread(target=train)
+    thread = threading.Thread(target=train)
+    with sole_writer(folder):
         thread.start()
         thread.join(0.5)
         events.append("let go")
     thread.join()
     assert events == ["let go", "trained"]
-    assert (folder / "lock").read_text() == f"{os.getpid()}\n"
 
 
 def test_damaged_outcomes_are_named(tmp_path):

@@ -15,7 +15,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from models.checkpoint import write_atomically
-from tuning.ablation import ablation_table, read_ablation, train_rows
+from models.folder_lock import sole_writer
+from tuning.ablation import read_ablation, train_rows
+from tuning.ablation_table import ablation_table
 from tuning.commands import add_run_arguments, open_common_data, promote_trial, report, run
 from tuning.space import Cell
 
@@ -45,7 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ablate_parser.add_argument(
         "--out", required=True, type=Path, metavar="DIR", help="folder of the runs; goes on there"
     )
-    ablate_parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="rows at once")
+    ablate_parser.add_argument("--seeds", type=int, default=1, metavar="N", help="runs of each row (default 1)")
+    ablate_parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="runs at once")
     options = parser.parse_args(arguments)
     try:
         return options.command(options)
@@ -59,21 +62,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def ablate(options: argparse.Namespace) -> int:
-    """Train the rows of an ablation file and write `table.md`.
+    """Train the rows of an ablation file and write `table.md`; 1 if a run failed.
 
     Raises:
-        ValueError: a file that does not hold, or a row that failed.
+        ValueError: a file that does not hold, or another process that writes to the folder.
         FileNotFoundError: no file or no data.
     """
-    if options.jobs < 1:
-        raise ValueError(f"--jobs: expected at least 1, got {options.jobs}")
+    for name in ("jobs", "seeds"):
+        if getattr(options, name) < 1:
+            raise ValueError(f"--{name}: expected at least 1, got {getattr(options, name)}")
     rows = read_ablation(options.file)
     cells = [Cell(row.settings, row.preset) for row in rows]
-    pack = open_common_data(options.data, cells, options.out / "pack")
-    table = ablation_table(rows, train_rows(rows, [pack.folder], options.out, options.jobs))
-    write_atomically(options.out / "table.md", lambda path: path.write_text(table, encoding="utf-8"))
+    with sole_writer(options.out):
+        pack = open_common_data(options.data, cells, options.out / "pack")
+        runs = train_rows(rows, [pack.folder], options.out, options.jobs, options.seeds)
+        table = ablation_table([row.name for row in rows], runs)
+        write_atomically(options.out / "table.md", lambda path: path.write_text(table, encoding="utf-8"))
     print(table, end="")
-    return 0
+    return int(any(run.error for each in runs for run in each))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Ablations: one change at a time to a preset, each trained on the same budget, in a table.
+"""Ablations: one change at a time to a preset, each trained on the same budget with the same seeds.
 
 A file says what is varied::
 
@@ -14,9 +14,9 @@ import csv
 import re
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +46,25 @@ class Row:
 
     @property
     def folder(self) -> str:
-        """Name of the row's run folder."""
+        """Name of the run folder of the row's first seed."""
         return re.sub(r"[^a-z0-9]+", "-", self.name.lower()).strip("-")
+
+    def seed_folder(self, number: int) -> str:
+        """Name of the run folder of one of the row's seeds, counted from 0."""
+        return f"{self.folder}.seed-{number}" if number else self.folder
+
+
+@dataclass(frozen=True)
+class Run:
+    """What became of one seed of a row.
+
+    Attributes:
+        metrics: the last validated line of its metrics; empty if it failed.
+        error: what made it fail, else "".
+    """
+
+    metrics: dict[str, float] = field(default_factory=dict)
+    error: str = ""
 
 
 def read_ablation(path: Path) -> list[Row]:
@@ -74,36 +91,40 @@ def read_ablation(path: Path) -> list[Row]:
     return rows
 
 
-def train_rows(rows: Sequence[Row], data: Sequence[Path], out: Path, jobs: int) -> list[dict[str, float]]:
-    """Train every row in a process of one thread, ``jobs`` at once; rows that are complete are kept, others resumed.
+def train_rows(rows: Sequence[Row], data: Sequence[Path], out: Path, jobs: int, seeds: int) -> list[list[Run]]:
+    """Train every row with every seed, each in a process of one thread; what is complete is kept, the rest resumed.
 
     Args:
         rows: what ``read_ablation`` gave.
         data: data folders or a pack.
         out: folder of the runs.
         jobs: how many at once.
+        seeds: runs of each row, with the seeds ``train.seed``, ``train.seed + 1`` and so on.
 
     Returns:
-        The last validated line of each row's metrics.
-
-    Raises:
-        ValueError: a row failed; the message is its own.
+        The runs of each row. One that failed says so and leaves the others alone.
     """
-    bar = tqdm(total=len(rows), desc="ablate", unit="row", file=sys.stderr, disable=None)
+    tasks = [(row, number) for number in range(seeds) for row in rows]  # all rows once before one comes twice
+    bar = tqdm(total=len(tasks), desc="ablate", unit="run", file=sys.stderr, disable=None)
 
-    def one(row: Row) -> dict[str, float]:
-        metrics = _train(row, data, out / row.folder)
+    def one(task: tuple[Row, int]) -> Run:
+        row, number = task
+        run = _train(row, number, data, out / row.seed_folder(number))
+        if run.error:
+            tqdm.write(f"{row.name}, seed {number}: {run.error}", file=sys.stderr)
         bar.update()
-        return metrics
+        return run
 
     with bar, ThreadPoolExecutor(jobs) as pool:
-        return list(pool.map(one, rows))
+        runs = list(pool.map(one, tasks))
+    return [runs[place :: len(rows)] for place in range(len(rows))]
 
 
-def _train(row: Row, data: Sequence[Path], folder: Path) -> dict[str, float]:
+def _train(row: Row, number: int, data: Sequence[Path], folder: Path) -> Run:
+    settings = row.settings | ({"train.seed": row.preset.train.seed + number} if number else {})
     command = [sys.executable, "-m", "models", "train", "--preset", row.base, "--out", str(folder), "--threads", "1"]
     command += ["--data", *map(str, data)]
-    for name, value in row.settings.items():
+    for name, value in settings.items():
         text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
         command += ["--set", f"{name}={text}"]
     if (folder / "last.pt").exists():
@@ -111,22 +132,11 @@ def _train(row: Row, data: Sequence[Path], folder: Path) -> dict[str, float]:
     elif row.init:
         command += ["--init", row.init]
     done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode < 0:
+        return Run(error=f"ended by signal {-done.returncode}")
     if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise ValueError(f"{row.name}: {last.removeprefix('error: ')}")
+        last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}, no message"])[-1]
+        return Run(error=last.removeprefix("error: "))
     with (folder / "metrics.csv").open() as file:
-        rows = [line for line in csv.DictReader(file) if line["valid_sdr"]]
-    return {name: float(value) for name, value in rows[-1].items() if value}
-
-
-def ablation_table(rows: Sequence[Row], metrics: Sequence[Mapping[str, float]]) -> str:
-    """Markdown: each row's steps, processor minutes, loss, validation SDR of the stems, mean, and gain on the first."""
-    stems = [name for name in metrics[0] if name.startswith("valid_") and name != "valid_sdr"]
-    titles = ["change", "steps", "processor minutes", "loss", *(name.removeprefix("valid_") for name in stems)]
-    lines = ["| " + " | ".join([*titles, "mean", "gain"]) + " |", "|---|" + "---:|" * (len(titles) + 1)]
-    for row, values in zip(rows, metrics, strict=True):
-        cells = [row.name, f"{values['step']:.0f}", f"{values['cpu_minutes']:.1f}", f"{values['loss']:.3f}"]
-        cells += [f"{values[name]:.2f}" if name in values else "" for name in stems]
-        gain = f"{values['valid_sdr'] - metrics[0]['valid_sdr']:+.2f}" if row is not rows[0] else ""
-        lines.append("| " + " | ".join([*cells, f"{values['valid_sdr']:.2f}", gain]) + " |")
-    return "\n".join(lines) + "\n"
+        lines = [line for line in csv.DictReader(file) if line["valid_sdr"]]
+    return Run({name: float(value) for name, value in lines[-1].items() if value})

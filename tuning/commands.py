@@ -10,12 +10,14 @@ from pathlib import Path
 import torch
 
 from models.config import override, parse_assignments
+from models.folder_lock import LOCK, sole_writer
 from models.macs import count_parameters, gmacs_per_second
 from models.preset import Preset, load_preset
 from models.training.packs import Pack, open_data
+from models.training.validation import check_validation
 from tuning.budget import Budget, parse_budget
 from tuning.local_backend import run_here
-from tuning.plan import PLAN, SCHEDULERS, SEARCHES, Plan, describe_pack, read_plan, sole_search
+from tuning.plan import PLAN, SCHEDULERS, SEARCHES, Plan, describe_pack, read_plan
 from tuning.progress import Progress
 from tuning.promote import choose, parse_gmacs, promote
 from tuning.ray_backend import RaySettings, run_on_ray
@@ -110,7 +112,7 @@ def run(options: argparse.Namespace) -> int:
     out = options.out.resolve()
     _check_room(out, costs, plan, settings)
     out.mkdir(parents=True, exist_ok=True)
-    with sole_search(out):
+    with sole_writer(out):
         return _run(plan, cells, costs, options, settings, out)
 
 
@@ -123,8 +125,8 @@ def _run(
     out: Path,
 ) -> int:
     pack = open_common_data([root.resolve() for root in options.data], cells, out / "pack")
-    if plan.metric != "mean" and not has_stem(pack, plan.metric):
-        raise ValueError(f"--metric: no validation track has {plan.metric}")
+    for stems in {cell.preset.model.stems for cell in cells}:
+        check_validation(pack, stems, plan.metric)
     plan = Plan(**{**vars(plan), "data": describe_pack(pack)})
     if options.resume:
         plan.check_same(read_plan(out), out)
@@ -267,11 +269,6 @@ def open_common_data(roots: Sequence[Path], cells: Sequence[Cell], cache: Path) 
     return open_data(roots, cache, sources, sample_rate)
 
 
-def has_stem(pack: Pack, stem: str) -> bool:
-    """Whether some validation track has a stem that is not silent."""
-    return any(not track.silent[pack.stems.index(stem)] for track in pack.split("valid"))
-
-
 def _ray_settings(options: argparse.Namespace) -> RaySettings:
     if options.backend not in ("ray", "local"):
         raise ValueError(f"--backend: expected ray or local, got {options.backend!r}")
@@ -321,7 +318,7 @@ def _check_folder(options: argparse.Namespace) -> None:
         raise ValueError(
             f"--out: {options.out} holds a search; add --resume to go on with it, or choose another folder"
         )
-    if not options.resume and held - {"pack", "lock"}:
+    if not options.resume and held - {"pack", LOCK}:
         raise ValueError(f"--out: expected a new or empty folder, {options.out} holds something; choose another")
 
 

@@ -1,9 +1,7 @@
 """What a search is, as its folder records it: a resumed one must be the same search."""
 
-import fcntl
 import hashlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,7 @@ from models.training.packs import Pack
 from tuning.budget import Budget, parse_budget
 from tuning.space import Cell, Grid
 
-PLAN, LOCK = "search.yaml", "lock"
+PLAN = "search.yaml"
 SCHEDULERS, SEARCHES = ("fifo", "asha"), ("grid", "optuna")
 
 
@@ -150,18 +148,3 @@ def _flat(values: dict[str, Any]) -> dict[str, Any]:
         else:
             flat[name] = value
     return flat
-
-
-@contextmanager
-def sole_search(out: Path) -> Iterator[None]:
-    """Keep a search's folder to this process.
-
-    Raises:
-        ValueError: another process has it.
-    """
-    with (out / LOCK).open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ValueError(f"--out: another search is running in {out}") from None
-        yield

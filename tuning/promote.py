@@ -12,7 +12,7 @@ from models.config import override, to_mapping
 from models.preset import PRESET_FOLDER
 from models.training.card import model_card
 from models.training.run_folder import BEST
-from tuning.plan import Plan
+from tuning.plan import Plan, read_plan
 from tuning.space import format_overrides
 from tuning.trial import FINISHED, Trial, read_outcome, read_trials
 
@@ -33,15 +33,18 @@ class Promoted:
 
 
 def choose(out: Path, trial: int | None = None, most_gmacs: float | None = None) -> Trial:
-    """The trial to promote: the one named, or the best seed of the best cell, by the cells' means.
+    """The trial to promote: the one named, or the best seed of the best cell, by the means of the complete cells.
+
+    A cell is complete if each of its seeds has finished: the mean of the seeds that came through says nothing of it.
 
     Args:
         out: folder of a search.
-        trial: its number.
+        trial: its number; it must have finished, whatever became of the other seeds.
         most_gmacs: leave out cells that cost more GMAC/s.
 
     Raises:
-        ValueError: no such trial, or none that has finished and is cheap enough.
+        ValueError: no such trial, or no complete cell that is cheap enough.
+        FileNotFoundError: no search there.
     """
     trials = {each.index: each for each in read_trials(out)}
     outcomes = {index: read_outcome(out / each.name) for index, each in trials.items()}
@@ -51,18 +54,23 @@ def choose(out: Path, trial: int | None = None, most_gmacs: float | None = None)
         if outcomes[trial].status != FINISHED:
             raise ValueError(f"--trial: expected a finished trial, {trial} is {outcomes[trial].status}")
         return trials[trial]
+    seeds = read_plan(out).seeds
     cells: dict[str, list[Trial]] = {}
     for index, each in trials.items():
         if outcomes[index].status == FINISHED and (most_gmacs is None or each.gmacs_per_s <= most_gmacs):
             cells.setdefault(format_overrides(each.overrides), []).append(each)
-    if not cells:
+    complete = [finished for finished in cells.values() if len(finished) == seeds]
+    if not complete:
         limit = "" if most_gmacs is None else f" under {most_gmacs:g} GMAC/s"
-        raise ValueError(f"{out}: expected a finished trial{limit}, found none")
+        raise ValueError(
+            f"{out}: expected a cell{limit} of which each seed has finished ({seeds}), found none; "
+            "go on with the search, or name a finished trial with --trial"
+        )
 
     def sdr(each: Trial) -> float:
         return float(outcomes[each.index].metrics["sdr"])
 
-    best = max(cells.values(), key=lambda seeds: sum(map(sdr, seeds)) / len(seeds))
+    best = max(complete, key=lambda cell: sum(map(sdr, cell)) / len(cell))
     return max(best, key=sdr)
 
 

@@ -263,7 +263,7 @@ def _callback(runner: TrialRunner, source: Source, progress: Progress, ended: Ca
         folder = runner.out / trial.name
         outcome = read_outcome(folder)
         if not outcome.is_over and outcome.status != FAILED:
-            row = best_row(folder)
+            row = best_row(folder, runner.metric)
             error = "its worker died: killed, or out of memory" if otherwise == FAILED else ""
             outcome = Outcome(otherwise, runner.metrics(trial, row) if row else {}, error)
             write_outcome(folder, outcome)

@@ -9,11 +9,11 @@ import pandas as pd
 
 from models.checkpoint import write_atomically
 from tuning.plan import Plan
+from tuning.significance import honest_difference, pooled_spread
 from tuning.space import format_overrides
 from tuning.trial import FINISHED, read_outcome, read_trials
 
 CSV = "trials.csv"
-CONFIDENCE = 0.95
 
 
 def read_results(out: Path) -> pd.DataFrame:
@@ -45,34 +45,35 @@ def write_csv(out: Path, table: pd.DataFrame) -> None:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The cells of a search, best first, and how far apart two of them must be.
+    """The cells of a search whose every seed has finished, best first, and how far apart two of them must be.
 
     Attributes:
-        cells: a row for each cell with a finished trial: its settings, ``mean``, ``spread`` (standard deviation over
-            seeds), ``seeds``, ``parameters``, ``gmacs_per_s``, ``rtf``, ``steps``, ``train_minutes``, ``pareto``.
+        cells: a row for each complete cell: its settings, ``mean``, ``spread`` (standard deviation over seeds),
+            ``seeds``, ``parameters``, ``gmacs_per_s``, ``rtf``, ``steps``, ``train_minutes``, ``pareto``, and
+            ``difference``: how far below the best its mean must be so that, of all pairs, fewer than one in twenty
+            searches would show such a difference by chance, dB; nan with one seed each.
         spread: standard deviation between the seeds of one cell, pooled over cells, dB; nan with one seed each.
-        difference: by how much two cells' means must differ so that, of all pairs, fewer than one in twenty searches
-            would show such a difference by chance, dB; nan with one seed each.
+        incomplete: a row for each cell of which some seeds have finished and others have not: ``mean`` of those that
+            have, ``finished`` and ``seeds``. A mean of the seeds that came through says nothing of the cell.
     """
 
     cells: pd.DataFrame
     spread: float
-    difference: float
+    incomplete: pd.DataFrame
 
 
 def compare(table: pd.DataFrame, plan: Plan) -> Comparison:
-    """Mean and spread of each cell's finished trials.
-
-    Source: Tukey 1949, honestly significant difference, from the studentised range; with Kramer's harmonic mean where
-        cells have different numbers of seeds.
-    """
+    """Mean and spread of the cells that are complete; the others are left out of the order."""
     finished = table[table.status == FINISHED]
-    keys = list(plan.grid)
+    counts = finished.groupby("cell", sort=False)["sdr"].agg(["mean", "size"])
+    partial = counts[counts["size"] < plan.seeds]
+    incomplete = pd.DataFrame({"mean": partial["mean"], "finished": partial["size"], "seeds": plan.seeds})
+    finished = finished[~finished.cell.isin(incomplete.index)]
     if finished.empty:
-        return Comparison(pd.DataFrame(), np.nan, np.nan)
+        return Comparison(pd.DataFrame(), np.nan, incomplete)
     groups = finished.groupby("cell", sort=False)
     cells = groups.agg(
-        **{key: (key, "first") for key in keys},
+        **{key: (key, "first") for key in plan.grid},
         mean=("sdr", "mean"),
         spread=("sdr", "std"),
         seeds=("sdr", "size"),
@@ -83,21 +84,10 @@ def compare(table: pd.DataFrame, plan: Plan) -> Comparison:
         train_minutes=("train_minutes", "mean"),
     ).sort_values("mean", ascending=False, kind="stable")
     cells["pareto"] = pareto(cells["gmacs_per_s"].to_numpy(), cells["mean"].to_numpy())
-    freedom = int((cells["seeds"] - 1).sum())
-    if not freedom:
-        return Comparison(cells, np.nan, np.nan)
-    variance = float((cells["spread"].fillna(0) ** 2 * (cells["seeds"] - 1)).sum()) / freedom
-    return Comparison(cells, variance**0.5, honest_difference(variance**0.5, cells["seeds"].to_numpy(), freedom))
-
-
-def honest_difference(spread: float, seeds: np.ndarray, freedom: int) -> float:
-    """Tukey's honestly significant difference between the means of cells with so many seeds each."""
-    from scipy.stats import studentized_range
-
-    if len(seeds) < 2:
-        return np.nan
-    quantile = float(studentized_range.ppf(CONFIDENCE, len(seeds), freedom))
-    return quantile * spread / float(len(seeds) / (1 / seeds).sum()) ** 0.5
+    spread, freedom = pooled_spread([list(values) for _, values in groups["sdr"]])
+    best = int(cells["seeds"].iloc[0])
+    cells["difference"] = [honest_difference(spread, len(cells), freedom, best, int(n)) for n in cells["seeds"]]
+    return Comparison(cells, spread, incomplete)
 
 
 def pareto(cost: np.ndarray, value: np.ndarray) -> np.ndarray:

@@ -78,8 +78,8 @@ class GridSource:
 class OptunaSource:
     """Cells that Optuna's tree-structured Parzen estimator suggests after those that it has seen.
 
-    A cell is tried once, with every seed, and its value is the mean of their SDRs. A resumed search learns again what
-    its finished trials gave.
+    A cell is tried once, with every seed, and its value is the mean of their SDRs; it has none if a seed failed. A
+    resumed search learns again what its finished trials gave.
 
     Args:
         cells: all that may be suggested.
@@ -127,7 +127,7 @@ class OptunaSource:
         values.append(outcome.metrics.get("sdr") if outcome.is_over else None)
         if len(values) == len(self._maker.seeds):
             known = [value for value in values if value is not None]
-            if known:
+            if len(known) == len(values):
                 self._study.tell(self._asked[name], sum(known) / len(known))
             else:
                 self._study.tell(self._asked[name], state=self._optuna.trial.TrialState.FAIL)

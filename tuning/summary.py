@@ -32,10 +32,10 @@ def summarise(table: pd.DataFrame, comparison: Comparison, plan: Plan) -> str:
         "```\npython -m tuning " + " ".join(map(_quoted, plan.arguments)) + "\n```",
     ]
     if comparison.cells.empty:
-        parts.append("No trial has finished.")
+        parts.append("No cell is complete: none has finished with every seed.")
     else:
         parts += [_cells(comparison, plan), _conclusion(comparison), *_effects(comparison, plan)]
-    parts += _others(table)
+    parts += [*_incomplete(comparison), *_others(table)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -65,12 +65,11 @@ def _conclusion(comparison: Comparison) -> str:
             title + "One seed each: nothing is known of the spread between seeds, so no order of two cells is certain."
         )
     text = f"{title}Seeds of one cell differ with a standard deviation of {comparison.spread:.2f} dB (pooled). "
-    if math.isnan(comparison.difference):
-        return text + "There is one cell only."
-    best = cells["mean"].iloc[0]
-    level = int((best - cells["mean"] < comparison.difference).sum())
+    if len(cells) == 1:
+        return text + "There is one complete cell only."
+    level = int((cells["mean"].iloc[0] - cells["mean"] < cells["difference"]).sum())
     text += (
-        f"Of {len(cells)} cells two means must be {comparison.difference:.2f} dB apart to be told from chance "
+        f"Of {len(cells)} cells two means must be {cells['difference'].iloc[1]:.2f} dB apart to be told from chance "
         "(Tukey's honestly significant difference, 95 %). "
     )
     if level == len(cells):
@@ -91,6 +90,17 @@ def _effects(comparison: Comparison, plan: Plan) -> list[str]:
             lines.append(_row([value, *(f"{row[name]:.2f}" for name in ("mean", "min", "max")), int(row["size"])]))
         parts.append("\n".join(lines))
     return ["## Effect of each setting\n\n" + "\n\n".join(parts)] if parts else []
+
+
+def _incomplete(comparison: Comparison) -> list[str]:
+    if comparison.incomplete.empty:
+        return []
+    lines = [
+        f"- `{cell}`: {row['finished']:.0f} of {row['seeds']:.0f} seeds finished, mean of these {row['mean']:.2f} dB"
+        for cell, row in comparison.incomplete.iterrows()
+    ]
+    title = "## Incomplete cells, not ranked\n\nTheir other seeds failed, were stopped early or have not finished.\n\n"
+    return [title + "\n".join(lines)]
 
 
 def _others(table: pd.DataFrame) -> list[str]:

@@ -1,13 +1,10 @@
 """One trial: a training run of one cell and seed in a folder of its own, which says what became of it."""
 
 import csv
-import fcntl
 import json
-import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +13,7 @@ import torch
 
 from models.checkpoint import load_checkpoint, write_atomically
 from models.config import override
+from models.folder_lock import sole_writer
 from models.preset import Preset
 from models.training.loop import train
 from models.training.packs import open_pack
@@ -23,11 +21,9 @@ from models.training.run_folder import BEST, METRICS, STATE
 from models.training.world import World
 from tuning.budget import Budget, share_of_budget
 
-TRIAL, OUTCOME, LOCK = "trial.json", "outcome.json", "lock"
+TRIAL, OUTCOME = "trial.json", "outcome.json"
 FINISHED, STOPPED, FAILED, UNFINISHED = "finished", "stopped early", "failed", "unfinished"
 RTF_RUNS = 3
-NEARLY_ALL_PERCENT = 99
-"""Of its budget, as a trial reports it at its last validation: it has yet to say what became of it."""
 
 Report = Callable[[dict[str, Any], Path], None]
 """Takes metrics on the way, and the folder in which the run is saved up to them."""
@@ -109,14 +105,15 @@ class TrialRunner:
 
         Args:
             trial: which.
-            report: called at each validation.
+            report: called at each validation but the last: a scheduler that hears of a trial's last score can only stop
+                it, and it has nothing left to save.
             earlier: a copy of the trial's folder to go on from, if the folder itself has gone.
 
         Raises:
             InterruptedError: Ctrl-C or a termination signal; the state is saved.
         """
         folder = self.out / trial.name
-        with _held(folder):
+        with sole_writer(folder, wait=True):  # a worker of a search that was killed may live a moment longer
             if (outcome := read_outcome(folder)).is_over:
                 return outcome  # whoever trained it died after its last line
             (folder / OUTCOME).unlink(missing_ok=True)  # it failed before, and is tried again
@@ -128,7 +125,7 @@ class TrialRunner:
             except InterruptedError:
                 raise
             except Exception as error:  # whatever it is, the other trials go on
-                row = best_row(folder)
+                row = best_row(folder, self.metric)
                 outcome = Outcome(FAILED, self.metrics(trial, row) if row else {}, _one_line(error))
             else:
                 outcome = Outcome(FINISHED, metrics)
@@ -145,8 +142,8 @@ class TrialRunner:
         preset = self.preset_of(trial)
 
         def on_validation(row: dict[str, Any]) -> None:
-            percent = min(int(100 * share_of_budget(preset, row)), NEARLY_ALL_PERCENT)
-            report({"sdr": sdr_of(row, self.metric), "step": row["step"], "percent": percent}, folder)
+            if (share := share_of_budget(preset, row)) < 1:
+                report({"sdr": sdr_of(row, self.metric), "step": row["step"], "percent": int(100 * share)}, folder)
 
         result = train(
             preset,
@@ -155,11 +152,12 @@ class TrialRunner:
             resume=(folder / STATE).exists(),
             world=World(device=self.device),
             validations=self.validations,
+            metric=self.metric,
             on_validation=on_validation,
         )
         if result.interrupted:
             raise InterruptedError(f"stopped after {result.steps} steps")
-        row = best_row(folder)
+        row = best_row(folder, self.metric)
         if row is None:
             raise ValueError("the run ended without a validation")
         checkpoint = load_checkpoint(folder / BEST)
@@ -219,9 +217,9 @@ def read_rows(folder: Path) -> list[dict[str, float]]:
     return [{name: float(value) for name, value in row.items() if value} for row in rows]
 
 
-def best_row(folder: Path) -> dict[str, float] | None:
-    """The row of the weights that a trial keeps: the best mean of the stems; None before its first validation."""
-    return max(read_rows(folder), key=lambda row: row["valid_sdr"], default=None)
+def best_row(folder: Path, metric: str) -> dict[str, float] | None:
+    """The row of the weights that a trial keeps: the best by the metric; None before its first validation."""
+    return max(read_rows(folder), key=lambda row: sdr_of(row, metric), default=None)
 
 
 def write_trial(out: Path, trial: Trial) -> None:
@@ -265,18 +263,6 @@ def read_outcome(folder: Path) -> Outcome:
         return Outcome(UNFINISHED)
     except (ValueError, TypeError) as error:
         raise ValueError(f"{folder / OUTCOME}: not an outcome ({_one_line(error)}); delete it") from None
-
-
-@contextmanager
-def _held(folder: Path) -> Iterator[None]:
-    """Keep a trial's folder to this process; a worker of a search that was killed may live a moment longer."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / LOCK).open("a+") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        file.truncate(0)
-        file.write(f"{os.getpid()}\n")
-        file.flush()
-        yield
 
 
 def _one_line(error: BaseException) -> str:

@@ -4,7 +4,6 @@ import base64
 import hashlib
 import os
 import shutil
-import statistics
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.page import sections
-from benchmark.page.contents import ENDLESS_DB, METRICS, Contents, read_contents, stored
+from benchmark.page.contents import ENDLESS_DB, METRICS, Contents, read_contents, stored, value_of
 from benchmark.page.listening import DEFAULT_BYTES, excerpt, ranking, select_tracks
 from benchmark.page.markup import escape, json_island
-from models.tracks import STEMS
+from benchmark.scoring import WHOLE_TRACK
+from benchmark.statistics import MEAN
+from benchmark.summary import WHOLE
 
 FOLDER = Path(__file__).parent
 SCRIPTS = ("table.js", "player.js", "plot.js", "track.js", "page.js")
@@ -73,7 +74,7 @@ def write_report(out: Path, target: Path | None = None, wanted: Sequence[str] = 
     target = target or out / "report.html"
     if target.is_dir():
         raise ValueError(f"--out {target}: expected a file, got a folder")
-    rankings = [ranking(list(system.results.values())) for system in contents.ours]
+    rankings = [ranking(system.results) for system in contents.ours]
     chosen = select_tracks(wanted, contents.tracks, rankings)
     names = [system.name for system in contents.systems]
     audible: list[str] = []
@@ -197,13 +198,13 @@ def page_data(contents: Contents, audible: Sequence[str]) -> dict[str, Any]:
         scores: list[dict[str, Any] | None] = []
         for system in contents.systems:
             result = system.results.get(track)
-            scores.append(None if result is None else _scores(result["scores"], contents.stems))
+            scores.append(None if result is None else _scores(result, contents))
         any_result = next(system.results[track] for system in contents.systems if track in system.results)
         duration_s = round(any_result["duration_s"], 2)
         tracks.append({"name": track, "duration_s": duration_s, "audible": track in audible, "scores": scores})
     return {
         "stems": contents.stems,
-        "metrics": METRICS,
+        "metrics": {name: title for name, (title, _, _) in _shown(contents).items()},
         "endless": ENDLESS_DB,
         "systems": [
             {"name": system.name, "label": system.label, "short": system.short, "tone": system.tone}
@@ -213,17 +214,30 @@ def page_data(contents: Contents, audible: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _scores(scores: dict[str, Any], stems: Sequence[str]) -> dict[str, Any]:
-    """A result's scores, {metric: [value of each stem], "mean": {metric: value}, "frames": [values of each stem]}."""
-    whole = all(stem in scores["stems"] for stem in STEMS)
+def _shown(contents: Contents) -> dict[str, tuple[str, str, tuple[str, ...]]]:
+    """The scores that the script can show by name: title, metric and the stems scored together."""
+    shown = {}
+    for metric, title in METRICS.items():
+        sets = [WHOLE] if metric in WHOLE_TRACK else contents.sets
+        for number, together in enumerate(sets):
+            name = f"{metric}-{number}" if number else metric
+            shown[name] = (title + sections.set_words(together) * (number > 0), metric, together)
+    return shown
+
+
+def _scores(result: dict[str, Any], contents: Contents) -> dict[str, Any]:
+    """A result's scores, {name: [value of each stem], "mean": {name: value}, "frames": [values of each stem]}."""
+    shown = _shown(contents)
+    frames: dict[str, list[float]] = {}
+    for group in result["scores"]["together"]:
+        frames = group["frames"]["SDR"] | frames
     return {
         **{
-            metric: [stored(scores[metric][stem]) if stem in scores[metric] else None for stem in stems]
-            for metric in METRICS
+            name: [stored(value_of(result, metric, stem, together)) for stem in contents.stems]
+            for name, (_, metric, together) in shown.items()
         },
         "mean": {
-            metric: stored(statistics.fmean(scores[metric][stem] for stem in STEMS)) if whole else None
-            for metric in METRICS
+            name: stored(value_of(result, metric, MEAN, together)) for name, (_, metric, together) in shown.items()
         },
-        "frames": [[stored(value, 1) for value in scores["frames"]["SDR"].get(stem, ())] for stem in stems],
+        "frames": [[stored(value, 1) for value in frames.get(stem, ())] for stem in contents.stems],
     }

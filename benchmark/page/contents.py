@@ -2,7 +2,6 @@
 
 import math
 import re
-import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.record import Record, read_record
-from benchmark.summary import summarise
-from benchmark.systems import MIXTURE, ORACLE
+from benchmark.results import TrackId, track_id
+from benchmark.source import OURS_ROLE, PEER_ROLE
+from benchmark.statistics import MEAN, stem_mean
+from benchmark.summary import WHOLE, groups_of, interval_of, score_of, sets_of, summarise
 from models.tracks import STEMS
 
-OURS, PEER, BOUND = "ours", "peer", "bound"
-MEAN = "mean"
 METRICS = {"sdr": "Global SDR", "csdr": "cSDR", "si_sdr": "SI-SDR", "isr": "ISR", "sir": "SIR", "sar": "SAR"}
 ENDLESS_DB = 999.0
 """Stands for an infinite SDR in the page's data, which are strict json."""
@@ -30,9 +29,9 @@ class System:
         label: what its row is called.
         short: the same without remarks, for plots.
         remark: what it was without.
-        tone: OURS, PEER or BOUND.
+        tone: its role, OURS_ROLE, PEER_ROLE or BOUND_ROLE.
         row: what `summarise` says.
-        results: {track: result}.
+        results: {track's title: result}.
     """
 
     name: str
@@ -43,23 +42,24 @@ class System:
     row: dict[str, Any]
     results: dict[str, dict[str, Any]]
 
-    def values(self, metric: str, stem: str) -> dict[str, float]:
+    def values(self, metric: str, stem: str, together: tuple[str, ...] = WHOLE) -> dict[str, float]:
         """The finite scores of its tracks, {track: dB}; the mean of STEMS where `stem` is MEAN and it has them all."""
-        stems = STEMS if stem == MEAN else (stem,)
-        values = {
-            track: statistics.fmean(result["scores"][metric][name] for name in stems)
-            for track, result in self.results.items()
-            if all(name in result["scores"][metric] for name in stems)
-        }
+        values = {track: value_of(result, metric, stem, together) for track, result in self.results.items()}
         return {track: value for track, value in values.items() if math.isfinite(value)}
 
-    def score(self, metric: str, stem: str) -> float:
+    def score(self, metric: str, stem: str, together: tuple[str, ...] = WHOLE) -> float:
         """Its score over tracks, of a stem or of MEAN; NaN if there is none."""
-        return self.row[metric].get(stem, math.nan)
+        return score_of(self.row, metric, stem, together)
 
-    def interval(self, metric: str, stem: str) -> tuple[float, float]:
+    def interval(self, metric: str, stem: str, together: tuple[str, ...] = WHOLE) -> tuple[float, float]:
         """The 95 % interval of the score; NaN where there are too few tracks for one."""
-        return self.row["intervals"][metric].get(stem, (math.nan, math.nan))
+        return interval_of(self.row, metric, stem, together)
+
+
+def value_of(result: dict[str, Any], metric: str, stem: str, together: tuple[str, ...]) -> float:
+    """A track's score of a stem, or of MEAN, scored together with some stems; NaN if there is none."""
+    scores = groups_of(result).get(together, {}).get(metric, {})
+    return stem_mean(scores) if stem == MEAN else scores.get(stem, math.nan)
 
 
 @dataclass(frozen=True)
@@ -78,9 +78,9 @@ class Contents:
 
     @cached_property
     def tracks(self) -> list[str]:
-        """The tracks with any result, in order."""
+        """The titles of the tracks with any result, in order."""
         measured = {track for system in self.systems for track in system.results}
-        return [track for track in self.record.tracks if track in measured]
+        return [title for title in self.record.tracks.values() if title in measured]
 
     @cached_property
     def stems(self) -> list[str]:
@@ -88,11 +88,16 @@ class Contents:
         scored = {stem for system in self.systems for stem in system.row["stems"]}
         return [stem for stem in STEMS if stem in scored] + sorted(scored - set(STEMS))
 
+    @cached_property
+    def sets(self) -> list[tuple[str, ...]]:
+        """The sets of stems that were scored together, all four first."""
+        return sets_of(system.row for system in self.systems)
+
     @property
     def ours(self) -> list[System]:
         """The systems whose worst and best tracks are shown: our own, or else every one that is no bound."""
-        ours = [system for system in self.systems if system.tone == OURS]
-        return ours or [system for system in self.systems if system.tone == PEER] or list(self.systems)
+        ours = [system for system in self.systems if system.tone == OURS_ROLE]
+        return ours or [system for system in self.systems if system.tone == PEER_ROLE] or list(self.systems)
 
     @property
     def missing(self) -> int:
@@ -109,8 +114,9 @@ def read_contents(out: Path) -> Contents:
     """
     record = read_record(out)
     by_system: dict[str, dict[str, dict[str, Any]]] = {name: {} for name in record.systems}
+    titles: dict[TrackId, str] = record.tracks
     for result in record.results(out):
-        by_system[result["key"]["system"]][result["key"]["track"]] = result
+        by_system[result["key"]["system"]][titles[track_id(result["key"])]] = result
     measured = {name: results for name, results in by_system.items() if results}
     if not measured:
         raise ValueError(f"{out}: nothing has been measured yet, or by another version; run the benchmark again")
@@ -120,16 +126,10 @@ def read_contents(out: Path) -> Contents:
         out,
         record,
         tuple(
-            System(name, rows[name]["label"], short, remark, tone_of(name), rows[name], results)
+            System(name, rows[name]["label"], short, remark, rows[name]["role"], rows[name], results)
             for (short, remark), (name, results) in zip(shorts, measured.items(), strict=True)
         ),
     )
-
-
-def tone_of(name: str) -> str:
-    """Whether a system is ours, a peer or a bound."""
-    kind = name.partition(":")[0]
-    return BOUND if kind in (MIXTURE, ORACLE) else OURS if kind == "bsrnn" else PEER
 
 
 def split_labels(labels: Sequence[str]) -> list[tuple[str, str]]:

@@ -1,14 +1,16 @@
 """What can be heard in the report: which tracks, and their audio and spectrograms as text that the page carries."""
 
 import base64
-import statistics
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from benchmark.kept_audio import MIXTURE, decode, estimate_file, references_file
 from benchmark.page.spectrogram import level_db, picture
+from benchmark.statistics import mean_over_stems
 from models.tracks import STEMS
 
 DEFAULT_BYTES = 40_000_000
@@ -17,15 +19,16 @@ EACH_END = 3
 """How many of the worst and of the best tracks are shown, for each of our systems."""
 
 
-def ranking(results: Sequence[dict[str, Any]]) -> list[str]:
-    """The names of a system's tracks, worst first."""
-    return [result["key"]["track"] for result in sorted(results, key=track_score)]
+def ranking(results: Mapping[str, dict[str, Any]]) -> list[str]:
+    """A system's tracks, worst first, out of its results by track."""
+    return sorted(results, key=lambda track: track_score(results[track]))
 
 
 def track_score(result: dict[str, Any]) -> float:
-    """The global SDR of a track, mean over those of STEMS that the system has."""
+    """The global SDR of a track: the mean of those of STEMS that the system has, else its accompaniment's."""
     scores = result["scores"]["sdr"]
-    return statistics.fmean(scores[stem] for stem in scores if stem in STEMS)
+    chosen = [scores[stem] for stem in scores if stem in STEMS] or list(scores.values())
+    return float(mean_over_stems(np.array(chosen)))
 
 
 def extremes(rankings: Sequence[Sequence[str]]) -> list[str]:

@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.page.charts import BoxRow, Point, box_plot, scatter
-from benchmark.page.contents import BOUND, MEAN, METRICS, Contents, System
+from benchmark.page.contents import METRICS, Contents, System
 from benchmark.page.listening import EACH_END, ranking, track_score
 from benchmark.page.markup import NO_VALUE, Cell, escape, number, table
-from benchmark.summary import comparisons
+from benchmark.scoring import WHOLE_TRACK
+from benchmark.source import BOUND_ROLE
+from benchmark.statistics import MEAN
+from benchmark.summary import WHOLE, comparisons, measured_on
 from models.tracks import STEMS
 
 PUBLISHED_FILE = Path(__file__).parents[1] / "published.csv"
@@ -27,16 +30,20 @@ SHOWN = ("sdr", "csdr")
 
 
 def results_section(contents: Contents) -> str:
-    """A table for each metric."""
-    columns = [*(stem for stem in STEMS if stem in contents.stems), MEAN]
-    columns += [stem for stem in contents.stems if stem not in STEMS]
-    tables = {}
+    """A table for each metric, of frames one for each set of stems that were scored together."""
+    tables: dict[str, str] = {}
     for metric, name in METRICS.items():
-        rows = [
-            [_name(system, contents), *(_score(system, metric, column) for column in columns)]
-            for system in contents.systems
-        ]
-        tables[metric] = table(f"{name}: {DEFINITIONS[metric]}", ["system", *columns], rows)
+        for together in [WHOLE] if metric in WHOLE_TRACK else contents.sets:
+            stems = contents.stems if together == WHOLE else together
+            columns = [stem for stem in STEMS if stem in stems]
+            columns += [MEAN] * (len(columns) == len(STEMS)) + [stem for stem in stems if stem not in STEMS]
+            rows = [
+                [_name(system, contents), *(_score(system, metric, column, together) for column in columns)]
+                for system in contents.systems
+                if together in system.row["scores"]
+            ]
+            title = f"{name}: {DEFINITIONS[metric]}{set_words(together)}"
+            tables[metric] = tables.get(metric, "") + table(title, ["system", *columns], rows)
     others = [metric for metric in METRICS if metric not in SHOWN]
     return (
         "".join(tables[metric] for metric in SHOWN)
@@ -46,10 +53,17 @@ def results_section(contents: Contents) -> str:
     )
 
 
-def _score(system: System, metric: str, stem: str) -> Cell:
-    low, high = system.interval(metric, stem)
+def set_words(together: tuple[str, ...]) -> str:
+    """Which stems were scored together, in words; none for scores of whole tracks."""
+    if not together:
+        return ""
+    return f"; {together[0]} alone" if len(together) == 1 else f"; {' + '.join(together)} scored together"
+
+
+def _score(system: System, metric: str, stem: str, together: tuple[str, ...]) -> Cell:
+    low, high = system.interval(metric, stem, together)
     interval = "" if math.isnan(low) else f"{low:.2f} to {high:.2f}".replace("-", "\N{MINUS SIGN}")
-    return number(system.score(metric, stem), detail=interval)
+    return number(system.score(metric, stem, together), detail=interval)
 
 
 def comparisons_section(contents: Contents) -> str:
@@ -159,14 +173,14 @@ def _points(contents: Contents, stem: str, cost: str) -> list[Point]:
         score, (low, high) = system.score("sdr", stem), system.interval("sdr", stem)
         if math.isnan(low):
             low = high = score
-        if system.tone != BOUND and math.isfinite(score) and system.row[cost] > 0:
+        if system.tone != BOUND_ROLE and math.isfinite(score) and system.row[cost] > 0:
             points.append(Point(system.short, system.tone, system.row[cost], score, low, high))
     return points
 
 
 def _bounds(contents: Contents, stem: str) -> list[Point]:
-    bounds = [(system, system.score("sdr", stem)) for system in contents.systems if system.tone == BOUND]
-    return [Point(system.short, BOUND, 0, score, score, score) for system, score in bounds if math.isfinite(score)]
+    bounds = [(system, system.score("sdr", stem)) for system in contents.systems if system.tone == BOUND_ROLE]
+    return [Point(system.short, BOUND_ROLE, 0, score, score, score) for system, score in bounds if math.isfinite(score)]
 
 
 def extremes_section(contents: Contents) -> str:
@@ -174,7 +188,7 @@ def extremes_section(contents: Contents) -> str:
     index = {track: number for number, track in enumerate(contents.tracks)}
     lists = []
     for system in contents.ours:
-        names = ranking(list(system.results.values()))
+        names = ranking(system.results)
         count = min(EACH_END, len(names) // 2 or 1)
         for title, chosen in (("worst", names[:count]), ("best", names[::-1][:count])):
             items = "".join(
@@ -236,12 +250,16 @@ def notes(contents: Contents) -> list[str]:
         for system in contents.systems
         if not set(STEMS) <= set(system.row["stems"])
     ]
-    nan_frames = max(contents.systems, key=lambda system: system.row["nan_frames"]).row
-    if nan_frames["nan_frames"]:
+    nan_frames, num_frames = max(count for system in contents.systems for count in system.row["frames"].values())
+    if nan_frames:
         lines.append(
-            f"Up to {nan_frames['nan_frames']} of {nan_frames['num_frames']} frames hold a silent stem; museval leaves"
-            " them out of the cSDR of every stem"
+            f"Up to {nan_frames} of {num_frames} frames hold a silent stem; museval leaves them out of the cSDR of all"
+            " stems that are scored together with it"
         )
+    lines.append(
+        "Scores of frames depend on which stems are scored together: vocals are scored among all four stems in one"
+        " table, as a pair with the accompaniment in another, where systems of two stems can be compared"
+    )
     return lines
 
 
@@ -264,11 +282,10 @@ def facts(contents: Contents) -> dict[str, Any]:
     """The page's first lines: music, machine and dates."""
     rows = [system.row for system in contents.systems]
     dates = sorted({date[:10] for row in rows for date in (row["first_date"], row["last_date"])})
-    key = contents.record.keys[0]
     minutes = max(row["audio_s"] for row in rows) / 60
     num_tracks = len(contents.tracks)
     return {
         "Music": f"{contents.record.data}: {_count(num_tracks, 'track')}, {minutes:.1f} min",
         "Measured": " to ".join(dict.fromkeys((dates[0], dates[-1]))),
-        "Machine": f"{contents.record.machine}, device {key['device']}, {_count(key['threads'], 'thread')}",
+        "Machine": measured_on(rows),
     }

@@ -24,6 +24,7 @@ SCHEMES: dict[str, str] = {
 }
 
 ROUNDINGS = ("bins", "hz")
+MOST_BANDS = 1000
 
 
 def parse_bands(bands: str) -> tuple[tuple[float, float], ...]:
@@ -55,6 +56,8 @@ def parse_bands(bands: str) -> tuple[tuple[float, float], ...]:
                 f"model.bands: {part!r} asks for bands of {width_hz:g} Hz between {lower_hz:g} and {edge_hz:g} Hz, "
                 f"which is {count:g} bands; choose a width that divides the range"
             )
+        if count > MOST_BANDS:
+            raise ValueError(f"model.bands: expected at most {MOST_BANDS} bands, got {count:.0f} in {part!r}")
         pairs.append((width_hz, edge_hz))
         lower_hz = edge_hz
     return tuple(pairs)

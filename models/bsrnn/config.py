@@ -6,6 +6,16 @@ from models.bsrnn.bands import band_widths
 from models.bsrnn.norm import NORMS
 
 STEREO = ("folded", "features", "tac", "spatial")
+LARGEST = {
+    "sample_rate": 768_000,
+    "features": 4096,
+    "hidden": 4096,
+    "layers": 256,
+    "mask_factor": 64,
+    "mask_layers": 16,
+}
+"""Far above every use: a configuration is read from files of unknown origin."""
+LARGEST_FFT = 2**17
 
 
 @dataclass(frozen=True)
@@ -57,11 +67,11 @@ class BSRNNConfig:
         object.__setattr__(self, "stems", tuple(self.stems))
         if not self.stems or len(set(self.stems)) != len(self.stems):
             raise ValueError(f"model.stems: expected one or more different names, got {list(self.stems)}")
-        for name in ("sample_rate", "features", "hidden", "layers", "mask_factor", "mask_layers"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"model.{name}: expected at least 1, got {getattr(self, name)}")
-        if self.n_fft < 16 or self.n_fft % 2:
-            raise ValueError(f"model.n_fft: expected an even number of at least 16, got {self.n_fft}")
+        for name, largest in LARGEST.items():
+            if not 1 <= getattr(self, name) <= largest:
+                raise ValueError(f"model.{name}: expected 1 to {largest}, got {getattr(self, name)}")
+        if not 16 <= self.n_fft <= LARGEST_FFT or self.n_fft % 2:
+            raise ValueError(f"model.n_fft: expected an even number from 16 to {LARGEST_FFT}, got {self.n_fft}")
         if not 1 <= self.hop <= self.n_fft // 2:
             raise ValueError(f"model.hop: expected 1 to n_fft / 2 = {self.n_fft // 2}, got {self.hop}")
         if self.norm not in NORMS:

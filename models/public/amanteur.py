@@ -115,7 +115,6 @@ class AmanteurNetwork(nn.Module):
         config: the network's shape.
     """
 
-    normalises_level = True
     mask_estimator: type[MaskEstimator] = MaskEstimator
 
     def __init__(self, config: AmanteurNetworkConfig) -> None:

@@ -100,8 +100,6 @@ class MagronpNetwork(nn.Module):
         by the level, so this matters only where a band's power is near ``epsilon``.
     """
 
-    normalises_level = True
-
     def __init__(self, config: MagronpNetworkConfig) -> None:
         super().__init__()
         self.config = config

@@ -56,10 +56,7 @@ class SeveralNetworks(nn.Module):
 
     Attributes:
         stems, sample_rate, channels, hop: see ``SeveralConfig``.
-        normalises_level: the networks bring the mixture to a level of their own.
     """
-
-    normalises_level = True
 
     def __init__(self, config: SeveralConfig, build: Callable[[Any], nn.Module]) -> None:
         super().__init__()

@@ -1,16 +1,19 @@
 """The commands ``train`` and ``prepare``."""
 
 import argparse
+import contextlib
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from models.checkpoint import find_checkpoint, load_checkpoint
 from models.config import override, parse_assignments
+from models.folder_lock import sole_writer
 from models.preset import Preset, load_preset, preset_names, with_stems
 from models.tracks import STEMS, check_stems, default_data_root
 from models.training.loop import train
 from models.training.packs import open_data, prepare_pack
-from models.training.world import join_world
+from models.training.world import World, join_world
 
 
 def add_train_arguments(parser: argparse.ArgumentParser) -> None:
@@ -58,7 +61,7 @@ def run_train(args: argparse.Namespace) -> int:
     _check_device(args.device)
     if args.threads is not None:
         _set_threads(args.threads)
-    with join_world(args.device) as world:
+    with join_world(args.device) as world, _sole_run(args.out, world):
         data = (_roots(args.data), args.out / "pack", preset.data.sources, preset.model.sample_rate)
         if world.rank == 0:
             open_data(*data)  # decodes
@@ -94,6 +97,25 @@ def run_prepare(args: argparse.Namespace) -> int:
     also = f", {rendered} rendered tracks" if rendered else ""
     print(f"{args.out}: {recorded} training and {valid} validation tracks{also}")
     return 0
+
+
+@contextlib.contextmanager
+def _sole_run(folder: Path, world: World) -> Iterator[None]:
+    """Keep a run's folder to the processes that train together; the first of them holds it for all.
+
+    Raises:
+        ValueError: another run writes there; on every process, so that none waits for the others.
+    """
+    with contextlib.ExitStack() as held:
+        refusal = ""
+        if world.rank == 0:
+            try:
+                held.enter_context(sole_writer(folder))
+            except (ValueError, OSError) as error:
+                refusal = str(error)
+        if refusal := world.gather(refusal)[0]:
+            raise ValueError(refusal)
+        yield
 
 
 def _named_preset(name: str | None, initial: Path | None) -> Preset:

@@ -26,12 +26,14 @@ from models.training.mixing import Batch, RandomMixer
 from models.training.optimizer import build_optimizers, learning_rate
 from models.training.packs import Pack
 from models.training.run_folder import RunFolder
-from models.training.validation import validation_sdr
+from models.training.validation import check_validation, validation_sdr
 from models.training.world import World
 
 SAVE_EVERY_S = 60.0
 LOG_EVERY = 50
 SKIPS_IN_A_ROW = 10
+SMALLEST_SCALE = 2.0**-13
+"""Of float16's gradients: an overflow here is no longer a matter of the scale. Source: fairseq stops at 1e-4."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class Result:
     Attributes:
         steps: optimiser steps of the run so far.
         minutes: minutes of the run so far.
-        best_sdr: best validation SDR, mean of the stems, dB; -inf before the first validation.
+        best_sdr: best validation SDR, by the metric of the run, dB; -inf before the first validation.
         finished: whether the run is complete; if not, resume it.
         interrupted: whether Ctrl-C or a termination signal ended it.
     """
@@ -88,12 +90,14 @@ def train(
     workers: int = 0,
     world: World | None = None,
     validations: int = 0,
+    metric: str = "mean",
     on_validation: Callable[[dict[str, Any]], None] | None = None,
 ) -> Result:
     """Train a preset's network, or go on training it.
 
     The batch of each step follows from the seed and the step alone, whatever the processes and workers that make it, so
-    a resumed run of a fixed number of steps gives the same losses on a CPU as one that was never stopped.
+    a resumed run of a fixed number of steps gives the same losses on a CPU as one that was never stopped. The caller
+    keeps ``out`` to this process, see ``models.folder_lock``.
 
     Args:
         preset: network, data and optimisation.
@@ -105,15 +109,18 @@ def train(
         workers: processes that make batches ahead.
         world: the processes that train together; alone on the CPU by default.
         validations: validate also at so many equal shares of the run, the last at its end; their time does not count.
+        metric: the validation SDR that ``best/`` is chosen by: ``mean`` of the stems, or one stem.
         on_validation: called with each row of validation results, once they and the state are saved.
 
     Raises:
-        ValueError: unusable data, a batch that the processes cannot share, or a folder that does not fit.
+        ValueError: unusable data, a batch that the processes cannot share, a folder that does not fit, or a damaged
+            state.
         FileNotFoundError: nothing to resume or to begin with.
         FloatingPointError: the loss is not finite; the message names step and tracks, and the last state stays.
     """
-    trainer = _Trainer(preset, pack, out, world or World(), workers, validations, on_validation)
-    return trainer.run(max_minutes, resume, initial)
+    trainer = _Trainer(preset, pack, out, world or World(), workers, validations, metric, on_validation)
+    with contextlib.closing(trainer.folder):
+        return trainer.run(max_minutes, resume, initial)
 
 
 class _Trainer:
@@ -125,6 +132,7 @@ class _Trainer:
         world: World,
         workers: int,
         validations: int,
+        metric: str,
         on_validation: Callable[[dict[str, Any]], None] | None,
     ) -> None:
         config = preset.train
@@ -139,16 +147,15 @@ class _Trainer:
         if stereo in ("features", "tac") and preset.data.channels == 1:
             raise ValueError(f"data.channels: expected 2 for model.stereo={stereo}, got 1")
         self.mixer = RandomMixer(pack, preset.data, preset.model.stems, config.seed, stereo == "spatial")
+        check_validation(pack, preset.model.stems, metric)
         keep_freed_memory()
         torch.manual_seed(config.seed)
         self.preset, self.pack, self.world, self.workers = preset, pack, world, workers
-        self.validations, self.on_validation = validations, on_validation
+        self.validations, self.metric, self.on_validation = validations, metric, on_validation
         self.folder = RunFolder(out)
         self.network = preset.build_network().to(world.device)
         self.loss = build_loss(preset).to(world.device)
         self.dtype = {"bfloat16": torch.bfloat16, "float16": torch.float16}.get(config.precision)
-        if self.dtype is torch.bfloat16 and not can_bfloat16(world.device):
-            self.dtype = None
         self.progress, self.interval = _Progress(), _Interval()
 
     def run(self, max_minutes: float | None, resume: bool, initial: Path | None) -> Result:
@@ -199,6 +206,7 @@ class _Trainer:
         world, config = self.world, self.preset.train
         if resume and initial:
             raise ValueError("--init begins a run and --resume goes on with one: give one of them")
+        saved = self.folder.load(self.preset) if resume else None
         if not resume:
             self.folder.refuse_overwrite()
         if initial:
@@ -208,12 +216,14 @@ class _Trainer:
             if world.rank == 0:
                 _say(f"begins with {beginning.identity}; new: {', '.join(beginning.kept) or 'nothing'}")
         world.gather(None)  # every process has looked at the folder before one writes to it
+        if self.dtype is torch.bfloat16 and not can_bfloat16(world.device):
+            self.dtype = None
         self.average = copy.deepcopy(self.network).requires_grad_(False)
         half = torch.bfloat16 if self.dtype is torch.bfloat16 else torch.float32
         self.optimizers = build_optimizers(self.network, config, half)
         self.scaler = torch.amp.GradScaler(self._device_type, enabled=self.dtype is torch.float16)
-        if resume:
-            self._load()
+        if saved:
+            self._restore(saved)
         self.shared = world.share(self.network)
         if world.rank == 0:
             self.folder.describe(self.preset, {"git_commit": git_commit(), "arguments": sys.argv[1:]})
@@ -272,20 +282,27 @@ class _Trainer:
                 group["lr"] = rate
             optimizer.zero_grad(set_to_none=True)
         self.network.train()
+        buffers = [buffer.clone() for buffer in self.network.buffers()]
         value, bad = self._backward(batch)
         for optimizer in self.optimizers:
             self.scaler.unscale_(optimizer)
         gradient_norm = float(nn.utils.clip_grad_norm_(self.network.parameters(), config.clip))
-        overflow = self.scaler.is_enabled() and math.isfinite(value) and not math.isfinite(gradient_norm)
         if math.isfinite(value) and math.isfinite(gradient_norm):
             for optimizer in self.optimizers:
                 self.scaler.step(optimizer)
             self._update_average()
             self.progress.losses.append(value)
             self.progress.skips_in_a_row = 0
-        elif not overflow:  # an overflow of float16 is the scaler's to mend
-            self._meet_non_finite(value, gradient_norm, bad)
+        else:
+            for buffer, before in zip(self.network.buffers(), buffers, strict=True):
+                buffer.copy_(before)  # the statistics of batch norm took part in the step
+            self.progress.skipped += 1
+            overflow = self.scaler.is_enabled() and math.isfinite(value)
+            if not overflow or self.scaler.get_scale() <= SMALLEST_SCALE:  # else a lower scale is enough
+                self._meet_non_finite(value, gradient_norm, bad)
         self.scaler.update()
+        if self.scaler.get_scale() < SMALLEST_SCALE:
+            self.scaler.update(SMALLEST_SCALE)
         return value, gradient_norm
 
     def _backward(self, batch: Batch) -> tuple[float, list[str]]:
@@ -314,13 +331,15 @@ class _Trainer:
         """Leave the step out, or stop with the last good weights saved."""
         progress, config = self.progress, self.preset.train
         culprits = [culprit for part in self.world.gather(bad) for culprit in part] or ["its estimates are finite"]
+        if self.scaler.is_enabled():
+            culprits.append(f"the scale of float16's gradients is {self.scaler.get_scale():g}")
         message = f"step {progress.step}: loss {loss}, gradient norm {gradient_norm}; {' | '.join(culprits)}"
-        progress.skipped += 1
         progress.skips_in_a_row += 1
         if config.non_finite == "stop" or progress.skips_in_a_row >= SKIPS_IN_A_ROW:
             self._save()
             raise FloatingPointError(
                 f"{message}; the last good state stays in {self.folder.path}, a lower train.lr may help"
+                + (", or train.precision=bfloat16" if self.scaler.is_enabled() else "")
             )
         if self.world.rank == 0:
             _say(f"skipped {message}")
@@ -339,8 +358,7 @@ class _Trainer:
         seconds = max(interval.seconds, 1e-9)
         row = {
             "step": progress.step,
-            "minutes": round(progress.minutes, 3),
-            "cpu_minutes": round(progress.cpu_minutes, 3),
+            **self._spent(),
             "loss": sum(progress.losses) / len(progress.losses) if progress.losses else math.nan,
             "lr": self.optimizers[0].param_groups[0]["lr"],
             "gradient_norm": gradient_norm,
@@ -352,6 +370,10 @@ class _Trainer:
         self.folder.rows.append(row)
         progress.losses.clear()
         self.interval = _Interval()
+
+    def _spent(self) -> dict[str, float]:
+        """Minutes so far, for a row of metrics."""
+        return {"minutes": round(self.progress.minutes, 6), "cpu_minutes": round(self.progress.cpu_minutes, 6)}
 
     @property
     def _is_validated(self) -> bool:
@@ -366,11 +388,12 @@ class _Trainer:
         row = rows[-1]
         scores = validation_sdr(self.average, self.pack, self.preset.separate, self.world)
         mean = sum(scores.values()) / len(scores)
-        row.update({"valid_sdr": mean, **{f"valid_{stem}": score for stem, score in scores.items()}})
+        row.update({**self._spent(), "valid_sdr": mean, **{f"valid_{stem}": score for stem, score in scores.items()}})
         progress.stale_validations += 1
-        better = mean > progress.best_sdr
+        score = mean if self.metric == "mean" else scores[self.metric]
+        better = score > progress.best_sdr
         if better:
-            progress.best_sdr, progress.stale_validations = mean, 0
+            progress.best_sdr, progress.stale_validations = score, 0
         if self.world.rank > 0:
             return
         for folder in (self.folder.best, self.folder.last) if better else (self.folder.last,):
@@ -417,14 +440,17 @@ class _Trainer:
         }
         self.folder.save(state, self.preset)
 
-    def _load(self) -> None:
-        state = self.folder.load(self.preset)
-        self.network.load_state_dict(state["network"])
-        self.average.load_state_dict(state["average"])
-        for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
-            optimizer.load_state_dict(saved)
-        self.scaler.load_state_dict(state["scaler"])
-        self.progress = _Progress(**state["progress"])
+    def _restore(self, state: dict[str, Any]) -> None:
+        try:
+            self.network.load_state_dict(state["network"])
+            self.average.load_state_dict(state["average"])
+            for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
+                optimizer.load_state_dict(saved)
+            self.scaler.load_state_dict(state["scaler"])
+            self.progress = _Progress(**state["progress"])
+        except (RuntimeError, ValueError, KeyError, TypeError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise ValueError(f"{self.folder.path}: the saved state does not fit this network ({reason})") from None
 
 
 def _say(message: str) -> None:

@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from tqdm import tqdm
 
 from models.checkpoint import write_atomically
+from models.resampling import resample_blocks
 from models.tracks import Track, check_stems, open_tracks
 
 INDEX = "index.json"
@@ -243,10 +245,8 @@ def _decode(track: Track, stems: tuple[str, ...], sample_rate: int) -> np.ndarra
     if not np.isfinite(audio).all():
         raise ValueError(f"track {track.name!r}: a stem holds values that are not finite")
     if track.sample_rate != sample_rate:
-        import torch
-        from torchaudio.functional import resample
-
-        audio = resample(torch.from_numpy(audio), track.sample_rate, sample_rate).numpy()
+        blocks = resample_blocks([torch.from_numpy(audio)], track.sample_rate, sample_rate)
+        audio = torch.cat(list(blocks), dim=-1).numpy()
     return np.repeat(audio, 2, axis=1) if audio.shape[1] == 1 else audio
 
 

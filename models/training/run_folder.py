@@ -3,28 +3,28 @@
 import csv
 import io
 import json
-import pickle
 import sys
-import warnings
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from models.checkpoint import write_atomically
 from models.config import to_mapping
 from models.preset import Preset, preset_from_mapping
 from models.training.plot import plot_curves
+from models.training.saved_state import load_state, save_state
 
 STATE, METRICS, SETTINGS, CALLS, PLOT = "last.pt", "metrics.csv", "config.yaml", "calls.jsonl", "curves.png"
 BEST, LAST, TENSORBOARD = "best", "last", "tensorboard"
+STATE_KEYS = {"network", "average", "optimizers", "scaler", "progress", "preset", "rows"}
+"""Of ``last.pt``."""
 
 
 class RunFolder:
     """The folder of one training run.
 
     ``last.pt`` (state), ``metrics.csv``, ``config.yaml`` (the preset, complete), ``calls.jsonl`` (git commit and
-    arguments of each call), ``curves.png``, ``tensorboard/``, and the checkpoints ``best/`` and ``last/``.
+    arguments of each call), ``curves.png``, ``tensorboard/`` (a file for each call), and the checkpoints ``best/`` and
+    ``last/``. Close it at the end of the call.
 
     Args:
         path: made if absent.
@@ -40,6 +40,7 @@ class RunFolder:
         self.best, self.last = path / BEST, path / LAST
         self.rows: list[dict[str, Any]] = []
         self._logged, self._said = 0, False
+        self._tensorboard: Any = None
         path.mkdir(parents=True, exist_ok=True)
 
     def describe(self, preset: Preset, call: dict[str, Any]) -> None:
@@ -53,8 +54,7 @@ class RunFolder:
 
     def save(self, state: dict[str, Any], preset: Preset) -> None:
         """Replace the saved state, the metrics and their plot; if that fails, the previous ones stay."""
-        content = {**state, "preset": to_mapping(preset), "rows": self.rows}
-        write_atomically(self.path / STATE, lambda path: torch.save(content, path))
+        save_state(self.path / STATE, {**state, "preset": to_mapping(preset), "rows": self.rows})
         columns = list(dict.fromkeys(column for row in self.rows for column in row))
         text = io.StringIO()
         writer = csv.DictWriter(text, columns, restval="")
@@ -71,11 +71,13 @@ class RunFolder:
         try:
             from tensorboardX import SummaryWriter
 
-            with SummaryWriter(str(self.path / TENSORBOARD)) as writer:
-                for row in new:
-                    for name, value in row.items():
-                        if name != "step":
-                            writer.add_scalar(name, value, row["step"])
+            if self._tensorboard is None:
+                self._tensorboard = SummaryWriter(str(self.path / TENSORBOARD))
+            for row in new:
+                for name, value in row.items():
+                    if name != "step":
+                        self._tensorboard.add_scalar(name, value, row["step"])
+            self._tensorboard.flush()
             write_atomically(self.path / PLOT, lambda path: plot_curves(self.rows, path))
         except ModuleNotFoundError as error:
             if not self._said:
@@ -92,14 +94,13 @@ class RunFolder:
         file = self.path / STATE
         if not file.is_file():
             raise FileNotFoundError(f"{file}: nothing to resume; leave out --resume to start a run")
+        state = load_state(file, STATE_KEYS)
         try:
-            with warnings.catch_warnings(action="ignore"):  # torch warns of foreign pickles, and then refuses them
-                state = torch.load(file, map_location="cpu", weights_only=True)
-            saved, self.rows = to_mapping(preset_from_mapping(state["preset"])), state["rows"]  # new settings: defaults
-        except (RuntimeError, EOFError, KeyError, TypeError, pickle.UnpicklingError) as error:
-            raise ValueError(
-                f"{file}: not a training state, or damaged ({' '.join(str(error).split())[:120]})"
-            ) from None
+            saved = to_mapping(preset_from_mapping(state["preset"]))  # settings that it lacks have their defaults
+        except (ValueError, KeyError, TypeError) as error:
+            reason = " ".join(str(error).split())[:120]
+            raise ValueError(f"{file}: holds settings that this version does not have ({reason})") from None
+        self.rows = state["rows"]
         self._logged = len(self.rows)
         wanted = to_mapping(preset)
         for section, settings in wanted.items():
@@ -111,6 +112,12 @@ class RunFolder:
                         "resume with the same settings, or start a run in another folder"
                     )
         return state
+
+    def close(self) -> None:
+        """End the TensorBoard file of this call."""
+        if self._tensorboard is not None:
+            self._tensorboard.close()
+            self._tensorboard = None
 
     def refuse_overwrite(self) -> None:
         """Raise ValueError if a run is here already."""

@@ -1,0 +1,117 @@
+"""Our own checkpoints as systems: our network, and the peers' networks that we trained."""
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmark.adapter import count_parameters
+from benchmark.source import (
+    EXTRA_DATA_FLAG,
+    OURS_ROLE,
+    PEER_ROLE,
+    TEST_SET_FLAG,
+    TEST_SET_NOTE,
+    UNKNOWN_DATA_FLAG,
+    Source,
+    file_hash,
+)
+
+LABELS = {"bsrnn": "BSRNN", "demucs": "Demucs", "openunmix": "Open-Unmix"}
+
+
+def resolve_checkpoint(name: str, kind: str, checkpoint: str) -> Source:
+    """Find a checkpoint's weights.
+
+    Args:
+        name: the system's name in the run.
+        kind: one of LABELS.
+        checkpoint: name or folder.
+
+    Raises:
+        FileNotFoundError: there is no such checkpoint.
+    """
+    from models.checkpoint import find_checkpoint
+
+    try:
+        folder = find_checkpoint(checkpoint)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{name} has no weights: {error}") from error
+    weights = sorted(folder.glob("*.safetensors"))
+    info = _info(folder)
+    minutes = _processor_minutes(info)
+    budget = f", {minutes:.0f} processor min" if minutes else ""
+    origin = f"imported, {info['imported_from']}" if "imported_from" in info else "ours"
+    note, flag = _training_note(info)
+    return Source(
+        name,
+        f"{LABELS[kind]} ({folder.name}, {origin}{budget})",
+        "checkpoint",
+        str(folder),
+        f"{folder.resolve().name}@{file_hash(weights)}",
+        file_hash([*weights, *sorted(folder.glob("*.json"))]),
+        note,
+        flag=flag,
+        role=OURS_ROLE if kind == "bsrnn" and origin == "ours" else PEER_ROLE,
+    )
+
+
+def _info(folder: Path) -> Mapping[str, Any]:
+    """What a checkpoint says of its training; nothing if it cannot be read: whoever loads it says what is wrong."""
+    try:
+        info = json.loads((folder / "config.json").read_text(encoding="utf-8"))["info"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+    return info if isinstance(info, dict) else {}
+
+
+def _processor_minutes(info: Mapping[str, Any]) -> float:
+    """How long a checkpoint says that it was trained, all its runs together; 0 if it does not."""
+    try:
+        return float(info.get("cpu_minutes_in_all") or info.get("cpu_minutes") or 0)
+    except (ValueError, TypeError):
+        return 0.0
+
+
+def _training_note(info: Mapping[str, Any]) -> tuple[str, str]:
+    """Note and flag of a checkpoint: its card's music, the test split, other than MUSDB18's, or unknown."""
+    text = info.get("training_data")
+    if not isinstance(text, str):
+        return "", ""
+    note = f"trained on {text}"
+    if re.search(r"\btest\b", text):
+        return f"{TEST_SET_NOTE}; {note}", TEST_SET_FLAG
+    names = text.rpartition(" from ")[2].split(", ")
+    if names == ["unknown"]:
+        return note, UNKNOWN_DATA_FLAG
+    return note, "" if all(name.lower().startswith("musdb18") for name in names) else EXTRA_DATA_FLAG
+
+
+class CheckpointSystem:
+    """One of our checkpoints, through `models.load_separator`.
+
+    Attributes:
+        stems, sample_rate, parameters: see System.
+    """
+
+    def __init__(self, folder: str, device: str) -> None:
+        from models.separator import load_separator
+
+        self._folder = folder
+        self._separator = load_separator(folder, device=device)
+        self.stems, self.sample_rate = self._separator.stems, self._separator.sample_rate
+        self.parameters = count_parameters(self._separator.network)
+
+    def separate(self, mixture: np.ndarray, sample_rate: int | None = None) -> dict[str, np.ndarray]:
+        """See System."""
+        return self._separator.separate(mixture, sample_rate)
+
+    def gmacs_per_second(self) -> float:
+        """See Counted."""
+        from models.checkpoint import find_checkpoint, load_checkpoint
+        from models.macs import gmacs_per_second
+
+        return gmacs_per_second(load_checkpoint(find_checkpoint(self._folder)).preset, overlapped=True)

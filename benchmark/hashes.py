@@ -1,0 +1,66 @@
+"""Hashes of whole files, remembered in a run's folder so that a data set is read once and not at every command."""
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+HASHES_FILE = "hashes.json"
+JUST_CHANGED_S = 2.0
+"""A file changed so recently may change again at the same time stamp: its hash is not remembered."""
+
+
+class FileHashes:
+    """SHA-256 of files, every byte of them. A file is read again when its size or a time of change differs.
+
+    The times are both of Unix's: that of the content can be set to anything, that of the inode cannot.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        """Read what is remembered; anything damaged is forgotten.
+
+        Args:
+            folder: where `hashes.json` is; None remembers in memory alone.
+        """
+        self._path = folder / HASHES_FILE if folder else None
+        self._known: dict[str, list[object]] = {}
+        self._changed = False
+        if self._path:
+            try:
+                stored = json.loads(self._path.read_text(encoding="utf-8"))
+                self._known = {str(file): list(entry) for file, entry in stored.items()}
+            except (OSError, ValueError, AttributeError, TypeError):
+                pass
+
+    def of(self, files: Iterable[Path]) -> str:
+        """One hash of files, of their names and contents, in the order given."""
+        digest = hashlib.sha256()
+        for file in files:
+            digest.update(f"{file.name}\n{self._of_file(file)}\n".encode())
+        return digest.hexdigest()[:16]
+
+    def save(self) -> None:
+        """Remember what was read, whole or not at all."""
+        if not self._path or not self._changed:
+            return
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        part = self._path.with_name(f"{HASHES_FILE}.{os.getpid()}.part")
+        part.write_text(json.dumps(self._known, indent=0) + "\n", encoding="utf-8")
+        os.replace(part, self._path)
+        self._changed = False
+
+    def _of_file(self, file: Path) -> str:
+        path = file.resolve()
+        status = path.stat()
+        stamp = [status.st_size, status.st_mtime_ns, status.st_ctime_ns]
+        known = self._known.get(str(path), [])
+        if known[:-1] == stamp:
+            return str(known[-1])
+        with path.open("rb") as stream:
+            found = hashlib.file_digest(stream, "sha256").hexdigest()
+        if time.time() - max(status.st_mtime, status.st_ctime) > JUST_CHANGED_S:
+            self._known[str(path)] = [*stamp, found]
+            self._changed = True
+        return found

@@ -1,0 +1,49 @@
+"""How far apart two means must be: the spread between seeds, and Tukey's honestly significant difference."""
+
+import math
+from collections.abc import Sequence
+
+CONFIDENCE = 0.95
+
+
+def pooled_spread(groups: Sequence[Sequence[float]]) -> tuple[float, int]:
+    """Standard deviation within groups, pooled, and its degrees of freedom.
+
+    Args:
+        groups: the values of each, such as the SDR of each seed of a cell.
+
+    Returns:
+        The deviation, nan if no group has two values, and the number of values less the number of groups.
+    """
+    freedom = sum(len(values) - 1 for values in groups if values)
+    if freedom < 1:
+        return math.nan, 0
+    squares = 0.0
+    for values in groups:
+        mean = sum(values) / max(1, len(values))
+        squares += sum((value - mean) ** 2 for value in values)
+    return (squares / freedom) ** 0.5, freedom
+
+
+def honest_difference(spread: float, num_means: int, freedom: int, seeds: int, others: int) -> float:
+    """By how much two of several means must differ: fewer than one in twenty experiments show more by chance alone.
+
+    Source: Tukey 1949, honestly significant difference, from the studentised range; Kramer 1956, for means of different
+        numbers of values.
+
+    Args:
+        spread: standard deviation within the groups, pooled.
+        num_means: all that are compared.
+        freedom: degrees of freedom of ``spread``.
+        seeds: values in the one mean.
+        others: values in the other.
+
+    Returns:
+        The difference, in the unit of ``spread``; nan where there is nothing to compare, or no spread known.
+    """
+    if num_means < 2 or not freedom:
+        return math.nan
+    from scipy.stats import studentized_range
+
+    quantile = float(studentized_range.ppf(CONFIDENCE, num_means, freedom))
+    return quantile * spread * ((1 / seeds + 1 / others) / 2) ** 0.5
