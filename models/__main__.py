@@ -1,4 +1,4 @@
-"""Command line: ``python -m models separate | train | prepare | render | import | catalog``.
+"""Command line: ``python -m models separate | train | prepare | render | import | catalog | download``.
 
 python -m models separate song.mp3 --out stems/
 python -m models train --preset small --data MUSDB18-HQ --out runs/small --max-minutes 60
@@ -13,6 +13,7 @@ import sys
 from models import separate_file
 from models.console import show_any_name
 from models.importing import command as importing
+from models.importing import download
 from models.rendering import command as render
 from models.training import commands
 
@@ -47,6 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
             importing.add_catalog_arguments,
             importing.run_catalog,
         ),
+        ("download", "fetch one file of public weights", download.add_arguments, download.run),
     ):
         subparser = subparsers.add_parser(name, help=text, description=text)
         add_arguments(subparser)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from models.bsrnn import Estimate
 from models.checkpoint import CONFIG, WEIGHTS, Checkpoint, check_shapes, load_checkpoint, read_config
 from models.preset import ARCHITECTURES, Preset
-from models.public.several import SeveralConfig, join_estimates
+from models.public.several import SeveralConfig
 
 
 class StreamedNetworks(nn.Module):
@@ -37,8 +37,9 @@ class StreamedNetworks(nn.Module):
         self._turns = list(range(len(self.config.networks)))
 
     def forward(self, mixture: Tensor) -> Estimate:
-        """Mixture [B, C, T] to waveforms [B, S, C, T], and spectrograms [B, S, C, F, L] if all networks give some."""
-        return join_estimates([self._read(index).to(mixture.device)(mixture) for index in self._turns])
+        """Mixture [B, C, T] to waveforms [B, S, C, T]."""
+        stems = [self._read(index).to(mixture.device)(mixture).waveforms for index in self._turns]
+        return Estimate(torch.cat(stems, dim=1))
 
     def keep_stems(self, stems: Sequence[str]) -> None:
         """Leave out the networks that give none of these stems."""

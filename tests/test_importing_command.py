@@ -15,6 +15,7 @@ from models import load_separator
 from models.__main__ import main
 from models.checkpoint import load_checkpoint
 from models.importing.command import import_checkpoint
+from models.importing.files import sha256
 from models.training.initial import initialise
 
 FACTS = {"n_hop": layouts.HOP, "n_fft": layouts.N_FFT, "eps": 1e-7, "group_num": 1}
@@ -136,7 +137,7 @@ def test_stems_can_be_named(tmp_path, capsys):
 
 def test_stems_that_would_be_paths_are_refused(tmp_path, capsys):
     file = magronp_file(tmp_path / "vocals.ckpt", facts={"targets": ["../../vocals"], **FACTS})
-    assert "expected one or more different names" in fails(capsys, "import", file, "--out", tmp_path / "ours")
+    assert "names of files" in fails(capsys, "import", file, "--out", tmp_path / "ours")
 
 
 @pytest.mark.parametrize("dtype", (torch.float16, torch.bfloat16, torch.float64))
@@ -341,3 +342,60 @@ def test_settings_survive_the_way_to_disk_and_back(tmp_path):
     assert shapes == {name: value.shape for name, value in loaded.items()}
     with pytest.raises(ValueError, match="band_widths: expected widths that sum to 65"):
         dataclasses.replace(network, band_widths=(3, 4))
+
+
+def test_the_card_tells_where_files_were_downloaded(tmp_path):
+    file = magronp_file(tmp_path / "in" / "vocals.ckpt")
+    record = {"vocals.ckpt": {"url": "https://example.org/vocals.ckpt", "bytes": 1, "sha256": sha256(file)}}
+    (tmp_path / "in/downloads.json").write_text(json.dumps(record))
+    import_checkpoint([file], tmp_path / "ours")
+    assert "| source | https://example.org/vocals.ckpt |" in (tmp_path / "ours/README.md").read_text()
+    magronp_file(file, seed=1)  # another file under the same name
+    import_checkpoint([file], tmp_path / "ours2")
+    assert "| source | not told |" in (tmp_path / "ours2/README.md").read_text()
+
+
+def test_fine_tuning(tmp_path, hq_root):
+    """``train --init`` takes imported weights, trains them for a step and keeps them as float16."""
+    import_checkpoint([magronp_file(tmp_path / "vocals.ckpt", attention=2, exchange="prelu")], tmp_path / "ours")
+    settings = ["train.steps=1", "train.validate_every=1", "data.crop_s=0.1", "train.batch=1"]
+    settings += ["separate.segment_s=0.5", "separate.overlap=0"]
+    command = ["train", "--init", str(tmp_path / "ours"), "--data", str(hq_root), "--out", str(tmp_path / "run")]
+    assert main([*command, *(part for text in settings for part in ("--set", text))]) == 0
+    tuned = load_checkpoint(tmp_path / "run/best")
+    assert tuned.preset.architecture == "magronp" and tuned.info["began_with"].startswith("ours@")
+    before = dict(load_checkpoint(tmp_path / "ours").network.named_parameters())
+    after = dict(tuned.network.named_parameters())
+    assert all(torch.allclose(after[name], before[name], atol=2e-3) for name in before)
+    assert any(not torch.equal(after[name], before[name].half().float()) for name in before)
+
+
+def test_benchmark_says_whose_weights_and_what_they_have_seen(tmp_path):
+    from benchmark.systems import load, resolve
+
+    for name, words in (("mine", "training data unknown"), ("oBSRNN-SIMO", "")):
+        file = magronp_file(tmp_path / "in" / f"{name}.ckpt", targets=layouts.FOUR)
+        import_checkpoint([file], tmp_path / name)
+        source = resolve(f"bsrnn:{tmp_path / name}")
+        assert source.label == f"BSRNN ({name}, imported, magronp)" + (f" [{words}]" if words else "")
+        assert "unknown music" in source.note if words else "from musdb18-hq" in source.note
+    system = load(source)
+    stems = system.separate(layouts.mixture(3000, 1).numpy(), 44100)
+    assert set(stems) == set(layouts.FOUR) and system.gmacs_per_second() > 0
+
+
+def test_package_takes_imported_weights(tmp_path):
+    from submission.package import package
+
+    root = Path(__file__).resolve().parents[1]
+    import_checkpoint([magronp_file(tmp_path / "all.ckpt", targets=layouts.FOUR)], tmp_path / "oBSRNN-SIMO")
+    package(root, tmp_path / "out", [str(tmp_path / "oBSRNN-SIMO")])
+    assert (tmp_path / "out/checkpoints/oBSRNN-SIMO/weights.safetensors").is_file()
+    for file in ("magronp.py", "magronp_blocks.py", "several.py", "spectrogram.py"):
+        assert (tmp_path / "out/models/public" / file).is_file()
+    assert not (tmp_path / "out/models/importing").exists()
+    entry = json.loads((tmp_path / "out/aicrowd.json").read_text())
+    assert entry["external_dataset_used"] and "musdb18-hq" in entry["description"]
+    import_checkpoint([magronp_file(tmp_path / "vocals.ckpt")], tmp_path / "alone")
+    with pytest.raises(ValueError, match="alone: no bass, drums, other"):
+        package(root, tmp_path / "out2", [str(tmp_path / "alone")])

@@ -202,7 +202,9 @@ def test_a_terminated_run_leaves_nothing(tmp_path, capsys, monkeypatch, number, 
             return super().forward(mixture)
 
     write_song(tmp_path / "song.wav", length=RATE)
-    monkeypatch.setattr("models.separate_file.load_separator", lambda *_: NetworkSeparator(Terminated(), SETTINGS))
+    monkeypatch.setattr(
+        "models.separate_file.load_separator", lambda *_, **__: NetworkSeparator(Terminated(), SETTINGS)
+    )
     before = signal.getsignal(number)
     assert separate(tmp_path / "song.wav", tmp_path / "more.wav", "--out", tmp_path / "out") == status
     assert names(tmp_path / "out") == []

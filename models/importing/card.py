@@ -78,7 +78,8 @@ A T4 that computes in float32 needs about {t4_s:.2f} s for a second of audio, by
 |---|---|
 {files}
 
-Settings: `config.json`. Weights: `weights.safetensors`, float32, equal in value to the imported ones.
+Settings: `config.json`. Weights: `weights.safetensors`, float32. The network's output is that of its makers' code,
+to rounding.
 They keep the licence of their makers.
 """
 

@@ -21,6 +21,7 @@ from models.chunking import SeparateConfig
 from models.importing import amanteur, crlandsc, magronp
 from models.importing.card import facts, import_card
 from models.importing.catalog import describe, find_entry
+from models.importing.download import read_record
 from models.importing.files import NetworkFiles, find_files, sha256
 from models.importing.untrusted import UntrustedFile
 from models.importing.weights import Weights
@@ -138,6 +139,8 @@ def import_checkpoint(
     digests = {path.name if len(files) == 1 else str(path): sha256(path) for each in files for path in each.paths}
     digests = {os.path.join(*Path(name).parts[-2:]): digest for name, digest in digests.items()}
     info = facts(folder.name, preset, digests, entry, gmacs_per_second(preset, overlapped=True))
+    if fetched := _addresses(files, set(digests.values())):
+        info["source"] = ", ".join(fetched)
     save_checkpoint(folder, weights, preset, info, import_card(preset, info), torch.float32)
     return info, preset
 
@@ -164,6 +167,12 @@ def _told_stems(files: NetworkFiles, left: list[str] | None, networks_left: int)
     if left:
         return tuple(left if networks_left == 1 else left[:1])
     return (files.stem,) if files.stem else None
+
+
+def _addresses(files: Sequence[NetworkFiles], digests: set[str]) -> list[str]:
+    """Where `python -m models download` got these files from."""
+    records = [read_record(path.parent).get(path.name) for each in files for path in each.paths]
+    return [record["url"] for record in records if record and record["sha256"] in digests]
 
 
 def _preset(layout: Layout, networks: list[Any]) -> Preset:

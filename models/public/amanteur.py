@@ -132,20 +132,18 @@ class AmanteurNetwork(nn.Module):
         self.mask = self.mask_estimator(widths, channels, features, config.mask_hidden, tied)
 
     def forward(self, mixture: Tensor) -> Estimate:
-        """Mixture [B, 2, T] to waveforms [B, 1, 2, T]; spectrograms only if T is one part."""
+        """Mixture [B, 2, T] to waveforms [B, 1, 2, T]."""
         size, length = self.config.num_samples, mixture.shape[-1]
         if length <= size:
-            waveforms, spectrograms = self._separate(nn.functional.pad(mixture, (0, size - length)))
-            return Estimate(waveforms[..., :length], spectrograms if length == size else None)
+            return Estimate(self._separate(nn.functional.pad(mixture, (0, size - length)))[..., :length])
         padded = nn.functional.pad(mixture, (0, -(length - size) % (size // 2)))  # whole parts to the end
         parts = [
-            torch.cat(list(overlap_add(lambda chunks: self._separate(chunks)[0], [each], size, size // 2, 1)), dim=-1)
-            for each in padded
+            torch.cat(list(overlap_add(self._separate, [each], size, size // 2, batch=1)), dim=-1) for each in padded
         ]
         return Estimate(torch.stack(parts)[..., :length])
 
-    def _separate(self, mixture: Tensor) -> tuple[Tensor, Tensor]:
-        """One part [B, 2, T] to waveforms [B, 1, 2, T] and spectrograms [B, 1, 2, F, L]."""
+    def _separate(self, mixture: Tensor) -> Tensor:
+        """One part [B, 2, T] to waveforms [B, 1, 2, T]."""
         with torch.autocast(mixture.device.type, enabled=False):
             spectrogram = self.spectrogram(mixture.float())
             mean = spectrogram.mean(dim=(1, 2, 3), keepdim=True)
@@ -156,8 +154,8 @@ class AmanteurNetwork(nn.Module):
         bands = self.split(standardised)
         for module in self.sequence:
             bands = module(bands)
-        spectrograms = (self.mask(bands) * standardised * deviation + mean)[:, None]
-        return self.spectrogram.inverse(spectrograms, mixture.shape[-1]), spectrograms
+        spectrogram = self.mask(bands) * standardised * deviation + mean
+        return self.spectrogram.inverse(spectrogram[:, None], mixture.shape[-1])
 
 
 @dataclass(frozen=True)

@@ -117,7 +117,7 @@ class MagronpNetwork(nn.Module):
         )
 
     def forward(self, mixture: Tensor) -> Estimate:
-        """Mixture [B, C, T] to waveforms [B, S, C, T] and spectrograms [B, S, C, F, L]."""
+        """Mixture [B, C, T] to waveforms [B, S, C, T]."""
         batch, channels, length = mixture.shape
         with torch.autocast(mixture.device.type, enabled=False):
             peak = mixture.float().abs().amax(dim=(1, 2), keepdim=True)
@@ -132,8 +132,7 @@ class MagronpNetwork(nn.Module):
         if self.config.last_is_rest:
             rest = spectrogram[:, None] - spectrograms.sum(dim=1, keepdim=True)
             spectrograms = torch.cat([spectrograms, rest], dim=1)
-        spectrograms = spectrograms * peak[:, None, :, None]
-        return Estimate(self.spectrogram.inverse(spectrograms, length), spectrograms)
+        return Estimate(self.spectrogram.inverse(spectrograms, length) * peak[:, None])
 
 
 class MagronpModule(nn.Module):

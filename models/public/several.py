@@ -66,20 +66,11 @@ class SeveralNetworks(nn.Module):
         self.networks = nn.ModuleList(build(part) for part in config.networks)
 
     def forward(self, mixture: Tensor) -> Estimate:
-        """Mixture [B, C, T] to waveforms [B, S, C, T], and spectrograms [B, S, C, F, L] if all networks give some."""
-        return join_estimates([network(mixture) for network in self.networks])
+        """Mixture [B, C, T] to waveforms [B, S, C, T]."""
+        return Estimate(torch.cat([network(mixture).waveforms for network in self.networks], dim=1))
 
     def keep_stems(self, stems: Sequence[str]) -> None:
         """Drop the networks that give none of these stems, so that they cost nothing."""
         kept = [network for network in self.networks if set(network.stems) & set(stems)]  # type: ignore[arg-type]
         self.networks = nn.ModuleList(kept)
         self.stems = tuple(stem for network in kept for stem in network.stems)  # type: ignore[union-attr]
-
-
-def join_estimates(estimates: Sequence[Estimate]) -> Estimate:
-    """Put the stems of estimates of one mixture side by side."""
-    if len(estimates) == 1:
-        return estimates[0]
-    waveforms = torch.cat([estimate.waveforms for estimate in estimates], dim=1)
-    spectrograms = [estimate.spectrograms for estimate in estimates if estimate.spectrograms is not None]
-    return Estimate(waveforms, torch.cat(spectrograms, dim=1) if len(spectrograms) == len(estimates) else None)

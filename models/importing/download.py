@@ -1,0 +1,253 @@
+"""Fetches one file or record that the user asked for, and keeps its size and SHA-256 beside it.
+
+python -m models download oBSRNN-SIMO --file simo-bsrnn-opt.zip --out weights
+python -m models download https://example.org/vocals.pt --out weights
+"""
+
+import argparse
+import hashlib
+import http.client
+import json
+import re
+import sys
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from models.checkpoint import write_atomically
+from models.importing.catalog import find_entry
+
+SCHEMES = ("https", "http")
+RECORD = "downloads.json"
+"""Written into the folder: address, size and SHA-256 of each file that was fetched."""
+BLOCK = 1 << 20
+TIMEOUT_S = 60.0
+LARGEST_LISTING = 1 << 22
+ATTEMPTS = 5
+"""How often a transfer that was cut goes on where it stopped."""
+ZENODO = re.compile(r"(?P<site>https?://[^/]+)/records/(?P<number>\d+)/?")
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """A file to fetch.
+
+    Attributes:
+        url: where.
+        name: what to call it here.
+        size: bytes, if it is known beforehand.
+    """
+
+    url: str
+    name: str
+    size: int | None = None
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``download``."""
+    parser.add_argument("source", metavar="URL|NAME", help="a file, a Zenodo record, or a name of the catalog")
+    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder of the files")
+    parser.add_argument("--file", metavar="NAME", help="of a record, this file only; without it, its files are listed")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Fetch a file; a record without ``--file`` is listed."""
+    url = _address(args.source)
+    if not (record := ZENODO.fullmatch(url)):
+        if args.file:
+            raise ValueError(f"--file: for records only, and {url} is one file")
+        _fetch_and_tell(RemoteFile(url, _name(url)), args.out)
+        return 0
+    files = list(_files_of_record(f"{record['site']}/api/records/{record['number']}"))
+    if not args.file:
+        for file in files:
+            size = "" if file.size is None else f"  {file.size / 1e6:.1f} MB"
+            print(f"{file.name}{size}")
+        print(f"choose one: --file NAME ({len(files)} files at {url})")
+        return 0
+    chosen = next((file for file in files if file.name == _name(args.file)), None)
+    if chosen is None:
+        names = ", ".join(file.name for file in files)[:300]
+        raise ValueError(f"--file: {url} has no {args.file!r}; expected one of {names}")
+    _fetch_and_tell(chosen, args.out)
+    return 0
+
+
+def fetch(file: RemoteFile, folder: Path) -> str:
+    """Fetch a file into a folder, going on where an earlier call stopped; returns its SHA-256.
+
+    Raises:
+        ValueError: the address, or one that it leads to, is not http; the file is longer or shorter than it was said
+            to be; or it differs from the one that was fetched before.
+        OSError: the connection failed.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    known = read_record(folder).get(file.name)
+    target, part = folder / file.name, folder / f"{file.name}.part"
+    for attempt in range(ATTEMPTS):
+        try:
+            size = _transfer(file, part)
+            break
+        except (http.client.IncompleteRead, ConnectionError, TimeoutError) as error:
+            if attempt == ATTEMPTS - 1:
+                raise OSError(f"{file.url}: cut off {ATTEMPTS} times ({error}); the same command goes on") from None
+    if file.size is not None and size != file.size:
+        part.unlink()
+        raise ValueError(f"{file.url}: expected {file.size} bytes as its record says, got {size}")
+    with part.open("rb") as content:
+        digest = hashlib.file_digest(content, "sha256").hexdigest()
+    if known is not None and known.get("sha256") != digest:
+        part.unlink()
+        raise ValueError(
+            f"{file.url}: it differs from what was fetched before (SHA-256 {str(known.get('sha256'))[:16]}, "
+            f"now {digest[:16]}); use another --out folder if you trust the new one"
+        )
+    part.replace(target)
+    address = file.url.partition("?")[0]  # what follows may be a password
+    record = read_record(folder) | {file.name: {"url": address, "bytes": size, "sha256": digest}}
+    text = json.dumps(record, indent=1) + "\n"
+    write_atomically(folder / RECORD, lambda path: path.write_text(text, encoding="utf-8"))
+    return digest
+
+
+def _fetch_and_tell(file: RemoteFile, folder: Path) -> None:
+    digest = fetch(file, folder)
+    path = folder / file.name
+    print(f"{path}: {path.stat().st_size} bytes, SHA-256 {digest}, kept in {folder / RECORD}")
+
+
+def _address(source: str) -> str:
+    """The address of a source: itself, or the catalog's, where it has just one.
+
+    Raises:
+        ValueError: neither, or weights that a browser must fetch.
+    """
+    if "://" in source:
+        _check_scheme(source)
+        return source
+    entry = find_entry(source)
+    if entry is None:
+        raise ValueError(f"expected an address (https://...) or a name of `python -m models catalog`, got {source!r}")
+    if len(entry.where) != 1 or not ZENODO.fullmatch(entry.where[0]):
+        raise ValueError(f"{entry.name}: download it by browser from {', '.join(entry.where)}: {entry.how}")
+    return entry.where[0]
+
+
+def _name(url: str) -> str:
+    """What a file is called here: the last part of its address.
+
+    Raises:
+        ValueError: there is none that can be a file's.
+    """
+    name = urllib.parse.unquote(urllib.parse.urlsplit(url).path).rpartition("/")[2]
+    if not re.fullmatch(r"[\w+=@-][\w .+=@-]{0,200}", name) or name == RECORD:
+        raise ValueError(f"{url[:200]}: expected an address that ends in the name of a file")
+    return name
+
+
+def _files_of_record(api: str) -> Iterator[RemoteFile]:
+    """The files of a Zenodo record.
+
+    Raises:
+        ValueError: the answer is something else.
+    """
+    with _open(api) as answer:
+        text = answer.read(LARGEST_LISTING)
+    try:
+        for file in json.loads(text)["files"]:
+            url, size = str(file["links"]["self"]), file["size"]
+            _check_scheme(url)
+            yield RemoteFile(url, _name(str(file["key"])), int(size))
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{api}: expected the listing of a record ({type(error).__name__}: {error})") from None
+
+
+def _transfer(file: RemoteFile, part: Path) -> int:
+    """Fetch what is missing of a file; returns its size.
+
+    Raises:
+        ValueError: the answer has another length than it says.
+        http.client.IncompleteRead, ConnectionError, TimeoutError: it was cut off; what came is kept.
+        OSError: it cannot be had.
+    """
+    from tqdm import tqdm
+
+    have = part.stat().st_size if part.exists() else 0
+    with _open(file.url, have) as answer:
+        resumed = answer.status == http.client.PARTIAL_CONTENT
+        have = have if resumed else 0
+        length = answer.getheader("Content-Length")
+        total = have + int(length) if length and length.isdecimal() else None
+        if resumed and not str(answer.getheader("Content-Range")).startswith(f"bytes {have}-"):
+            part.unlink()
+            raise ConnectionError("the server sent another part than it was asked for")
+        with (
+            part.open("ab" if resumed else "wb") as content,
+            tqdm(total=total, initial=have, unit="B", unit_scale=True, desc=file.name, file=sys.stderr) as bar,
+        ):
+            limit = file.size if file.size is not None else total
+            for block in _blocks(answer):
+                have += len(block)
+                if limit is not None and have > limit:
+                    raise ValueError(f"{file.url}: longer than the {limit} bytes that were announced")
+                content.write(block)
+                bar.update(len(block))
+    if total is not None and have != total:
+        raise ConnectionError(f"{have} of {total} bytes came")
+    return have
+
+
+def _blocks(answer: IO[bytes]) -> Iterator[bytes]:
+    while block := answer.read(BLOCK):
+        yield block
+
+
+class _CheckedRedirects(urllib.request.HTTPRedirectHandler):
+    """Follows redirects to http and https only, and never from https to http."""
+
+    def redirect_request(
+        self, request: urllib.request.Request, file: IO[bytes], code: int, message: str, headers: Any, url: str
+    ) -> urllib.request.Request | None:
+        _check_scheme(url)
+        if request.type == "https" and not url.startswith("https:"):
+            raise ValueError(f"{request.full_url}: leads from https to {url[:100]}, which is not encrypted")
+        return super().redirect_request(request, file, code, message, headers, url)
+
+
+def _open(url: str, start: int = 0) -> http.client.HTTPResponse:
+    _check_scheme(url)
+    headers = {"User-Agent": "bandsplit", "Accept-Encoding": "identity"}
+    headers |= {"Range": f"bytes={start}-"} if start else {}
+    opener = urllib.request.build_opener(_CheckedRedirects)
+    try:
+        return opener.open(urllib.request.Request(url, headers=headers), timeout=TIMEOUT_S)
+    except urllib.error.HTTPError as error:
+        if error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE and start:
+            return opener.open(urllib.request.Request(url, headers={"User-Agent": "bandsplit"}), timeout=TIMEOUT_S)
+        raise OSError(f"{url}: the server answers {error.code} {error.reason}") from None
+    except urllib.error.URLError as error:
+        raise OSError(f"{url}: {error.reason}") from None
+
+
+def _check_scheme(url: str) -> None:
+    if urllib.parse.urlsplit(url).scheme.lower() not in SCHEMES:
+        raise ValueError(f"{url[:100]}: expected an address of {' or '.join(SCHEMES)}")
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """Address, size and SHA-256 of each file that was fetched into a folder, by name; empty if none was.
+
+    Raises:
+        ValueError: the record is damaged.
+    """
+    try:
+        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        raise ValueError(f"{folder / RECORD}: damaged ({error}); remove it to begin anew") from None
+    return record if isinstance(record, dict) else {}
