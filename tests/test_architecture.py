@@ -55,6 +55,10 @@ def test_import_law(path: Path):
         foreign = {other.split(".")[0] for other in imported - ours}
         assert foreign <= {"torch", *sys.stdlib_module_names}
         assert all(is_inside(other, "models.bsrnn") for other in ours)
+    elif is_inside(name, "models.public"):
+        allowed = ("models.public", "models.bsrnn", "models.chunking")
+        assert all(any(is_inside(other, package) for package in allowed) for other in ours)
+        assert {other.split(".")[0] for other in imported - ours} <= {"torch", *sys.stdlib_module_names}
     elif name in ALONE:
         assert not ours
     elif top == "models":
