@@ -6,12 +6,12 @@ from pathlib import Path
 
 from submission.behaviour import MUSIC_S, check_behaviour
 from submission.dockerfile import check_dockerfile
-from submission.evaluate import wants_gpu
 from submission.files import check_files
 from submission.finding import Finding
 from submission.isolation import network_barrier
 from submission.package import build, is_source
 from submission.requirements import check_requirements
+from submission.session import wants_gpu
 
 
 def check(submission: Path, music_s: float = MUSIC_S) -> tuple[list[Finding], list[str]]:
