@@ -65,9 +65,10 @@ def diagnose(
     held = held_stems(matches, names)
     if exchanged := [f"{name} is {other}" for name, other in held.items() if name != other]:
         found.append(f"stems are exchanged: {', '.join(exchanged)}")
-    found += _misplaced({name: matches[name, held[name]] for name in names})
+    own = {name: matches[name, held[name]] for name in names}
+    found += _misplaced(own)
     # Next what only the stems together show; a fault found above would spoil it.
-    found = found or list(_wrong_gains(estimates, mixture))
+    found = found or list(_wrong_gains(estimates, mixture, own))
     total = np.sum([estimates[name] for name in names], axis=0)
     return found or _misplaced({"all stems": match(_Spectrum(mixture, size), _Spectrum(total, size), max_lag)})
 
@@ -125,7 +126,9 @@ def match(reference: _Spectrum, estimate: _Spectrum, max_lag: int) -> Match:
     return Match(best.lag, best.is_exchanged, best.correlation, as_is)
 
 
-def _wrong_gains(estimates: Mapping[str, np.ndarray], mixture: np.ndarray) -> Iterator[str]:
+def _wrong_gains(
+    estimates: Mapping[str, np.ndarray], mixture: np.ndarray, matches: Mapping[str, Match]
+) -> Iterator[str]:
     """Stems that must be multiplied before they add up to the mixture: the regression of the mixture on them."""
     names = list(estimates)
     columns = np.stack([np.nan_to_num(estimates[name]).ravel() for name in names], axis=1).astype(np.float64)
@@ -134,7 +137,9 @@ def _wrong_gains(estimates: Mapping[str, np.ndarray], mixture: np.ndarray) -> It
     told = []
     for index, name in enumerate(names):
         _, error = _regression(np.delete(columns, index, axis=1), target - columns[:, index])  # this one left as it is
-        is_off = gains[index] <= 0 or abs(20 * np.log10(gains[index])) > GAIN_DB
+        if gains[index] * matches[name].correlation <= 0:
+            continue  # not this stem's gain: an error that the stems have in common
+        is_off = gains[index] < 0 or abs(20 * np.log10(gains[index])) > GAIN_DB
         if is_off and 10 * np.log10((error + 1e-9) / (least + 1e-9)) > GAIN_DB:
             told.append(f"{name} x {1 / gains[index]:.2f}")
     if told:

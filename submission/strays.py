@@ -63,5 +63,5 @@ class WriteWatch:
     def _hook(self, event: str, arguments: tuple[Any, ...]) -> None:
         if event == "open" and isinstance(arguments[0], str | bytes) and (arguments[2] or 0) & _WRITING:
             path = os.path.realpath(os.fsdecode(arguments[0]))
-            if not path.startswith(self._allowed) and path not in self.paths and len(self.paths) < _MOST:
+            if not f"{path}/".startswith(self._allowed) and path not in self.paths and len(self.paths) < _MOST:
                 self.paths.append(path)

@@ -5,38 +5,45 @@ import signal
 import subprocess
 import sys
 import threading
-from pathlib import Path
 
 import pytest
 
 from models.folder_lock import LOCK, sole_writer
 
-HOLD = (
-    "import sys; from pathlib import Path; from models.folder_lock import sole_writer\n"
-    "with sole_writer(Path(sys.argv[1])):\n"
-    "    {work}\n"
-    "    print('held', flush=True); sys.stdin.read()\n"
-)
+HOLD = """
+import os, sys, time
+from pathlib import Path
+from models.folder_lock import sole_writer
 
-
-def holder(folder: Path, work: str = "pass") -> subprocess.Popen:
-    """A process that holds a folder, and has done so by the time this returns."""
-    command = [sys.executable, "-c", HOLD.format(work=work), str(folder)]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert process.stdout.readline() == "held\n"
-    return process
+with sole_writer(Path(sys.argv[1])):
+    read, write = os.pipe()
+    if (child := os.fork()) == 0:  # as a process that makes batches
+        os.write(write, b"x")
+        time.sleep(60)
+        os._exit(0)
+    os.read(read, 1)
+    print(child, flush=True)
+    sys.stdin.read()
+"""
+"""Holds a folder, and has a child that runs on."""
 
 
 def test_a_second_writer_is_refused_until_the_first_is_killed(tmp_path):
     folder = tmp_path / "new" / "run"
-    with holder(folder) as process:
-        with pytest.raises(ValueError, match=f"{folder}: process {process.pid} is writing there; wait"):
-            with sole_writer(folder):
+    command = [sys.executable, "-c", HOLD, str(folder)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        child = int(process.stdout.readline())
+        try:
+            message = f"{folder}: process {process.pid} is writing there; wait"
+            with pytest.raises(ValueError, match=message), sole_writer(folder):
                 pass
-        process.kill()
-        process.wait()
-        with sole_writer(folder):
-            assert (folder / LOCK).read_text() == f"{os.getpid()}\n"
+            process.kill()
+            process.wait()
+            os.kill(child, 0)  # it lives still, and does not keep the lock
+            with sole_writer(folder):
+                assert (folder / LOCK).read_text() == f"{os.getpid()}\n"
+        finally:
+            os.kill(child, signal.SIGKILL)
 
 
 def test_one_process_has_one_writer_too(tmp_path):
@@ -44,22 +51,6 @@ def test_one_process_has_one_writer_too(tmp_path):
         pass
     with sole_writer(tmp_path):
         pass
-
-
-def test_a_forked_process_does_not_keep_the_lock_of_a_killed_parent(tmp_path):
-    sleeper = "import os, time\n    if os.fork() == 0: print(os.getpid(), flush=True); time.sleep(60); os._exit(0)"
-    command = [sys.executable, "-c", HOLD.format(work=sleeper), str(tmp_path)]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    with process:
-        lines = process.stdout.readline(), process.stdout.readline()
-        child = int(next(line for line in lines if line != "held\n"))
-        process.kill()
-        process.wait()
-        try:
-            with sole_writer(tmp_path):
-                os.kill(child, 0)  # it lives still
-        finally:
-            os.kill(child, signal.SIGKILL)
 
 
 def test_who_waits_gets_the_folder_when_it_is_free(tmp_path):
