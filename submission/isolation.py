@@ -17,7 +17,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -86,6 +86,7 @@ def run_child(
     scratch: Path,
     environment: Mapping[str, str],
     memory_bytes: int,
+    at_stage: Callable[[str, Outcome], None] = lambda message, outcome: None,
 ) -> Outcome:
     """Run `submission.child` and end it, and all that it started, at the end.
 
@@ -96,6 +97,7 @@ def run_child(
         scratch: an existing empty folder: its home, temporary files and log.
         environment: variables on top of this process's.
         memory_bytes: more than this, all processes together, ends it.
+        at_stage: called with each message that came in time, and the outcome so far, while the child waits.
 
     Returns:
         What it sent, and how it ended. A child that fails is no exception here.
@@ -117,7 +119,7 @@ def run_child(
         )
         os.close(sender)
         try:
-            _follow(process, receiver, stages, memory_bytes, outcome)
+            _follow(process, receiver, stages, memory_bytes, outcome, at_stage)
         finally:
             _end(process)
             os.close(receiver)
@@ -126,7 +128,12 @@ def run_child(
 
 
 def _follow(
-    process: subprocess.Popen, receiver: int, stages: Sequence[Stage], memory_bytes: int, outcome: Outcome
+    process: subprocess.Popen,
+    receiver: int,
+    stages: Sequence[Stage],
+    memory_bytes: int,
+    outcome: Outcome,
+    at_stage: Callable[[str, Outcome], None],
 ) -> None:
     """Wait for the stages, one after the other, watching time and memory."""
     reader = _LineReader(receiver)
@@ -158,6 +165,7 @@ def _follow(
                 if used > memory_bytes:
                     outcome.failure = f"used more than {memory_bytes / 1e9:.1f} GB of memory"
                     return
+        at_stage(stage.message, outcome)
         with contextlib.suppress(BrokenPipeError):
             assert process.stdin is not None
             process.stdin.write(b"go\n")
