@@ -15,6 +15,7 @@ from benchmark.source import (
     PEER_ROLE,
     TEST_SET_FLAG,
     TEST_SET_NOTE,
+    UNKNOWN_DATA_FLAG,
     Source,
     file_hash,
 )
@@ -43,17 +44,18 @@ def resolve_checkpoint(name: str, kind: str, checkpoint: str) -> Source:
     info = _info(folder)
     minutes = _processor_minutes(info)
     budget = f", {minutes:.0f} processor min" if minutes else ""
+    origin = f"imported, {info['imported_from']}" if "imported_from" in info else "ours"
     note, flag = _training_note(info)
     return Source(
         name,
-        f"{LABELS[kind]} ({folder.name}, ours{budget})",
+        f"{LABELS[kind]} ({folder.name}, {origin}{budget})",
         "checkpoint",
         str(folder),
         f"{folder.resolve().name}@{file_hash(weights)}",
         file_hash([*weights, *sorted(folder.glob("*.json"))]),
         note,
         flag=flag,
-        role=OURS_ROLE if kind == "bsrnn" else PEER_ROLE,
+        role=OURS_ROLE if kind == "bsrnn" and origin == "ours" else PEER_ROLE,
     )
 
 
@@ -75,7 +77,7 @@ def _processor_minutes(info: Mapping[str, Any]) -> float:
 
 
 def _training_note(info: Mapping[str, Any]) -> tuple[str, str]:
-    """Note and flag of a checkpoint: the music that its card names, the test split or other than MUSDB18's."""
+    """Note and flag of a checkpoint: its card's music, the test split, other than MUSDB18's, or unknown."""
     text = info.get("training_data")
     if not isinstance(text, str):
         return "", ""
@@ -83,6 +85,8 @@ def _training_note(info: Mapping[str, Any]) -> tuple[str, str]:
     if re.search(r"\btest\b", text):
         return f"{TEST_SET_NOTE}; {note}", TEST_SET_FLAG
     names = text.rpartition(" from ")[2].split(", ")
+    if names == ["unknown"]:
+        return note, UNKNOWN_DATA_FLAG
     return note, "" if all(name.lower().startswith("musdb18") for name in names) else EXTRA_DATA_FLAG
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 TEST_SET_NOTE = "trained on the MUSDB18 test set: not comparable"
-TEST_SET_FLAG, EXTRA_DATA_FLAG = "trained on the test set", "extra data"
-"""What a row of weights says that saw the test set, or other music than the train split of MUSDB18."""
+TEST_SET_FLAG, EXTRA_DATA_FLAG, UNKNOWN_DATA_FLAG = "trained on the test set", "extra data", "training data unknown"
+"""What a row of weights says that saw the test set, music beside the train split of MUSDB18, or nobody knows what."""
 OURS_ROLE, PEER_ROLE, BOUND_ROLE = "ours", "peer", "bound"
 """What a system is in a comparison. Bounds are shown beside the systems and take no part in differences."""
 
@@ -27,7 +27,7 @@ class Source:
         digest: hash of everything on disk that its output depends on; results are reused only when it is the same.
         note: what a reader of the row must know.
         warning: what the user must be told before it is loaded.
-        flag: TEST_SET_FLAG, EXTRA_DATA_FLAG, or "" where neither is known.
+        flag: TEST_SET_FLAG, EXTRA_DATA_FLAG, UNKNOWN_DATA_FLAG, or "" where there is nothing to say.
         role: OURS_ROLE, PEER_ROLE or BOUND_ROLE; a name says nothing about it.
     """
 

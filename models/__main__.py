@@ -1,9 +1,10 @@
-"""Command line: ``python -m models separate | train | prepare | render``.
+"""Command line: ``python -m models separate | train | prepare | render | import | catalog``.
 
 python -m models separate song.mp3 --out stems/
 python -m models train --preset small --data MUSDB18-HQ --out runs/small --max-minutes 60
 python -m models prepare --data MUSDB18-HQ --out packs/musdb
 python -m models render --midi MIDI --soundfont FluidR3_GM.sf2 --out rendered
+python -m models import weights/separator.ckpt --out oBSRNN-SIMO
 """
 
 import argparse
@@ -11,6 +12,7 @@ import sys
 
 from models import separate_file
 from models.console import show_any_name
+from models.importing import command as importing
 from models.rendering import command as render
 from models.training import commands
 
@@ -33,6 +35,18 @@ def main(arguments: list[str] | None = None) -> int:
             commands.run_prepare,
         ),
         ("render", "render MIDI songs into stems for training", render.add_arguments, render.run),
+        (
+            "import",
+            "make a checkpoint of public BSRNN weights",
+            importing.add_import_arguments,
+            importing.run_import,
+        ),
+        (
+            "catalog",
+            "list public BSRNN weights that can be had",
+            importing.add_catalog_arguments,
+            importing.run_catalog,
+        ),
     ):
         subparser = subparsers.add_parser(name, help=text, description=text)
         add_arguments(subparser)

@@ -44,26 +44,32 @@ class Checkpoint:
 
 
 def save_checkpoint(
-    folder: Path, weights: Mapping[str, Tensor], preset: Preset, info: Mapping[str, Any], card: str
+    folder: Path,
+    weights: Mapping[str, Tensor],
+    preset: Preset,
+    info: Mapping[str, Any],
+    card: str,
+    dtype: torch.dtype = torch.float16,
 ) -> None:
     """Write a checkpoint folder; each file appears whole or not at all, the weights last.
 
     Args:
         folder: made if absent.
-        weights: the network's state; floating-point tensors are stored as float16.
+        weights: the network's state.
         preset: the settings that build the network.
         info: facts of the training, kept in ``config.json``.
         card: the model card, Markdown.
+        dtype: what floating-point tensors are stored as.
 
     Raises:
         ValueError: a weight that is not finite or more than float16 holds; a checkpoint that was there stays.
     """
-    halves = {
-        name: (value.half() if value.is_floating_point() else value).detach().cpu().contiguous()
+    stored = {
+        name: (value.to(dtype) if value.is_floating_point() else value).detach().cpu().contiguous()
         for name, value in weights.items()
     }
-    for name, half in halves.items():
-        if not torch.isfinite(half).all():
+    for name, value in stored.items():
+        if not torch.isfinite(value).all():
             overflow = torch.isfinite(weights[name]).all()
             reason = "more than float16 holds (65504)" if overflow else "values that are not finite"
             raise ValueError(f"{folder}: not saved, weight {name!r} has {reason}")
@@ -71,7 +77,7 @@ def save_checkpoint(
     config = json.dumps({"preset": to_mapping(preset), "info": dict(info)}, indent=1, allow_nan=False) + "\n"
     write_atomically(folder / CARD, lambda path: path.write_text(card, encoding="utf-8"))
     write_atomically(folder / CONFIG, lambda path: path.write_text(config, encoding="utf-8"))
-    write_atomically(folder / WEIGHTS, lambda path: save_file(halves, path))
+    write_atomically(folder / WEIGHTS, lambda path: save_file(stored, path))
 
 
 def load_checkpoint(folder: Path) -> Checkpoint:
@@ -92,8 +98,8 @@ def load_checkpoint(folder: Path) -> Checkpoint:
             raise ValueError(f"{folder / WEIGHTS} is a git-LFS pointer, not weights; run `git lfs pull`")
         file.seek(0)
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    preset, info = _read_config(folder / CONFIG)
-    _check_shapes(folder, preset)
+    preset, info = read_config(folder / CONFIG)
+    check_shapes(folder, preset)
     network = preset.build_network()
     state = network.state_dict()  # the network's own tensors
     try:
@@ -107,7 +113,12 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     return Checkpoint(network.eval(), preset, info, f"{folder.resolve().name}@{digest[:8]}")
 
 
-def _read_config(path: Path) -> tuple[Preset, dict[str, Any]]:
+def read_config(path: Path) -> tuple[Preset, dict[str, Any]]:
+    """The settings and the facts of a checkpoint, out of its ``config.json``.
+
+    Raises:
+        ValueError: the file is damaged, too large, or something else.
+    """
     try:
         if path.stat().st_size > LARGEST_CONFIG_BYTES:
             raise ValueError(f"expected at most {LARGEST_CONFIG_BYTES} bytes, got {path.stat().st_size}")
@@ -118,8 +129,12 @@ def _read_config(path: Path) -> tuple[Preset, dict[str, Any]]:
         raise ValueError(f"{path}: not a checkpoint's configuration ({reason})") from None
 
 
-def _check_shapes(folder: Path, preset: Preset) -> None:
-    """Compare the stored tensors' names and shapes with the network's, without making either."""
+def check_shapes(folder: Path, preset: Preset) -> None:
+    """Compare the stored tensors' names and shapes with the network's, without making either.
+
+    Raises:
+        ValueError: the weights are damaged, or not those of this network.
+    """
     try:
         with safe_open(folder / WEIGHTS, "pt") as weights:
             stored = {name: tuple(weights.get_slice(name).get_shape()) for name in weights.keys()}  # noqa: SIM118

@@ -20,7 +20,7 @@ def build(cls: type[T], values: Mapping[str, Any], path: str = "") -> T:
     """Make a dataclass from a mapping; fields that are left out keep their defaults.
 
     Args:
-        cls: a dataclass whose fields are str, int, float, bool, ``tuple[str, ...]`` or dataclasses.
+        cls: a dataclass whose fields are str, int, float, bool, dataclasses, or tuples of one of these.
         values: field names and values; a value given as text is read as the field's type.
         path: where the mapping lies, for messages ("model", say).
 
@@ -100,14 +100,13 @@ def parse_assignments(texts: list[str]) -> dict[str, str]:
 
 def to_mapping(config: Any) -> dict[str, Any]:
     """A dataclass as plain values that YAML and JSON hold; ``build`` reads it back."""
-    return {
-        key: list(value)
-        if isinstance(value, tuple)
-        else to_mapping(value)
-        if dataclasses.is_dataclass(value)
-        else value
-        for key, value in ((field.name, getattr(config, field.name)) for field in dataclasses.fields(config))
-    }
+    return {field.name: _plain(getattr(config, field.name)) for field in dataclasses.fields(config)}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return to_mapping(value) if dataclasses.is_dataclass(value) else value
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -142,6 +141,10 @@ class _UniqueKeyLoader(yaml.SafeLoader):
 def _convert(kind: Any, value: Any, name: str) -> Any:
     if dataclasses.is_dataclass(kind):
         return build(typing.cast(type, kind), value, name)
+    if typing.get_origin(kind) is tuple and typing.get_args(kind)[0] is not str:
+        if not isinstance(value, list | tuple):
+            raise ValueError(f"{name}: expected a list, got {value!r}")
+        return tuple(_convert(typing.get_args(kind)[0], item, f"{name}.{index}") for index, item in enumerate(value))
     if typing.get_origin(kind) is tuple:
         items = [item.strip() for item in value.split(",")] if isinstance(value, str) else value
         if isinstance(items, (list, tuple)) and all(isinstance(item, str) and item for item in items):

@@ -12,17 +12,23 @@ from models.bsrnn import BSRNN, BSRNNConfig
 from models.chunking import SeparateConfig
 from models.config import build, override, read_yaml
 from models.peers import HDemucsConfig, HDemucsNetwork, OpenUnmixConfig, OpenUnmixNetwork
+from models.public.amanteur import AmanteurConfig, AmanteurNetworks
+from models.public.crlandsc import CrlandscConfig, CrlandscNetworks
+from models.public.magronp import MagronpConfig, MagronpNetworks
 from models.tracks import check_stems
 from models.training.config import DataConfig, TrainConfig
 
 PRESET_FOLDER = Path(__file__).parent / "presets"
 
-ModelConfig = BSRNNConfig | OpenUnmixConfig | HDemucsConfig
+ModelConfig = BSRNNConfig | OpenUnmixConfig | HDemucsConfig | MagronpConfig | AmanteurConfig | CrlandscConfig
 
 ARCHITECTURES: dict[str, tuple[type, type[nn.Module]]] = {
     "bsrnn": (BSRNNConfig, BSRNN),
     "openunmix": (OpenUnmixConfig, OpenUnmixNetwork),
     "hdemucs": (HDemucsConfig, HDemucsNetwork),
+    "magronp": (MagronpConfig, MagronpNetworks),
+    "amanteur": (AmanteurConfig, AmanteurNetworks),
+    "crlandsc": (CrlandscConfig, CrlandscNetworks),
 }
 
 

@@ -9,14 +9,21 @@ import contextlib
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
+import torch
+
 from models.audio import open_audio
 from models.audio_writer import FORMATS, AudioWriter, AudioWriters
+from models.checkpoint import CONFIG, find_checkpoint, read_config
 from models.config import parse_assignments
 from models.separator import NetworkSeparator, load_separator, show_progress
+
+LARGE_GMACS = 20.0
+"""A network that computes more for a second of audio says so first, and shows the time left wherever it runs."""
 
 
 class StemFile(NamedTuple):
@@ -55,6 +62,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE",
         help="change a setting of the checkpoint, e.g. separate.segment_s=20",
     )
+    parser.add_argument(
+        "--one-at-a-time",
+        action="store_true",
+        help="memory of one network, for checkpoints that have one for each stem",
+    )
     parser.add_argument("--device", help="cpu, cuda, cuda:1, ... (default: a GPU if there is one)")
     parser.add_argument(
         "--format",
@@ -81,12 +93,21 @@ def run(args: argparse.Namespace) -> int:
 def _separate_all(args: argparse.Namespace) -> int:
     folders = output_folders(args.inputs, args.out)
     settings = parse_assignments(args.set)
-    separator = load_separator(args.checkpoint, args.device, args.stems, args.overlap, settings)
+    separator = load_separator(
+        args.checkpoint, args.device, args.stems, args.overlap, settings, one_at_a_time=args.one_at_a_time
+    )
     check_no_input_is_output(args.inputs, folders, separator.stems, args.format)
+    gmacs = told_cost(find_checkpoint(args.checkpoint))
+    if is_large := gmacs >= LARGE_GMACS:
+        work_s = measure_work(separator)
+        print(
+            f"{separator.name}: {gmacs:.0f} GMAC for a second of audio, about {work_s:.1f} s on this machine",
+            file=sys.stderr,
+        )
     status = 0
     for path, folder in zip(args.inputs, folders, strict=True):
         try:
-            written = separate_file(separator, path, folder, args.format, progress=sys.stderr.isatty())
+            written = separate_file(separator, path, folder, args.format, is_large or sys.stderr.isatty())
         except (ValueError, OSError) as error:
             print(f"{path}: {_one_line(error).removeprefix(f'{path}: ')}", file=sys.stderr)
             status = 2
@@ -135,6 +156,21 @@ def separate_file(
             for stem, samples in piece.items():
                 writers[stem].write(samples)
     return [StemFile(writer.path, writer.clipped) for writer in writers.values()]
+
+
+def told_cost(folder: Path) -> float:
+    """10^9 multiply-accumulates for a second of audio, as a checkpoint tells them; 0 where it does not."""
+    cost = read_config(folder / CONFIG)[1].get("gmacs_per_second")
+    return float(cost) if isinstance(cost, int | float) else 0.0
+
+
+def measure_work(separator: NetworkSeparator) -> float:
+    """Seconds of work for a second of audio here, overlaps included, by a second of noise."""
+    noise = 0.1 * torch.randn(1, separator.channels, separator.sample_rate, generator=torch.Generator().manual_seed(0))
+    start = time.perf_counter()
+    separator.separate_chunks(noise)
+    settings, rate = separator.settings, separator.sample_rate
+    return (time.perf_counter() - start) * settings.shifts * settings.window_size(rate) / settings.hop_size(rate)
 
 
 def stem_path(folder: Path, stem: str, sample_format: str) -> Path:

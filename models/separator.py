@@ -208,6 +208,7 @@ def load_separator(
     stems: Sequence[str] | None = None,
     overlap: float | None = None,
     settings: Mapping[str, str | int | float] | None = None,
+    one_at_a_time: bool = False,
 ) -> NetworkSeparator:
     """Load a trained network, ready to separate.
 
@@ -217,14 +218,17 @@ def load_separator(
         stems: the stems to return, all of the network's by default.
         overlap: fraction of a chunk that it shares with the next one, the checkpoint's own setting by default.
         settings: other settings of the checkpoint to change, `{"separate.segment_s": 20}`.
+        one_at_a_time: keep no network of a checkpoint of several in memory, but read each for every chunk.
 
     Raises:
         FileNotFoundError: there is no such checkpoint.
         ValueError: an unknown stem or setting, a value out of range, or a device that this machine does not have.
     """
     from models.checkpoint import find_checkpoint, load_checkpoint
+    from models.streamed import load_streamed
 
-    checkpoint = load_checkpoint(find_checkpoint(name_or_path))
+    folder = find_checkpoint(name_or_path)
+    checkpoint = load_streamed(folder) if one_at_a_time else load_checkpoint(folder)
     changes = dict(settings or {})
     if fixed := [name for name in changes if not name.startswith("separate.")]:
         raise ValueError(f"{fixed[0]} is fixed by the checkpoint; only separate.* can be changed")
@@ -233,7 +237,10 @@ def load_separator(
     chunks = override(checkpoint.preset, changes).separate
     if device is None:
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    return NetworkSeparator(checkpoint.network, chunks, device, stems, checkpoint.identity)
+    network: Any = checkpoint.network
+    if stems is not None and hasattr(network, "keep_stems"):
+        network.keep_stems(_chosen_stems(stems, network.stems))
+    return NetworkSeparator(network, chunks, device, stems, checkpoint.identity)
 
 
 def show_progress(pieces: Iterable[Stems], num_samples: int | None, sample_rate: int, label: str) -> Iterator[Stems]:

@@ -10,11 +10,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from models.checkpoint import CARD, CHECKPOINT_FOLDER, CONFIG, WEIGHTS, find_checkpoint
+from models.preset import preset_from_mapping
 from submission.board import flags, read_info
 from submission.challenge import INSTRUMENTS
 from submission.contents import reached_code
 from submission.user_config import USER_CONFIG, read_checkpoints, write_checkpoints
 
+PEERS = ("openunmix", "hdemucs")
+"""Architectures that other packages build."""
 SOURCE = Path(__file__).resolve().parents[1]
 """The repository that this code lies in."""
 KIT = Path("submission/kit")
@@ -152,7 +155,7 @@ def _check_out(out: Path) -> None:
 
 
 def _check_stems(folders: Sequence[Path]) -> None:
-    """Only our own networks: the peers' need packages that the grader does not install."""
+    """No peers: they need packages that the grader does not install."""
     missing = set(INSTRUMENTS)
     for folder in folders:
         for file in (WEIGHTS, CONFIG, CARD):
@@ -160,10 +163,10 @@ def _check_stems(folders: Sequence[Path]) -> None:
                 raise FileNotFoundError(
                     f"{folder}: expected a checkpoint with {WEIGHTS}, {CONFIG} and {CARD}, no {file}"
                 )
-        preset = json.loads((folder / CONFIG).read_text(encoding="utf-8"))["preset"]
-        if preset["architecture"] != "bsrnn":
-            raise ValueError(f"{folder}: expected a bsrnn network, got {preset['architecture']}: not for submissions")
-        missing -= set(preset["model"]["stems"])
+        preset = preset_from_mapping(json.loads((folder / CONFIG).read_text(encoding="utf-8"))["preset"])
+        if preset.architecture in PEERS:
+            raise ValueError(f"{folder}: expected a bsrnn network, got {preset.architecture}: not for submissions")
+        missing -= set(preset.model.stems)
     if missing:
         raise ValueError(
             f"--checkpoint {' '.join(folder.name for folder in folders)}: no {', '.join(sorted(missing))}; name more "

@@ -16,7 +16,7 @@ NUM_BINS, FEATURES = sum(WIDTHS), 4
 
 def make_masks(norm: str = "group", channels: int = 1) -> MaskEstimator:
     torch.manual_seed(0)
-    masks = MaskEstimator(WIDTHS, channels, FEATURES, mask_factor=3, norm=norm)
+    masks = MaskEstimator(WIDTHS, channels, FEATURES, hidden=3 * FEATURES, norm=norm)
     with torch.no_grad():
         for parameter in masks.parameters():
             parameter.normal_()

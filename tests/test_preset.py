@@ -185,9 +185,18 @@ def test_the_nearest_name_is_the_nearest():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"architecture": "demucs"}, "architecture: expected one of bsrnn, openunmix, hdemucs, got 'demucs'"),
-        ({"architecture": None}, "architecture: expected one of bsrnn, openunmix, hdemucs, got None"),
-        ({"architecture": ["bsrnn"]}, "architecture: expected one of bsrnn, openunmix, hdemucs, got ['bsrnn']"),
+        (
+            {"architecture": "demucs"},
+            "architecture: expected one of bsrnn, openunmix, hdemucs, magronp, amanteur, crlandsc, got 'demucs'",
+        ),
+        (
+            {"architecture": None},
+            "architecture: expected one of bsrnn, openunmix, hdemucs, magronp, amanteur, crlandsc, got None",
+        ),
+        (
+            {"architecture": ["bsrnn"]},
+            "architecture: expected one of bsrnn, openunmix, hdemucs, magronp, amanteur, crlandsc, got ['bsrnn']",
+        ),
         ({"training": {}}, "unknown section 'training'; expected architecture, model, data, train, separate"),
         ({"model": {"hiden": 3}}, "unknown setting 'model.hiden'; did you mean 'model.hidden'?"),
         ({"model": {"wiener_iterations": 1}}, "unknown setting 'model.wiener_iterations'"),

@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from models.bsrnn.norm import SequenceNorm
+from models.bsrnn.norm import Norm, build_norm
 
 QUERY_FEATURES = 4
 """E, query and key features of each band in each head; K bands together make a query of K * E."""
@@ -18,17 +18,17 @@ class FrameAttention(nn.Module):
     Args:
         features: N, a multiple of ``heads``.
         heads: number of attention maps.
-        norm: see ``SequenceNorm``.
+        norm: see ``Norm``.
 
     Source: Wang et al. 2023 (TF-GridNet, arXiv 2211.12433), cross-frame self-attention; after the RNNs of a BSRNN as in
         arXiv 2603.09187.
     Differs: a norm before the projections instead of a PReLU and a norm after each of them.
     """
 
-    def __init__(self, features: int, heads: int, norm: str) -> None:
+    def __init__(self, features: int, heads: int, norm: Norm) -> None:
         super().__init__()
         self.heads = heads
-        self.norm = SequenceNorm(norm, features)
+        self.norm = build_norm(norm, features)
         self.queries = nn.Linear(features, heads * QUERY_FEATURES, bias=False)
         self.keys = nn.Linear(features, heads * QUERY_FEATURES, bias=False)
         self.values = nn.Linear(features, features, bias=False)

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from models.bsrnn.grouping import BandGroups
 from models.bsrnn.linear import BandLinear
-from models.bsrnn.norm import SequenceNorm
+from models.bsrnn.norm import Norm, build_norm
 
 
 class MaskEstimator(nn.Module):
@@ -18,8 +18,8 @@ class MaskEstimator(nn.Module):
         band_widths: bins of each of the K bands.
         channels: C.
         features: N.
-        mask_factor: hidden units of the MLP in multiples of N.
-        norm: see ``SequenceNorm``.
+        hidden: units of each hidden layer of the MLP.
+        norm: see ``Norm``.
         mask_layers: hidden layers of the MLP.
 
     Source: Luo & Yu 2022, section 3.3 (one hidden layer, as the text says; the authors' code has two).
@@ -30,15 +30,15 @@ class MaskEstimator(nn.Module):
         band_widths: tuple[int, ...],
         channels: int,
         features: int,
-        mask_factor: int,
-        norm: str,
+        hidden: int,
+        norm: Norm,
         mask_layers: int = 1,
     ) -> None:
         super().__init__()
-        bands, hidden = len(band_widths), mask_factor * features
+        bands = len(band_widths)
         self.channels = channels
         self.groups = BandGroups(band_widths)
-        self.norm = SequenceNorm(norm, bands, 1, features)
+        self.norm = build_norm(norm, bands, 1, features)
         self.hidden = BandLinear(bands, features, hidden)
         self.deeper = nn.ModuleList(BandLinear(bands, hidden, hidden) for _ in range(mask_layers - 1))
         self.outputs = nn.ModuleList(
@@ -52,7 +52,11 @@ class MaskEstimator(nn.Module):
             hidden = torch.tanh(layer(hidden))
         bins = []
         for part, output in zip(self.groups.split_bands(hidden), self.outputs, strict=True):
-            values = nn.functional.glu(output(part), dim=-1).unflatten(-1, (-1, self.channels, 2))  # [k, B, L, w, C, 2]
-            bins.append(values.permute(1, 4, 2, 0, 3, 5).flatten(3, 4))  # [B, C, L, k * w, 2]
+            bins.append(self.in_bins(nn.functional.glu(output(part), dim=-1)))  # [B, C, L, k * w, 2]
         mask = self.groups.join_bins(bins, dim=3).float()  # [B, C, L, F, 2]: the memory order of the spectrogram
         return torch.view_as_complex(mask).transpose(-1, -2)
+
+    def in_bins(self, values: Tensor) -> Tensor:
+        """The values of k bands of w bins, [k, B, L, w * C * 2], as bins [B, C, L, k * w, 2]."""
+        values = values.unflatten(-1, (-1, self.channels, 2))  # [k, B, L, w, C, 2]
+        return values.permute(1, 4, 2, 0, 3, 5).flatten(3, 4)

@@ -37,6 +37,7 @@ class BSRNN(nn.Module):
         self.stems = config.stems
         self.sample_rate, self.hop = config.sample_rate, config.hop
         widths, channels = config.band_widths, config.feature_channels
+        hidden = config.mask_factor * config.features
         self.spectrogram = Spectrogram(config.n_fft, config.hop)
         self.split = BandSplit(widths, channels, config.features, config.norm, config.level_inputs)
         self.spatial = SpatialSplit(widths, config.features) if config.stereo == "spatial" else None
@@ -46,7 +47,7 @@ class BSRNN(nn.Module):
             for _ in range(config.layers)
         )
         self.masks = nn.ModuleList(
-            MaskEstimator(widths, channels, config.features, config.mask_factor, config.norm, config.mask_layers)
+            MaskEstimator(widths, channels, config.features, hidden, config.norm, config.mask_layers)
             for _ in config.stems
         )
 

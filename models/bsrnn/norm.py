@@ -1,10 +1,15 @@
 """The two normalisations a BSRNN is built with; both accept sequences of any length."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
 NORMS = ("group", "rms")
 EPSILON = 1e-5
+
+Norm = str | Callable[..., nn.Module]
+"""How a block normalises: a kind of ``SequenceNorm``, or a function of the scale's shape that makes another norm."""
 
 
 class SequenceNorm(nn.Module):
@@ -18,11 +23,12 @@ class SequenceNorm(nn.Module):
         kind: ``"group"`` or ``"rms"``.
         *shape: shape of the scale (and shift); the last is the number of features, those before it broadcast against
             the dimensions left of the sequence.
+        epsilon: added to the variance or the power.
     """
 
-    def __init__(self, kind: str, *shape: int) -> None:
+    def __init__(self, kind: str, *shape: int, epsilon: float = EPSILON) -> None:
         super().__init__()
-        self.kind = kind
+        self.kind, self.epsilon = kind, epsilon
         self.weight = nn.Parameter(torch.ones(*shape[:-1], 1, shape[-1]))
         self.bias = nn.Parameter(torch.zeros(*shape[:-1], 1, shape[-1])) if kind == "group" else None
 
@@ -30,6 +36,11 @@ class SequenceNorm(nn.Module):
         """[..., sequence, features] to the same shape."""
         if self.bias is None:
             power = sequence.square().mean(dim=-1, keepdim=True)
-            return sequence * torch.rsqrt(power + EPSILON) * self.weight
+            return sequence * torch.rsqrt(power + self.epsilon) * self.weight
         variance, mean = torch.var_mean(sequence, dim=(-2, -1), keepdim=True, correction=0)
-        return (sequence - mean) * torch.rsqrt(variance + EPSILON) * self.weight + self.bias
+        return (sequence - mean) * torch.rsqrt(variance + self.epsilon) * self.weight + self.bias
+
+
+def build_norm(norm: Norm, *shape: int) -> nn.Module:
+    """A block's norm with a scale of this shape, see ``Norm``."""
+    return SequenceNorm(norm, *shape) if isinstance(norm, str) else norm(*shape)

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from models.bsrnn.attention import FrameAttention
-from models.bsrnn.norm import SequenceNorm
+from models.bsrnn.norm import Norm, build_norm
 from models.bsrnn.tac import TransformAverageConcatenate
 
 MAX_SEQUENCES = 65535
@@ -17,12 +17,12 @@ class ResidualBLSTM(nn.Module):
     Args:
         features: N.
         hidden: hidden units of each direction.
-        norm: see ``SequenceNorm``.
+        norm: see ``Norm``.
     """
 
-    def __init__(self, features: int, hidden: int, norm: str) -> None:
+    def __init__(self, features: int, hidden: int, norm: Norm) -> None:
         super().__init__()
-        self.norm = SequenceNorm(norm, features)
+        self.norm = build_norm(norm, features)
         self.blstm = nn.LSTM(features, hidden, batch_first=True, bidirectional=True)
         self.linear = nn.Linear(2 * hidden, features)
 
@@ -40,14 +40,16 @@ class BandSequenceModule(nn.Module):
     Args:
         features: N.
         hidden: hidden units of each direction.
-        norm: see ``SequenceNorm``.
+        norm: see ``Norm``.
         attention_heads: heads of ``FrameAttention``; 0 leaves it out.
         exchange: whether channels hear each other through ``TransformAverageConcatenate``.
 
     Source: Luo & Yu 2022, section 3.2.
     """
 
-    def __init__(self, features: int, hidden: int, norm: str, attention_heads: int = 0, exchange: bool = False) -> None:
+    def __init__(
+        self, features: int, hidden: int, norm: Norm, attention_heads: int = 0, exchange: bool = False
+    ) -> None:
         super().__init__()
         self.over_time = ResidualBLSTM(features, hidden, norm)
         self.over_bands = ResidualBLSTM(features, hidden, norm)

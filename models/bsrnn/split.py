@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from models.bsrnn.grouping import BandGroups
 from models.bsrnn.linear import BandLinear
-from models.bsrnn.norm import SequenceNorm
+from models.bsrnn.norm import Norm, build_norm
 
 MAGNITUDE_POWER = 0.3
 POWER_FLOOR = 1e-8
@@ -21,14 +21,14 @@ class BandSplit(nn.Module):
         band_widths: bins of each of the K bands.
         channels: C.
         features: N.
-        norm: see ``SequenceNorm``.
+        norm: see ``Norm``.
         level_inputs: see above. Differs: the paper has the normalised real and imaginary parts only.
 
     Source: Luo & Yu 2022, section 3.1.
     """
 
     def __init__(
-        self, band_widths: tuple[int, ...], channels: int, features: int, norm: str, level_inputs: bool
+        self, band_widths: tuple[int, ...], channels: int, features: int, norm: Norm, level_inputs: bool
     ) -> None:
         super().__init__()
         self.level_inputs = level_inputs
@@ -36,7 +36,7 @@ class BandSplit(nn.Module):
         self.norms = nn.ModuleList()
         self.linears = nn.ModuleList()
         for count, width in self.groups.groups:
-            self.norms.append(SequenceNorm(norm, count, 1, 2 * channels * width))
+            self.norms.append(build_norm(norm, count, 1, 2 * channels * width))
             inputs = channels * (3 * width + 1) + 1 if level_inputs else 2 * channels * width
             self.linears.append(BandLinear(count, inputs, features))
 

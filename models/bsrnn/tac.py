@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from models.bsrnn.norm import SequenceNorm
+from models.bsrnn.norm import Norm, build_norm
 
 
 class TransformAverageConcatenate(nn.Module):
@@ -14,16 +14,16 @@ class TransformAverageConcatenate(nn.Module):
 
     Args:
         features: N, features in, out and of the hidden layers.
-        norm: see ``SequenceNorm``.
+        norm: see ``Norm``.
 
     Source: Luo et al. 2020 (arXiv 1910.14104), section 3; after each module of a BSRNN as in SIMO-BSRNN (ICASSP 2024).
     Differs: a norm first and none last, hidden layers of N units, and no PReLU after the last layer, which could not
         start at zero and give both signs alike.
     """
 
-    def __init__(self, features: int, norm: str) -> None:
+    def __init__(self, features: int, norm: Norm) -> None:
         super().__init__()
-        self.norm = SequenceNorm(norm, features)
+        self.norm = build_norm(norm, features)
         self.transform = nn.Sequential(nn.Linear(features, features), nn.PReLU())
         self.average = nn.Sequential(nn.Linear(features, features), nn.PReLU())
         self.output = nn.Linear(2 * features, features)

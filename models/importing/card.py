@@ -1,0 +1,97 @@
+"""The model card of imported weights, and the facts behind it."""
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+import torch
+
+from models.importing.catalog import UNKNOWN, Entry
+from models.preset import Preset
+
+CODE = {
+    "magronp": "https://github.com/magronp/bsrnn",
+    "amanteur": "https://github.com/amanteur/BandSplitRNN-PyTorch",
+    "crlandsc": "https://github.com/crlandsc/Music-Demixing-with-Band-Split-RNN",
+}
+"""Whose networks these are, by layout."""
+T4_GFLOPS = 8100.0
+T4_SHARE = 0.25
+"""What a T4 computes in float32, 10^9 operations a second by its data sheet, and the share that LSTMs reach of it."""
+
+
+def facts(name: str, preset: Preset, files: Mapping[str, str], entry: Entry | None, gmacs: float) -> dict[str, Any]:
+    """What `config.json` and the card say of imported weights.
+
+    Args:
+        name: of the checkpoint.
+        preset: its settings.
+        files: SHA-256 of each file, by name.
+        entry: of the catalog, if the checkpoint has the name and layout of one.
+        gmacs: 10^9 multiply-accumulates for a second of stereo audio, overlaps included.
+    """
+    with torch.device("meta"):
+        parameters = sum(parameter.numel() for parameter in preset.build_network().parameters())
+    info: dict[str, Any] = {
+        "name": name,
+        "date": date.today().isoformat(),
+        "imported_from": preset.architecture,
+        "code": CODE[preset.architecture],
+        "training_data": entry.training_data if entry else UNKNOWN,
+        "licence": entry.licence if entry else "none stated",
+        "parameters": parameters,
+        "gmacs_per_second": round(gmacs, 1),
+        "sha256": dict(files),
+    }
+    if entry:
+        info |= {
+            "source": entry.where[0],
+            "published_metric": f"{entry.metric} on {entry.scored_on}",
+            "published": dict(entry.scores_by_stem),
+        }
+    return info
+
+
+def import_card(preset: Preset, info: Mapping[str, Any]) -> str:
+    """The card, Markdown."""
+    stems = ", ".join(preset.model.stems)
+    files = "\n".join(f"| `{name}` | `{digest}` |" for name, digest in info["sha256"].items())
+    t4_s = 2 * info["gmacs_per_second"] / (T4_GFLOPS * T4_SHARE)
+    return f"""# {info["name"]}
+
+Weights of [{preset.architecture}]({info["code"]}) for music source separation ({stems}),
+imported by `python -m models import`. Bandsplit neither trained nor checked them.
+
+| | |
+|---|---|
+| training data | {info["training_data"]} |
+| source | {info.get("source", "not told")} |
+| licence | {info["licence"]} |
+| imported | {info["date"]} |
+| parameters | {info["parameters"]} |
+| GMAC for a second of audio | {info["gmacs_per_second"]} |
+
+{_scores(info)}
+A T4 that computes in float32 needs about {t4_s:.2f} s for a second of audio, by arithmetic; MDX-23 allows 1.57 s.
+
+| imported file | SHA-256 |
+|---|---|
+{files}
+
+Settings: `config.json`. Weights: `weights.safetensors`, float32, equal in value to the imported ones.
+They keep the licence of their makers.
+"""
+
+
+def _scores(info: Mapping[str, Any]) -> str:
+    if "published" not in info:
+        return "No scores are known: the name is not one of `python -m models catalog`.\n"
+    scores = info["published"]
+    values = [*scores.values(), sum(scores.values()) / len(scores)]
+    return f"""If these are the files of that source (Bandsplit cannot tell), their makers published,
+{info["published_metric"]}, dB:
+
+| {" | ".join([*scores, "mean"])} |
+|{"---|" * len(values)}
+| {" | ".join(f"{value:.2f}" for value in values)} |
+"""
