@@ -45,9 +45,8 @@ def test_pairs_at_once_give_the_serial_results_and_failures(hq_root, tmp_path, m
     ]
     (lost,) = [failure for failure in found["serial"] if failure.system == "broken"]
     assert lost.track == "" and "/nothing" in lost.reason
-    assert len(scores_of(tmp_path / "serial")) == 3 and scores_of(tmp_path / "serial") == scores_of(
-        tmp_path / "parallel"
-    )
+    serial, parallel = (scores_of(tmp_path / out) for out in ("serial", "parallel"))
+    assert len(serial) == 3 and serial == parallel
     jobs = {json.loads(path.read_text())["measured"]["jobs"] for path in (tmp_path / "parallel").glob("tracks/*/*/*")}
     assert jobs == {2}
 
