@@ -68,9 +68,7 @@ def test_other_threads_keep_the_scores_and_the_times_say_theirs(tracks, tmp_path
         ({"scorer": "museval"}, "the scorer (1)"),
     ],
 )
-def test_what_no_longer_holds_is_measured_again_and_said(
-    tracks, tmp_path, measured, monkeypatch, capsys, change, reason
-):
+def test_what_no_longer_holds_is_measured_again(tracks, tmp_path, measured, monkeypatch, capsys, change, reason):
     original = run_module.result_key
     run([source()], tracks[:1], tmp_path, SETTINGS)
 
