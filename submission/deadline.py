@@ -19,8 +19,9 @@ TARGET_SHARE = 0.6
 """Tracks are planned to end within this share of the allowed time."""
 LAST_SHARE = 0.85
 """No network runs beyond this share of the allowed time."""
-HANDOVER_S = 0.02
-"""Nor in the last seconds of it: reading and writing files takes some time, however short the track is."""
+HANDOVER_S = 0.1
+"""Nor in these last seconds of it: however short the track is, files are read and written, on a busy machine too. So no
+network runs for tracks under 64 ms, which are shorter than its analysis window."""
 SHORTEST_STEP_S = 0.25
 """Seconds of audio; shorter chunks cost a network as much."""
 TELLING_S = 1.0

@@ -24,7 +24,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from submission.messages import FAILED, LineReader, parse, printable
+from submission.messages import FAILED, LineReader, MessageError, parse, printable
 from submission.mounts import unix_sockets
 
 POLL_S = 0.05
@@ -156,7 +156,7 @@ def run_child(
         os.close(sender)
         try:
             _follow(process, reader, stages, memory_bytes, outcome, at_stage)
-        except ValueError as error:
+        except MessageError as error:
             outcome.failure = f"sent what is no message: {error}"
         finally:
             _end(process)
@@ -176,7 +176,7 @@ def _follow(
     """Wait for the stages, one after the other, watching time and memory.
 
     Raises:
-        ValueError: the child sent what is no message.
+        MessageError: the child sent what is no message.
     """
     for stage in stages:
         begun = time.perf_counter()

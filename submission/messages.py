@@ -1,7 +1,7 @@
 """What a child says, read with distrust: a submission's code can write anything to the pipe.
 
 A message is one line of json, [name, content]. Only the name that is waited for is taken, or "failed"; of the content
-only the known fields, each of its type. Whatever else comes is a ValueError of one line.
+only the known fields, each of its type. Whatever else comes is a MessageError of one line.
 """
 
 import json
@@ -17,6 +17,10 @@ LONGEST_TEXT = 1000
 LARGEST_COLLECTION = 100_000
 FAILED = "failed"
 """The message whose content is a reason."""
+
+
+class MessageError(ValueError):
+    """What came is no message; says what was expected."""
 
 
 class LineReader:
@@ -37,7 +41,7 @@ class LineReader:
         """The next line, without its end; None if none came in time; empty at the end of the stream.
 
         Raises:
-            ValueError: it is empty or too long.
+            MessageError: it is empty or too long.
         """
         if b"\n" not in self._buffer:
             if not self._selector.select(timeout_s):
@@ -48,12 +52,12 @@ class LineReader:
             self._buffer += data
         line, end, rest = self._buffer.partition(b"\n")
         if len(line) > LONGEST_LINE:
-            raise ValueError(f"expected a line of at most {LONGEST_LINE} bytes, got a longer one")
+            raise MessageError(f"expected a line of at most {LONGEST_LINE} bytes, got a longer one")
         if not end:
             return None
         self._buffer = rest
         if not line:
-            raise ValueError("expected a message, got an empty line")
+            raise MessageError("expected a message, got an empty line")
         return line
 
     def close(self) -> None:
@@ -73,8 +77,15 @@ def parse(line: bytes, expected: str) -> tuple[str, Any]:
         The expected name and its known fields; or "failed" and the reason.
 
     Raises:
-        ValueError: it is neither.
+        MessageError: it is neither.
     """
+    try:
+        return _parse(line, expected)
+    except ValueError as error:
+        raise MessageError(str(error)) from None
+
+
+def _parse(line: bytes, expected: str) -> tuple[str, Any]:
     try:
         message = json.loads(line, parse_constant=_refuse_constant)
     except RecursionError:

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from submission.messages import LONGEST_LINE, LineReader, parse
+from submission.messages import LONGEST_LINE, LineReader, MessageError, parse
 
 READY = {"attempts": ["socket.connect x"]}
 ANSWER = {
@@ -57,13 +57,13 @@ def test_a_message_comes_through_and_unknown_fields_do_not():
 )
 def test_content_of_the_wrong_kind_is_refused_in_one_line(name: str, content: object, reason: str):
     expected = "music" if name == "other" else name
-    with pytest.raises(ValueError) as refused:
+    with pytest.raises(MessageError) as refused:
         parse(line(name, content), expected)
     assert str(refused.value).startswith(reason) and "\n" not in str(refused.value)
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_any_bytes_are_a_message_or_a_value_error(seed: int):
+def test_any_bytes_are_a_message_or_a_message_error(seed: int):
     import random
 
     random_ = random.Random(seed)
@@ -74,7 +74,7 @@ def test_any_bytes_are_a_message_or_a_value_error(seed: int):
             changed[random_.randrange(len(changed))] = random_.randrange(256)
         try:
             name, content = parse(bytes(changed), "music")
-        except ValueError as error:
+        except MessageError as error:
             assert "\n" not in str(error) and len(str(error)) < 200
         else:
             assert name == "music" and content["shape"] and isinstance(content["rate"], int)
@@ -98,7 +98,7 @@ def test_a_line_without_an_end_is_refused_before_it_fills_the_memory():
     reader = LineReader(receiver)
     os.set_blocking(sender, False)
     sent = 0
-    with pytest.raises(ValueError, match="got a longer one"):
+    with pytest.raises(MessageError, match="got a longer one"):
         while sent < 4 * LONGEST_LINE:
             sent += os.write(sender, b"x" * 4096)
             reader.read(0.0)
