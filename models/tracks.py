@@ -424,10 +424,25 @@ def default_data_root(argument: str | None) -> tuple[Path, str]:
     from_environment = os.environ.get("MUSDB_PATH")
     if from_environment:
         return Path(from_environment).expanduser(), f"data: {from_environment} (from MUSDB_PATH)"
+    try:
+        excerpt = shipped_excerpt()
+    except FileNotFoundError:
+        raise FileNotFoundError(
+            "no data: pass --data DIR, set MUSDB_PATH, or pip install stempeg for its excerpt"
+        ) from None
+    name = excerpt.name.removesuffix(STEM_FILE_SUFFIX)
+    return excerpt, f"data: the 6-second excerpt that stempeg ships, {name} (set --data or MUSDB_PATH for more)"
+
+
+def shipped_excerpt() -> Path:
+    """The real 6-second excerpt with stems that stempeg ships.
+
+    Raises:
+        FileNotFoundError: stempeg is not installed.
+    """
     spec = importlib.util.find_spec("stempeg")  # not imported: its import needs ffmpeg
     folder = Path(spec.origin).parent / "data" if spec and spec.origin else None
     excerpts = sorted(folder.glob(f"*{STEM_FILE_SUFFIX}")) if folder else []
     if not excerpts:
-        raise FileNotFoundError("no data: pass --data DIR, set MUSDB_PATH, or pip install stempeg for its excerpt")
-    name = excerpts[0].name.removesuffix(STEM_FILE_SUFFIX)
-    return excerpts[0], f"data: the 6-second excerpt that stempeg ships, {name} (set --data or MUSDB_PATH for more)"
+        raise FileNotFoundError("no excerpt of real music: pip install stempeg, which ships one")
+    return excerpts[0]

@@ -42,6 +42,11 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("submission", nargs="?", type=Path, default=SOURCE, help=which)
     evaluate.add_argument("--data", help="data set, or one *.stem.mp4 (default: MUSDB_PATH, else stempeg's excerpt)")
     evaluate.add_argument("--split", default="test", choices=("train", "valid", "test", "all"), help="default: test")
+    evaluate.add_argument(
+        "--one-process",
+        action="store_true",
+        help="all tracks in one process, as the kit's own evaluator does",
+    )
     evaluate.add_argument("--limit", type=_positive, metavar="N", help="only the first N tracks")
     evaluate.add_argument(
         "--out", type=Path, default=Path("out/evaluate"), help="folder for the results (default: %(default)s)"
@@ -90,7 +95,9 @@ def _evaluate(args: argparse.Namespace) -> int:
     if not tracks:
         raise ValueError(f"--split {args.split}: no such tracks in {root}; try another split")
     with tqdm(total=len(tracks), unit="track", dynamic_ncols=True) as bar:
-        results = evaluate(args.submission, tracks, args.out, tell=lambda result: bar.update(1))
+        results = evaluate(
+            args.submission, tracks, args.out, tell=lambda result: bar.update(1), one_process=args.one_process
+        )
     print("\n" + render(results, network_barrier(), f"{root.name}, split {args.split}"))
     return 1 if is_rejected(results) else 0
 

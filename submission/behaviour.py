@@ -188,11 +188,11 @@ def _judge_reduction(outcome: Outcome) -> Iterator[Finding]:
     where = f"probe {FULL_QUALITY[0]!r}"
     if faults := answers[0].get("faults"):
         yield Finding(f"a network fails: {faults[0]}; instead: {ways}", where, "mend or replace its checkpoint")
-    elif all(answer.get("reduced") for answer in answers) and not _is_busy():
+    elif all(answer.get("reduced") for answer in answers) and not is_busy():
         yield Finding(f"too slow for its best way here: {ways}", where, "take a smaller checkpoint, or less overlap")
 
 
-def _is_busy() -> bool:
+def is_busy() -> bool:
     """Whether other work kept this machine's processors."""
     return os.getloadavg()[0] > 1.5 * (os.cpu_count() or 1)
 

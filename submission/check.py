@@ -4,22 +4,25 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from submission.base_image import check_python
 from submission.behaviour import MUSIC_S, check_behaviour
 from submission.dockerfile import check_dockerfile
-from submission.evaluate import wants_gpu
 from submission.files import check_files
 from submission.finding import Finding
 from submission.isolation import network_barrier
 from submission.package import build, is_source
+from submission.real_music import LONG_S, check_real_music
 from submission.requirements import check_requirements
+from submission.session import Grader, wants_gpu
 
 
-def check(submission: Path, music_s: float = MUSIC_S) -> tuple[list[Finding], list[str]]:
+def check(submission: Path, music_s: float = MUSIC_S, long_s: float = LONG_S) -> tuple[list[Finding], list[str]]:
     """Check a submission.
 
     Args:
         submission: a package or another checkout of the kit; or a Bandsplit repository, whose package is checked.
-        music_s: length of the music that it must separate in time.
+        music_s: length of the synthetic music that it must separate in time.
+        long_s: length of the longest track.
 
     Returns:
         What was found, and notes of what is only worth knowing.
@@ -33,20 +36,27 @@ def check(submission: Path, music_s: float = MUSIC_S) -> tuple[list[Finding], li
             missing = build(submission.resolve(), root)
             missing = [path for path in missing if not path.startswith("checkpoints/")]  # those check_files tells
             absent = [Finding("the file is missing", path, "restore it: the package needs it") for path in missing]
-            findings, notes = _check_root(root, music_s)
+            findings, notes = _check_root(root, music_s, long_s)
             return absent + [finding for finding in findings if finding.where not in missing], notes
     if not (submission / "my_submission/user_config.py").is_file():
         raise FileNotFoundError(
             f"{submission}: no submission here: expected my_submission/user_config.py, or a Bandsplit repository"
         )
-    return _check_root(submission.resolve(), music_s)
+    return _check_root(submission.resolve(), music_s, long_s)
 
 
-def _check_root(root: Path, music_s: float) -> tuple[list[Finding], list[str]]:
+def _check_root(root: Path, music_s: float, long_s: float) -> tuple[list[Finding], list[str]]:
     requirements, notes = check_requirements(root)
     findings = [*check_files(root), *requirements, *check_dockerfile(root)]
+    image, doubts = check_python(root)
     behaviour, more = check_behaviour(root, music_s, wants_gpu(root))
-    return [*findings, *behaviour], [*notes, *more, f"off the network by: {network_barrier()}"]
+    notes += [*doubts, *more]
+    if behaviour:
+        notes.append("not tried on real music: mend its behaviour first")
+    else:
+        behaviour, more = check_real_music(root, Grader(), long_s=long_s)
+        notes += more
+    return [*findings, *image, *behaviour], [*notes, f"off the network by: {network_barrier()}"]
 
 
 def render(findings: Sequence[Finding], notes: Sequence[str]) -> str:

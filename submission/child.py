@@ -1,7 +1,7 @@
 """What `submission.isolation` runs: it stands where the grader stands, inside a process tree of its own.
 
 It is told by one json argument: `root` (the submission), `send_to` (a file descriptor for messages, one json line
-each: [name, content]), `cpus` (how many it may use), and what to do: `track` for `separate_track`, or `probe_s` for
+each: [name, content]), `cpus` (how many it may use), and what to do: `tracks` for `separate_tracks`, or `probe_s` for
 `submission.probe`. Before the submission's code is loaded, our own is put out of its sight.
 """
 
@@ -12,13 +12,14 @@ import resource
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from submission.guard import Guard
 from submission.probe import probe
+from submission.strays import WriteWatch
 
 Send = Callable[[str, Any], None]
 
@@ -42,8 +43,8 @@ def main() -> None:
     guard = Guard()
     hide_ourselves(Path(arguments["root"]))
     try:
-        if "track" in arguments:
-            separate_track(arguments["track"], guard, send)
+        if "tracks" in arguments:
+            separate_tracks(arguments["tracks"], guard, send)
         else:
             probe(load_wrapper, arguments["probe_s"], guard, send)
     except BaseException as error:
@@ -52,15 +53,17 @@ def main() -> None:
         stream.flush()
 
 
-def separate_track(track: str, guard: Guard, send: Send) -> None:
-    """Build the wrapper ("ready"), then separate one track ("done")."""
+def separate_tracks(tracks: Sequence[str], guard: Guard, send: Send) -> None:
+    """Build the wrapper ("ready"), then separate one track after the other ("done TRACK")."""
+    watch = WriteWatch()
     wrapper = load_wrapper().AIcrowdWrapper()
     send("ready", {"attempts": guard.attempts})
-    start = _processor_s()
-    wrapper.separate_music_file(track)
-    account = getattr(wrapper.model, "account", None)
-    reduced = dict(getattr(account, "reduced", {}))
-    send("done", {"processor_s": _processor_s() - start, "attempts": guard.attempts, "reduced": reduced})
+    for track in tracks:
+        start = _processor_s()
+        wrapper.separate_music_file(track)
+        account = getattr(wrapper.model, "account", None)
+        told = {"processor_s": _processor_s() - start, "reduced": dict(getattr(account, "reduced", {}))}
+        send(f"done {track}", {**told, "attempts": guard.attempts, "written": watch.paths})
 
 
 def load_wrapper() -> ModuleType:

@@ -1,13 +1,11 @@
-"""What belongs into a package: the code that the predictor reaches, and the checkpoints that `user_config.py` names."""
+"""The code that belongs into a package: what the predictor reaches."""
 
 import ast
-import re
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 ENTRY = "submission.predictor"
-USER_CONFIG = Path("my_submission/user_config.py")
 
 
 def reached_code(root: Path, entry: str = ENTRY) -> list[Path]:
@@ -49,28 +47,3 @@ def _files(root: Path, module: str) -> Iterator[Path]:
         for path in (Path(*parts[:end], "__init__.py"), Path(*parts[:end]).with_suffix(".py")):
             if (root / path).is_file():
                 yield path
-
-
-def read_checkpoints(user_config: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The names in a `user_config.py` like ours: the ensemble, and the fallbacks; empty where there are none."""
-    return _names(user_config, "ensemble"), _names(user_config, "fallbacks")
-
-
-def write_checkpoints(user_config: str, ensemble: Sequence[str], fallbacks: Sequence[str]) -> str:
-    """The text of a `user_config.py` with other names in it."""
-    for attribute, names in (("ensemble", ensemble), ("fallbacks", fallbacks)):
-        user_config = _line(attribute).sub(rf"\g<1>{attribute} = {tuple(names)!r}".replace("'", '"'), user_config)
-    return user_config
-
-
-def _line(attribute: str) -> re.Pattern[str]:
-    return re.compile(rf"^( *){attribute} *= *(\(.*\)) *$", re.MULTILINE)
-
-
-def _names(text: str, attribute: str) -> tuple[str, ...]:
-    match = _line(attribute).search(text)
-    try:
-        names = ast.literal_eval(match[2]) if match else ()
-    except (ValueError, SyntaxError):
-        return ()
-    return tuple(name for name in names if isinstance(name, str)) if isinstance(names, tuple) else ()

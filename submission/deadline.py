@@ -1,12 +1,17 @@
 """Which way of separating still ends in time: a plan that is made again after every step.
 
 A `Rung` is one way: which networks, how much their chunks overlap, in which precision. The ladder lists them, the best
-first. A rung's cost was measured once, on a second of noise; how much slower or faster the machine is now, the steps
-of the track itself tell. The best rung that ends in time is taken, so a slow start goes down the ladder and a short
-disturbance comes up again.
+first. What a rung costs was measured once, on a second of noise; how much slower or faster the machine is now, the
+steps of the track itself tell. The best rung that ends in time is taken.
+
+The law: after a stall of any length, the cheapest rung gets all the time that is left. So a better rung is begun only
+if the cheapest could still do everything afterwards, and a step that would not leave it that time any more is left.
+
+Everything here is arithmetic: the caller says what time it is.
 """
 
 import math
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,6 +19,14 @@ TARGET_SHARE = 0.6
 """Tracks are planned to end within this share of the allowed time."""
 LAST_SHARE = 0.85
 """No network runs beyond this share of the allowed time."""
+HANDOVER_S = 0.1
+"""Nor in these last seconds of it: however short the track is, files are read and written, on a busy machine too. So no
+network runs for tracks under 64 ms, which are shorter than its analysis window."""
+SHORTEST_STEP_S = 0.25
+"""Seconds of audio; shorter chunks cost a network as much."""
+TELLING_S = 1.0
+"""Seconds of audio; a shorter step does not tell how slow the machine is."""
+NUM_RECENT = 3
 
 
 @dataclass(frozen=True)
@@ -33,6 +46,27 @@ class Rung:
     def __str__(self) -> str:
         """For reports: what a reader wants to know of it."""
         return f"{' + '.join(self.networks)}, overlap {self.overlap:g}, {self.precision}"
+
+
+@dataclass(frozen=True)
+class Step:
+    """What to do next.
+
+    Attributes:
+        rung: how.
+        num_chunks: how many chunks, at most.
+        chunk_s: length of each, seconds; shorter than the usual one where the time is short.
+        takes_s: predicted time, seconds.
+        covers_s: audio that is new in it, seconds.
+        remaining_s: audio that is left, this step's included, seconds.
+    """
+
+    rung: Rung
+    num_chunks: int
+    chunk_s: float
+    takes_s: float
+    covers_s: float
+    remaining_s: float
 
 
 def ladder(
@@ -58,62 +92,103 @@ def ladder(
 
 
 class Planner:
-    """Chooses a rung for the next step of one track.
+    """Chooses the steps of one track.
 
     Args:
         rungs: seconds of work for a second of audio that goes through each rung; the best first.
-        window_s: length of a chunk, seconds.
-        slowdown: the machine's time for a step over what `rungs` says, as the last track left it; None before any.
-
-    Attributes:
-        slowdown: the same, corrected by every step.
+        window_s: usual length of a chunk, seconds.
+        slowdown: the machine's time for a step over what `rungs` says, as earlier tracks saw it; None before any.
     """
 
     def __init__(self, rungs: Mapping[Rung, float], window_s: float, slowdown: float | None = None) -> None:
         self._costs = {rung: max(cost, 1e-9) for rung, cost in rungs.items()}
         self._window_s = window_s
-        self.slowdown = slowdown
-        self._has_observed = False
+        self._earlier = slowdown
+        self._was_left = False
+        self.observed: list[float] = []
 
     @property
     def rungs(self) -> list[Rung]:
         """What is left to choose from, the best first."""
         return list(self._costs)
 
-    def choose(self, remaining_s: float, until_target_s: float, until_last_s: float) -> Rung | None:
-        """The best rung that ends the track before the target; else the cheapest while one more chunk fits; else None.
+    @property
+    def slowdown(self) -> float | None:
+        """The median of this track's last three steps, as one may be disturbed; before any, the earlier tracks'."""
+        return statistics.median_low(self.observed[-NUM_RECENT:]) if self.observed else self._earlier
 
-        Before any step was seen, the last moment is the target: short noise costs more for each second than a chunk.
+    def choose(self, remaining_s: float, until_target_s: float, until_last_s: float, batch: int = 1) -> Step | None:
+        """The next step: by the best rung that ends the track before the target, else by the cheapest, until the end.
+
+        A better rung than the cheapest is taken only if its step leaves the cheapest the time for all that remains, and
+        not directly after a step that was left. A step of the cheapest takes at most half of the time left, by shorter
+        chunks if need be, so that a wrong prediction loses half of it only. Before any step was seen, the last moment
+        is the target: noise, by which the costs were measured, costs more for each second than a chunk.
 
         Args:
             remaining_s: audio that no chunk has covered yet, seconds.
             until_target_s: time until the track should be done, seconds.
             until_last_s: time until no network may run any more, seconds.
+            batch: chunks that may go through a network at once.
+
+        Returns:
+            The step; None if no network is left, or no time.
         """
-        if not self._costs:
+        if not self._costs or until_last_s <= 0:
             return None
         if self.slowdown is None:
             until_target_s = until_last_s
-        predictions = {rung: self.predict(rung, remaining_s) for rung in self._costs}
-        for rung, predicted_s in predictions.items():
-            if predicted_s <= until_target_s:
-                return rung
-        cheapest = min(predictions, key=lambda rung: predictions[rung])
-        chunk_s = self.predict(cheapest, min(remaining_s, self._window_s))
-        return cheapest if chunk_s <= until_last_s else None
+        cheapest = self._cheapest(remaining_s)
+        spare_s = until_last_s - self.predict(cheapest, remaining_s)
+        chunk_s = min(remaining_s, self._window_s)
+        for rung in self._costs:
+            if rung == cheapest or self._was_left:
+                break
+            if self.predict(rung, remaining_s) <= until_target_s and self._work_s(rung, chunk_s) <= spare_s:
+                return self._step(rung, chunk_s, remaining_s, spare_s, batch)
+        if (full_s := self._work_s(cheapest, chunk_s)) > until_last_s / 2:
+            chunk_s = min(chunk_s, max(SHORTEST_STEP_S, chunk_s * until_last_s / 2 / full_s))
+        return self._step(cheapest, chunk_s, remaining_s, until_last_s / 2, batch)
+
+    def should_leave(self, step: Step, worked_s: float, until_last_s: float) -> bool:
+        """Whether a step that is running is to be left, and what it was to cover done by the cheapest rung.
+
+        Args:
+            step: what runs.
+            worked_s: how long, without the time in which the whole machine stood still, seconds.
+            until_last_s: time until no network may run any more, seconds.
+        """
+        cheapest = self._cheapest(step.remaining_s)
+        is_cheapest = step.rung == cheapest
+        if is_cheapest and step.chunk_s <= SHORTEST_STEP_S:
+            return False  # there is nothing smaller to try instead
+        left_s = step.takes_s - worked_s
+        if left_s < 0:  # slower than predicted, and so will be the cheapest
+            slower = worked_s / step.takes_s
+            return not is_cheapest and until_last_s < slower * self.predict(cheapest, step.remaining_s)
+        if left_s > until_last_s:
+            return True
+        is_dear = left_s > self.predict(cheapest, step.covers_s)  # to finish it costs more than to do it again
+        return is_dear and left_s + self.predict(cheapest, step.remaining_s - step.covers_s) > until_last_s
 
     def predict(self, rung: Rung, remaining_s: float) -> float:
         """Seconds that a rung will take for the rest of a track."""
-        slowdown = 1.0 if self.slowdown is None else self.slowdown
-        return self._costs[rung] * slowdown * processed_s(remaining_s, self._window_s, rung.overlap)
+        return self._work_s(rung, processed_s(remaining_s, self._window_s, rung.overlap))
 
     def observe(self, rung: Rung, audio_s: float, took_s: float) -> None:
-        """Learn from a step: so many seconds of audio went through a rung in so many seconds."""
-        slowdown = took_s / (self._costs[rung] * audio_s)
-        if self._has_observed and self.slowdown is not None:
-            slowdown = (self.slowdown + slowdown) / 2
-        self.slowdown = slowdown
-        self._has_observed = True
+        """Learn from a step: so many seconds of audio went through a rung in so many seconds.
+
+        A short step is mostly set-up: it tells something only if even so it was faster than predicted.
+        """
+        self._was_left = False
+        if audio_s >= min(TELLING_S, self._window_s) or took_s < self._work_s(rung, audio_s):
+            self.observed.append(took_s / (self._costs[rung] * audio_s))
+
+    def leave(self, step: Step, audio_s: float, worked_s: float) -> None:
+        """Learn from a step that was left: slower than predicted, it takes at least as long as it has taken."""
+        if worked_s > step.takes_s:
+            self.observe(step.rung, audio_s, worked_s)
+        self._was_left = True
 
     def exclude(self, network: str, precision: str | None = None) -> None:
         """Take out the rungs that use a network, or only those in one precision."""
@@ -122,6 +197,19 @@ class Planner:
             for rung, cost in self._costs.items()
             if network not in rung.networks or precision not in (None, rung.precision)
         }
+
+    def _cheapest(self, remaining_s: float) -> Rung:
+        return min(self._costs, key=lambda rung: (self.predict(rung, remaining_s), rung.overlap))
+
+    def _work_s(self, rung: Rung, audio_s: float) -> float:
+        return max(1e-9, self._costs[rung] * (1.0 if self.slowdown is None else self.slowdown) * audio_s)
+
+    def _step(self, rung: Rung, chunk_s: float, remaining_s: float, limit_s: float, batch: int) -> Step:
+        """As many chunks as fit into a time, at least one."""
+        one_s = self._work_s(rung, chunk_s)
+        num_chunks = 1 if chunk_s < self._window_s else max(1, min(batch, math.floor(limit_s / one_s)))
+        covers_s = min(remaining_s, chunk_s * (1 + (num_chunks - 1) * (1 - rung.overlap)))
+        return Step(rung, num_chunks, chunk_s, num_chunks * one_s, covers_s, remaining_s)
 
 
 def processed_s(remaining_s: float, window_s: float, overlap: float) -> float:

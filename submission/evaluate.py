@@ -1,7 +1,8 @@
-"""The grader, here: each track in a process tree of its own, within the grader's limits, scored as the grader scores.
+"""The grader, here: tracks in process trees, within the grader's limits, scored as the grader scores, and kept on disk.
 
 A result is one json file for each track, written whole or not at all; the same command run again takes up those that
-did not fail. Only results of the same submission, track and machine are taken up.
+did not fail. Only results of the same submission, track and machine are taken up; and those of tracks that shared one
+process, where a track may change the next, all together or not at all.
 """
 
 import hashlib
@@ -13,76 +14,20 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from models.checkpoint import write_atomically
-from models.metrics import global_sdr
+from models.folder_lock import sole_writer
 from models.tracks import Track
-from submission.challenge import INSTRUMENTS, MEMORY_BYTES, NUM_CPUS, TIME_FACTOR
-from submission.isolation import Outcome, Stage, network_barrier, run_child
+from submission.isolation import network_barrier
 from submission.package import build, is_source
+from submission.session import Grader, Result, run_tracks
+from submission.strays import LEFT_OUT
 
-FORMAT = 1
+FORMAT = 2
 """Raised when results of an older version must not be taken up."""
-START_LIMIT_S = 300.0
-"""The class must be built within this; the grader's own limit is not known."""
-
-
-@dataclass(frozen=True)
-class Result:
-    """What came of a track.
-
-    Attributes:
-        track: its name.
-        duration_s: its length.
-        limit_s: the time allowed.
-        start_s: time to load the class; not part of the limit.
-        took_s: time to read, separate and write; None if it was not done.
-        processor_s: processor time of that.
-        peak_bytes: the largest memory seen, None where the system does not tell.
-        sdr: global SDR of each instrument, dB; empty if it failed.
-        reduced: seconds of audio that the predictor itself reports as separated less well, by how.
-        failure: why the grader would fail it, else "".
-        log: the end of what it wrote to stdout and stderr, if it failed.
-    """
-
-    track: str
-    duration_s: float
-    limit_s: float
-    start_s: float | None
-    took_s: float | None
-    processor_s: float | None
-    peak_bytes: int | None
-    sdr: dict[str, float]
-    reduced: dict[str, float]
-    failure: str
-    log: str
-
-    @property
-    def song_sdr(self) -> float:
-        """Mean over the instruments, dB."""
-        return float(np.mean(list(self.sdr.values())))
-
-
-@dataclass(frozen=True)
-class Grader:
-    """The limits that tracks run under.
-
-    Attributes:
-        time_factor: allowed time over the track's duration.
-        start_limit_s: allowed time for building the class.
-        memory_bytes: allowed memory of the process tree.
-        num_cpus: processors that the tree may use.
-    """
-
-    time_factor: float = TIME_FACTOR
-    start_limit_s: float = START_LIMIT_S
-    memory_bytes: int = MEMORY_BYTES
-    num_cpus: int = NUM_CPUS
 
 
 def evaluate(
@@ -91,40 +36,67 @@ def evaluate(
     out: Path,
     grader: Grader | None = None,
     tell: Callable[[Result], None] = lambda result: None,
+    one_process: bool = False,
 ) -> list[Result]:
     """Run and score a submission on tracks, except where the result is already there.
 
     Args:
         submission: a package or another checkout of the kit; or a Bandsplit repository, which is packaged first.
         tracks: the tracks, with all four instruments.
-        out: folder of the results.
+        out: folder of the results; one evaluation at a time may write there.
         grader: the limits; the challenge's by default.
         tell: called with each result as soon as it is there.
+        one_process: separate all tracks in one process, as the kit does, instead of each in one of its own.
 
     Raises:
         FileNotFoundError: `submission` is neither.
-        ValueError: a track cannot be read.
+        ValueError: a track cannot be read, or another process writes into `out`.
     """
-    grader = grader or Grader()
-    (out / "tracks").mkdir(parents=True, exist_ok=True)
-    scratch = out / "scratch"
-    shutil.rmtree(scratch, ignore_errors=True)  # what a killed run left
-    scratch.mkdir()
-    results = []
-    with prepared(submission, scratch) as root:
-        identity = {"submission": folder_hash(root), "host": platform.node(), "cpus": os.cpu_count()}
-        keys = [{"format": FORMAT, **identity, "audio": track.fingerprint(), **asdict(grader)} for track in tracks]
-        paths = [_result_path(out, track) for track in tracks]
-        kept = [_read(path, key) for path, key in zip(paths, keys, strict=True)]
-        if num_kept := sum(result is not None for result in kept):
-            print(f"{num_kept} of {len(kept)} results are already in {out}", file=sys.stderr)
-        for track, key, path, result in zip(tracks, keys, paths, kept, strict=True):
-            if result is None:
-                result = run_track(root, track, grader, scratch)
-                _write(path, key, result)
-            results.append(result)
-            tell(result)
-    scratch.rmdir()
+    with sole_writer(out):
+        (out / "tracks").mkdir(exist_ok=True)
+        scratch = out / "scratch"
+        shutil.rmtree(scratch, ignore_errors=True)  # what a killed run left
+        scratch.mkdir()
+        with prepared(submission, scratch) as root:
+            results = _evaluate(root, tracks, out, grader or Grader(), tell, one_process)
+        scratch.rmdir()
+    return results
+
+
+def _evaluate(
+    root: Path,
+    tracks: Sequence[Track],
+    out: Path,
+    grader: Grader,
+    tell: Callable[[Result], None],
+    one_process: bool,
+) -> list[Result]:
+    identity = {"submission": folder_hash(root), "host": platform.node(), "cpus": os.cpu_count()}
+    audio = [track.fingerprint() for track in tracks]
+    common = {**identity, "one_process": audio if one_process else None, **asdict(grader)}
+    keys = [{"format": FORMAT, **common, "audio": hash_} for hash_ in audio]
+    paths = [_result_path(out, track) for track in tracks]
+    kept = [_read(path, key) for path, key in zip(paths, keys, strict=True)]
+    if one_process and None in kept:
+        kept = [None] * len(kept)
+    if num_kept := sum(result is not None for result in kept):
+        print(f"{num_kept} of {len(kept)} results are already in {out}", file=sys.stderr)
+    results: list[Result] = []
+
+    def keep(result: Result) -> None:
+        if kept[len(results)] is None:
+            _write(paths[len(results)], keys[len(results)], result)
+        results.append(result)
+        tell(result)
+
+    if one_process and None in kept:
+        run_tracks(root, tracks, grader, out / "scratch", tell=keep)
+        return results
+    for track, result in zip(tracks, kept, strict=True):
+        if result is None:
+            run_tracks(root, [track], grader, out / "scratch", tell=keep)
+        else:
+            keep(result)
     return results
 
 
@@ -156,110 +128,10 @@ def folder_hash(root: Path) -> str:
     digest = hashlib.sha256()
     for path in sorted(root.rglob("*")):
         parts = path.relative_to(root).parts
-        if path.is_file() and not {".git", "__pycache__", "evaluator_outputs", "public_dataset"} & set(parts):
+        if path.is_file() and not LEFT_OUT & set(parts):
             digest.update(f"{path.relative_to(root)} {path.stat().st_size} ".encode())
             digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()[:16]
-
-
-def run_track(root: Path, track: Track, grader: Grader, scratch: Path) -> Result:
-    """Separate one track in a process tree of its own, and score it; its files lie in `scratch` meanwhile.
-
-    Raises:
-        ValueError: the track cannot be read.
-    """
-    import soundfile
-
-    mixture = track.read_mixture()
-    duration_s = mixture.shape[-1] / track.sample_rate
-    limit_s = grader.time_factor * duration_s
-    with tempfile.TemporaryDirectory(prefix="track-", dir=scratch) as folder:
-        dataset, shared, home = (Path(folder).resolve() / part for part in ("dataset", "shared", "home"))
-        name = "track"  # whatever the track is called: it is the name of a folder
-        (dataset / name).mkdir(parents=True)
-        (shared / "predictions").mkdir(parents=True)
-        home.mkdir()
-        file = dataset / name / "mixture.wav"
-        try:  # float, so that the submission hears exactly what the benchmark's systems hear
-            soundfile.write(file, mixture.T, track.sample_rate, subtype="FLOAT")
-        except soundfile.SoundFileError as error:
-            raise OSError(f"{file}: cannot be written, is the disk full? ({error})") from error
-        outcome = run_child(
-            {"root": str(root), "cpus": grader.num_cpus, "track": name},
-            [Stage("ready", grader.start_limit_s), Stage("done", limit_s)],
-            folder=root,
-            scratch=home,
-            environment={
-                "AICROWD_DATASET_DIR": str(dataset),
-                "AICROWD_PUBLIC_SHARED_DIR": str(shared),
-                **({} if wants_gpu(root) else {"CUDA_VISIBLE_DEVICES": ""}),
-            },
-            memory_bytes=grader.memory_bytes,
-        )
-        failure = outcome.failure
-        sdr: dict[str, float] = {}
-        if not failure:
-            references = track.read_stems(INSTRUMENTS)
-            failure, sdr = score(shared / "predictions" / name, references, track.sample_rate)
-    return _result(track.name, duration_s, limit_s, outcome, failure, sdr)
-
-
-def score(predictions: Path, references: dict[str, np.ndarray], sample_rate: int) -> tuple[str, dict[str, float]]:
-    """Read the files that the wrapper wrote and score them.
-
-    Args:
-        predictions: folder of the track.
-        references: the true stems, [C, T] each.
-        sample_rate: theirs, Hz.
-
-    Returns:
-        Why the grader would fail the track, else ""; and the SDR of each instrument in dB.
-    """
-    import soundfile
-
-    sdr = {}
-    for name in INSTRUMENTS:
-        samples, rate = soundfile.read(predictions / f"{name}.wav", dtype="float32", always_2d=True)
-        if samples.T.shape != references[name].shape:
-            got = f"{samples.shape[0]} samples of {samples.shape[1]} channels"
-            channels, num_samples = references[name].shape
-            return f"{name}: wrong sample count: expected {num_samples} samples of {channels} channels, got {got}", {}
-        if rate != sample_rate:
-            return f"{name}: expected {sample_rate} Hz, got {rate}", {}
-        sdr[name] = float(global_sdr(references[name], samples.T))
-    return "", sdr
-
-
-def wants_gpu(root: Path) -> bool:
-    """Whether `aicrowd.json` asks for a GPU; without it the grader has none."""
-    try:
-        return json.loads((root / "aicrowd.json").read_text(encoding="utf-8")).get("gpu") is True
-    except (OSError, ValueError, AttributeError):
-        return False
-
-
-def _result(
-    track: str, duration_s: float, limit_s: float, outcome: Outcome, failure: str, sdr: dict[str, float]
-) -> Result:
-    done: dict[str, Any] = outcome.messages.get("done") or {}
-    if outcome.is_late and "ready" in outcome.took_s:
-        failure = f"missed the limit: not done after {limit_s:.2f} s"
-    attempts = (done or outcome.messages.get("ready") or {}).get("attempts", [])
-    if failure and attempts:
-        failure += f" (it tried to reach the network: {attempts[0]})"
-    return Result(
-        track=track,
-        duration_s=duration_s,
-        limit_s=limit_s,
-        start_s=outcome.took_s.get("ready"),
-        took_s=outcome.took_s.get("done"),
-        processor_s=done.get("processor_s"),
-        peak_bytes=outcome.peak_bytes,
-        sdr=sdr,
-        reduced=done.get("reduced", {}),
-        failure=failure,
-        log=outcome.log if failure else "",
-    )
 
 
 def _result_path(out: Path, track: Track) -> Path:

@@ -2,6 +2,7 @@
 
 import ast
 import fnmatch
+import hashlib
 import json
 import re
 from collections.abc import Iterator
@@ -11,10 +12,20 @@ from typing import Any
 from models.checkpoint import CARD, CONFIG, WEIGHTS, load_checkpoint
 from submission.board import FLAGS, board, flags, read_card, read_info, sources
 from submission.challenge import CHALLENGE_ID, INSTRUMENTS, LFS_BYTES
-from submission.contents import USER_CONFIG, read_checkpoints
 from submission.finding import Finding
+from submission.strays import LEFT_OUT
+from submission.user_config import USER_CONFIG, read_checkpoints
 
 LFS_HEADER = b"version https://git-lfs"
+WRAPPER = "my_submission/aicrowd_wrapper.py"
+WRAPPER_HASHES = (
+    "6e405e6246568ad3ceceb45b10610465c73cba503bab653fa6538a58966c01d0",  # the kit's
+    "837ea834e6fd266f9d131a184036c95a85c50d49d31e8eea85108fabaa498d69",  # ours, which does the same
+)
+"""SHA-256 of the wrappers that the grader's evaluator works with, lines ended by a line feed.
+
+Source: the public kit, as kuielab/sdx23 and adefossez/sdx23 hold it on GitHub, byte by byte the same.
+"""
 PICKLE_SUFFIXES = (".pkl", ".pickle", ".pt", ".pth", ".th", ".ckpt", ".joblib", ".dill", ".bin")
 PICKLE_MODULES = ("pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve")
 PICKLE_CALLS = ("torch.load", "torch.hub.load", "torch.jit.load", "numpy.load", "np.load")
@@ -24,6 +35,7 @@ def check_files(root: Path) -> list[Finding]:
     """Everything that files alone can tell, except requirements and the Dockerfile."""
     return [
         *check_aicrowd_json(root),
+        *check_wrapper(root),
         *check_checkpoints(root),
         *check_lfs(root),
         *check_unpickling(root),
@@ -35,7 +47,7 @@ def all_files(root: Path) -> Iterator[Path]:
     """The files of a submission, relative to `root`; git's own, caches and the kit's data folders are left out."""
     for path in sorted(root.rglob("*")):
         relative = path.relative_to(root)
-        if path.is_file() and not {".git", "__pycache__", "evaluator_outputs", "public_dataset"} & set(relative.parts):
+        if path.is_file() and not LEFT_OUT & set(relative.parts):
             yield relative
 
 
@@ -105,6 +117,21 @@ def _check_flags(root: Path, entry: dict[str, Any]) -> Iterator[Finding]:
             )
 
 
+def check_wrapper(root: Path) -> Iterator[Finding]:
+    """Whether the wrapper is the kit's or ours, unchanged: the grader puts its own there, so a change is lost."""
+    try:
+        text = (root / WRAPPER).read_bytes().replace(b"\r\n", b"\n")
+    except OSError:
+        yield Finding("there is none", WRAPPER, "take the kit's file of that name")
+        return
+    if hashlib.sha256(text).hexdigest() not in WRAPPER_HASHES:
+        yield Finding(
+            "differs from the kit's: the grader runs its own, and what was changed is lost",
+            WRAPPER,
+            "put the kit's file back, and the change into your class",
+        )
+
+
 def _json(value: bool) -> str:
     return "true" if value else "false"
 
@@ -113,7 +140,7 @@ def checkpoint_folders(root: Path) -> list[Path]:
     """The checkpoints that a submission of ours loads; for others, every folder with such files."""
     try:
         ensemble, fallbacks = read_checkpoints((root / USER_CONFIG).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError):
+    except (OSError, ValueError):  # told by check_checkpoints
         ensemble = fallbacks = ()
     names = dict.fromkeys((*ensemble, *fallbacks))
     if names:
@@ -123,6 +150,10 @@ def checkpoint_folders(root: Path) -> list[Path]:
 
 def check_checkpoints(root: Path) -> Iterator[Finding]:
     """Whether each checkpoint is there, whole, ours to load, with its card, and together they have all instruments."""
+    try:
+        read_checkpoints((root / USER_CONFIG).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        yield Finding(f"the checkpoints are not known: {error}", str(USER_CONFIG), "mend the file")
     folders = checkpoint_folders(root)
     stems: set[str] = set()
     is_complete = True

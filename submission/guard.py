@@ -1,7 +1,8 @@
 """What runs inside a child process before any code of a submission: no network, and a record of who tried.
 
 An audit hook sees every socket that Python code connects, at any depth, and cannot be taken out again; it does not see
-sockets of C code or of other programs. Those are what a network namespace is for (`submission.isolation`).
+sockets of C code or of other programs. Those are what namespaces are for (`submission.isolation`). A Unix socket leads
+out of the process as well; one in the process's temporary folder is its own.
 """
 
 import os
@@ -31,7 +32,10 @@ class Guard:
         if event in _NAME_EVENTS:
             self._refuse(f"{event} {arguments[0]!r}")
         elif event in _ADDRESS_EVENTS:
-            if getattr(arguments[0], "family", None) in (socket.AF_INET, socket.AF_INET6):
+            family = getattr(arguments[0], "family", None)
+            if family in (socket.AF_INET, socket.AF_INET6) or (
+                family == socket.AF_UNIX and not self._is_own(arguments[1])
+            ):
                 self._refuse(f"{event} {arguments[1]!r}")
         elif event in ("subprocess.Popen", "os.system"):
             self._note_downloader(event, arguments)
@@ -39,6 +43,13 @@ class Guard:
             name = f"{arguments[0]}.{arguments[1]}"
             if name not in self.unpickled:
                 self.unpickled.append(name)
+
+    def _is_own(self, address: object) -> bool:
+        """Whether a Unix socket lies among this process's temporary files, as those of `multiprocessing` do."""
+        if not isinstance(address, str | bytes) or not address:
+            return True  # socket.sendto and the like without an address
+        path = os.path.realpath(os.fsdecode(address))
+        return path.startswith(os.path.join(os.path.realpath(os.environ["TMPDIR"]), ""))
 
     def _note_downloader(self, event: str, arguments: tuple[Any, ...]) -> None:
         """Record a program that downloads; it is not refused here, it only will reach nobody."""

@@ -1,7 +1,8 @@
 """Runs a submission's code as the grader does: a fresh process tree, no network, a limit on time and one on memory.
 
 The network is taken away by a Linux network namespace (`unshare`), which holds for every program of the tree; where the
-machine allows none, an audit hook in the child refuses Python's sockets alone, and `network_barrier` says so.
+machine allows none, an audit hook in the child refuses Python's sockets alone. In a mount namespace the file system is
+read-only but for the child's own folders (`submission.mounts`). `network_barrier` says what holds here.
 
 Memory is watched from outside, over the whole tree, 20 times a second. RLIMIT_AS cannot stand in: it counts addresses,
 of which CUDA reserves far more than 16 GB, and each process for itself; a control group is exact, but only an
@@ -11,17 +12,20 @@ administrator of the machine can make one.
 import contextlib
 import json
 import os
-import selectors
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from submission.messages import FAILED, LineReader, MessageError, parse, printable
+from submission.mounts import unix_sockets
 
 POLL_S = 0.05
 _NAMESPACE_COMMANDS = tuple(
@@ -29,6 +33,14 @@ _NAMESPACE_COMMANDS = tuple(
     for user in ((), ("--user", "--map-root-user"))
     for proc in (("--mount-proc",), ())
 )
+_ENVIRONMENT = (
+    *("PATH", "LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE", "TZ", "LD_LIBRARY_PATH"),
+    *("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"),
+    *("CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES", "CUDA_HOME"),
+)
+"""Variables of this process that a child has too; no others."""
+_OWN_FOLDERS = ("AICROWD_PUBLIC_SHARED_DIR",)
+"""Variables that name folders into which a child may write."""
 
 
 @dataclass(frozen=True)
@@ -74,9 +86,31 @@ def _namespace_command() -> tuple[str, ...]:
     return ()
 
 
+def _can_confine() -> bool:
+    """Whether the file system can be made read-only here; only within the other namespaces."""
+    return _is_confined_by(_namespace_command())
+
+
+@cache
+def _is_confined_by(namespace: tuple[str, ...]) -> bool:
+    """Whether `submission.mounts.confine` works in a child; it is tried once, on a child of no submission."""
+    if not namespace:
+        return False
+    with tempfile.TemporaryDirectory(prefix="bandsplit-") as folder:
+        told = {"confine": {"writable": [folder], "readable": _readable({}), "sockets": []}}
+        program = f"{_BEGIN}; open({folder + '/file'!r}, 'w')"
+        command = [*namespace, sys.executable, "-c", program, json.dumps(told)]
+        try:
+            return subprocess.run(command, capture_output=True, timeout=30, check=False).returncode == 0
+        except (OSError, subprocess.TimeoutExpired):
+            return False
+
+
 def network_barrier() -> str:
-    """What keeps a child off the network here, for reports."""
-    return "network namespace" if _namespace_command() else "Python's sockets only (no network namespace here)"
+    """What keeps a child off the network and off the files of this machine, for reports."""
+    network = "network namespace" if _namespace_command() else "Python's sockets only (no network namespace here)"
+    files = "the rest of the files is read-only" if _can_confine() else "files NOT read-only (no mount namespace here)"
+    return f"{network}; {files}"
 
 
 def run_child(
@@ -86,6 +120,7 @@ def run_child(
     scratch: Path,
     environment: Mapping[str, str],
     memory_bytes: int,
+    at_stage: Callable[[str, Outcome], None] = lambda message, outcome: None,
 ) -> Outcome:
     """Run `submission.child` and end it, and all that it started, at the end.
 
@@ -94,16 +129,19 @@ def run_child(
         stages: the messages it must send, in order; it is let go from one to the next by a line on its stdin.
         folder: where it runs: the submission's root.
         scratch: an existing empty folder: its home, temporary files and log.
-        environment: variables on top of this process's.
+        environment: variables on top of the few of this process's that it has.
         memory_bytes: more than this, all processes together, ends it.
+        at_stage: called with each message that came in time, and the outcome so far, while the child waits.
 
     Returns:
         What it sent, and how it ended. A child that fails is no exception here.
     """
     receiver, sender = os.pipe()
-    program = f"import sys; sys.path.insert(0, {str(_SOURCE)!r}); from submission.child import main; main()"
-    command = [*_namespace_command(), sys.executable, "-c", program, json.dumps({**arguments, "send_to": sender})]
+    program = f"{_BEGIN}; from submission.child import main; main()"
+    told = {**arguments, "send_to": sender, "confine": _confinement(folder, scratch, environment)}
+    command = [*_namespace_command(), sys.executable, "-c", program, json.dumps(told)]
     outcome = Outcome()
+    reader = LineReader(receiver)
     with (scratch / "log.txt").open("wb") as log:
         process = subprocess.Popen(
             command,
@@ -117,37 +155,46 @@ def run_child(
         )
         os.close(sender)
         try:
-            _follow(process, receiver, stages, memory_bytes, outcome)
+            _follow(process, reader, stages, memory_bytes, outcome, at_stage)
+        except MessageError as error:
+            outcome.failure = f"sent what is no message: {error}"
         finally:
             _end(process)
-            os.close(receiver)
+            reader.close()
     outcome.log = _tail(scratch / "log.txt")
     return outcome
 
 
 def _follow(
-    process: subprocess.Popen, receiver: int, stages: Sequence[Stage], memory_bytes: int, outcome: Outcome
+    process: subprocess.Popen,
+    reader: LineReader,
+    stages: Sequence[Stage],
+    memory_bytes: int,
+    outcome: Outcome,
+    at_stage: Callable[[str, Outcome], None],
 ) -> None:
-    """Wait for the stages, one after the other, watching time and memory."""
-    reader = _LineReader(receiver)
+    """Wait for the stages, one after the other, watching time and memory.
+
+    Raises:
+        MessageError: the child sent what is no message.
+    """
     for stage in stages:
         begun = time.perf_counter()
         while True:
             line = reader.read(POLL_S)
             took_s = time.perf_counter() - begun
             if line is not None:
-                message, payload = json.loads(line) if line else ("", "")
-                if message:
-                    outcome.messages[message] = payload
-                if message == stage.message and took_s <= stage.limit_s:
-                    outcome.took_s[message] = took_s
-                    break
-                if message == "failed":
-                    outcome.failure = str(payload)
-                    return
-                if not message:
+                if not line:
                     outcome.failure = _how_it_ended(process)
                     return
+                message, content = parse(line, stage.message)
+                outcome.messages[message] = content
+                if message == FAILED:
+                    outcome.failure = content
+                    return
+                if took_s <= stage.limit_s:
+                    outcome.took_s[message] = took_s
+                    break
             if took_s > stage.limit_s:
                 outcome.failure = f"{stage.message}: not done after {stage.limit_s:.2f} s"
                 outcome.is_late = True
@@ -158,46 +205,33 @@ def _follow(
                 if used > memory_bytes:
                     outcome.failure = f"used more than {memory_bytes / 1e9:.1f} GB of memory"
                     return
+        at_stage(stage.message, outcome)
         with contextlib.suppress(BrokenPipeError):
             assert process.stdin is not None
             process.stdin.write(b"go\n")
             process.stdin.flush()
 
 
-class _LineReader:
-    """Lines from a pipe, with a limit on waiting."""
+def _confinement(folder: Path, scratch: Path, environment: Mapping[str, str]) -> dict[str, list[str]] | None:
+    """What `submission.mounts.confine` is to be called with; None where it does not work."""
+    if not _can_confine():
+        return None
+    own = [folder, scratch, *(Path(environment[name]) for name in _OWN_FOLDERS if name in environment)]
+    writable = sorted({str(path.resolve()) for path in own})
+    return {"writable": writable, "readable": _readable(environment), "sockets": unix_sockets()}
 
-    def __init__(self, descriptor: int) -> None:
-        os.set_blocking(descriptor, False)
-        self._descriptor = descriptor
-        self._buffer = b""
-        self._selector = selectors.DefaultSelector()
-        self._selector.register(descriptor, selectors.EVENT_READ)
 
-    def read(self, timeout_s: float) -> bytes | None:
-        """The next line; None if none came in time; empty at the end."""
-        if b"\n" not in self._buffer:
-            if not self._selector.select(timeout_s):
-                return None
-            data = os.read(self._descriptor, 1 << 20)
-            if not data:
-                return b""
-            self._buffer += data
-            if b"\n" not in self._buffer:
-                return None
-        line, _, self._buffer = self._buffer.partition(b"\n")
-        return line
+def _readable(environment: Mapping[str, str]) -> list[str]:
+    """Folders that a child needs wherever they are: Python's, and those that its variables name."""
+    named = [Path(value) for name, value in environment.items() if name.startswith("AICROWD_") and value]
+    folders = [_SOURCE, Path(sys.prefix), Path(sys.base_prefix), *map(Path, sys.path), *named]
+    return sorted({str(path.absolute()) for path in folders if path.is_dir()})
 
 
 def _child_environment(scratch: Path, environment: Mapping[str, str]) -> dict[str, str]:
-    """This process's variables without those that lead to caches, other code or a way out."""
-    dropped = ("PYTHONPATH", "PYTHONHOME", "TORCH_HOME", "HF_HOME", "XDG_CACHE_HOME")
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if name not in dropped and not name.lower().endswith("_proxy") and not name.startswith("AICROWD_")
-    }
-    own = {"HOME": str(scratch), "TMPDIR": str(scratch), "PYTHONDONTWRITEBYTECODE": "1"}
+    """The allowed variables of this process, and what makes the scratch folder its home."""
+    kept = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
+    own = {"HOME": str(scratch), "TMPDIR": str(scratch), "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1"}
     return {**kept, **own, **environment}
 
 
@@ -241,9 +275,18 @@ def _tree_bytes(root: int) -> int | None:
     return total
 
 
-def _tail(path: Path, num_lines: int = 15) -> str:
-    return "\n".join(path.read_text(errors="replace").strip().splitlines()[-num_lines:])
+def _tail(path: Path, num_lines: int = 15, num_bytes: int = 1 << 16) -> str:
+    """The last lines of a log, which the child may have made as long as it likes."""
+    with path.open("rb") as log:
+        log.seek(max(0, path.stat().st_size - num_bytes))
+        text = log.read(num_bytes).decode(errors="replace")
+    return printable("\n".join(text.strip().splitlines()[-num_lines:]))
 
 
 _SOURCE = Path(__file__).resolve().parents[1]
+_BEGIN = (
+    f"import json, sys; sys.path.insert(0, {str(_SOURCE)!r}); from submission.mounts import confine; "
+    "told = json.loads(sys.argv[1])['confine']; told and confine(**told)"
+)
+"""The start of a child's program: before anything is imported that starts threads."""
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")

@@ -13,7 +13,8 @@ from models.checkpoint import CARD, CHECKPOINT_FOLDER, CONFIG, WEIGHTS, find_che
 from models.preset import preset_from_mapping
 from submission.board import flags, read_info
 from submission.challenge import INSTRUMENTS
-from submission.contents import USER_CONFIG, reached_code, read_checkpoints, write_checkpoints
+from submission.contents import reached_code
+from submission.user_config import USER_CONFIG, read_checkpoints, write_checkpoints
 
 PEERS = ("openunmix", "hdemucs")
 """Architectures that other packages build."""
@@ -49,6 +50,9 @@ def build(source: Path, out: Path) -> list[str]:
 
     Returns:
         The files that should be there and are not, relative to `source`.
+
+    Raises:
+        ValueError: `user_config.py` does not say which checkpoints in a way that can be read.
     """
     wanted = {Path(here): Path(there) for here, there in PLAIN_FILES.items()}
     wanted |= {path: path for path in reached_code(source)}
@@ -123,7 +127,7 @@ def package(source: Path, out: Path, checkpoints: Sequence[str] = ()) -> None:
 
     Raises:
         FileNotFoundError: a file is missing.
-        ValueError: `out` holds something else, or see `replace_checkpoints`.
+        ValueError: `out` holds something else, or see `build` and `replace_checkpoints`.
     """
     _check_out(out)
     out.parent.mkdir(parents=True, exist_ok=True)

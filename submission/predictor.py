@@ -12,15 +12,15 @@ Source: the public MDX-23 starter kit, whose wrapper builds the class without ar
 returned and writes what it gets with `soundfile.write`, which stores PCM_16.
 """
 
-import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 
 from models.separator import NetworkSeparator, load_separator
 from submission.account import Account
+from submission.attempt import Clock
 from submission.challenge import INSTRUMENTS, PCM16_MAX, TIME_FACTOR
 from submission.separation import DeadlineSeparator
 
@@ -37,7 +37,7 @@ class BandsplitPredictor:
         networks: the ensemble; the checkpoints that `ensemble` and `fallbacks` name, on CUDA if present, when None (as
             the kit calls it).
         spares: the fallbacks that go with `networks`.
-        clock: seconds, from any zero.
+        clock: the time, by which everything goes.
 
     Attributes:
         ensemble: checkpoints, names or folders, whose waveforms are averaged for each stem that they have.
@@ -55,13 +55,13 @@ class BandsplitPredictor:
         self,
         networks: Sequence[NetworkSeparator] | None = None,
         spares: Sequence[NetworkSeparator] = (),
-        clock: Callable[[], float] = time.monotonic,
+        clock: Clock | None = None,
     ) -> None:
         if networks is None:
             networks = [load_separator(name) for name in self.ensemble]
             spares = [load_separator(name) for name in self.fallbacks]
-        self._separator = DeadlineSeparator(INSTRUMENTS, networks, spares, clock)
-        self._clock = clock
+        self._clock = clock or Clock()
+        self._separator = DeadlineSeparator(INSTRUMENTS, networks, spares, self._clock)
         self.account: Account | None = None
 
     @property

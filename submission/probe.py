@@ -107,7 +107,9 @@ def _describe_class(model: Any) -> dict[str, Any]:
         raised = f"{type(error).__name__}: {error}"
     instruments = getattr(model, "instruments", None)
     return {
-        "instruments": list(instruments) if isinstance(instruments, list | tuple) else repr(instruments),
+        "instruments": [str(name) for name in instruments]
+        if isinstance(instruments, list | tuple)
+        else repr(instruments),
         "raised": raised,
         "is_callable": callable(getattr(model, "separate_music_file", None)),
     }

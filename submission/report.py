@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from submission.challenge import INSTRUMENTS, NUM_CPUS
-from submission.evaluate import Result
+from submission.session import Result
 
 
 def is_rejected(results: Sequence[Result]) -> bool:
@@ -47,6 +47,8 @@ def render(results: Sequence[Result], barrier: str, data: str) -> str:
         if result.reduced:
             listed = "; ".join(f"{seconds:.1f} s by {way}" for way, seconds in result.reduced.items())
             lines.append(f"Separated less well, as the time ran short: {result.track}: {listed}")
+    if written := dict.fromkeys(path for result in results for path in result.written):
+        lines.append(f"Written outside the predictions, which may fail there: {', '.join(written)}")
     for result in results:
         if result.failure:
             lines.append(f"FAILED: {result.track}: {result.failure}")

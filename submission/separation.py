@@ -1,30 +1,28 @@
 """Separates a track within a deadline: chunk by chunk, with the best that the time left allows.
 
-The work is done by a thread; when the last moment comes, what is done is taken and the thread is left to itself, so not
-even a machine that hangs makes a track late. What no network has covered is the last resort: a quarter of the mixture
-for each of four stems. At full quality the result is `NetworkSeparator.separate`'s, to the bit.
+Every step runs in a thread of its own, which is left when it takes too long, so not even a machine that hangs makes a
+track late. What is done by the last moment is kept; what no network has covered is the last resort: a quarter of the
+mixture for each of four stems. At full quality the result is `NetworkSeparator.separate`'s, to the bit.
 """
 
-import threading
-import time
-from collections.abc import Callable, Sequence
+import statistics
+from collections import deque
+from collections.abc import Iterator, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
 
-from models.chunking import triangle_window
 from models.resampling import resample_blocks
 from models.separator import NetworkSeparator
 from submission.account import LAST_RESORT, Account
-from submission.deadline import LAST_SHARE, TARGET_SHARE, BatchSize, Planner, Rung, ladder
+from submission.attempt import Attempt, Clock, make_leavable
+from submission.costs import measure_costs, separate_in
+from submission.deadline import HANDOVER_S, LAST_SHARE, TARGET_SHARE, BatchSize, Planner, Rung, Step, ladder
+from submission.stem_buffer import StemBuffer
 
-WARM_UP_S = 1.0
-WARM_UP_RUNS = 3
-WARM_UP_LIMIT_S = 0.5
-MEASURING_LIMIT_S = 60.0
-"""Building has 300 s; on a busy machine a first run takes seconds, and alone would stand for a network's speed."""
 LARGEST_GPU_BATCH = 8
-POLL_S = 0.02
+NUM_RESAMPLED_BLOCKS = 8
 
 
 class DeadlineSeparator:
@@ -35,7 +33,7 @@ class DeadlineSeparator:
         ensemble: networks whose estimates are averaged, stem by stem; together they have all stems. The first one's
             settings cut the chunks.
         fallbacks: cheaper networks with all stems, the better first.
-        clock: seconds, from any zero.
+        clock: the time, by which everything goes.
 
     Raises:
         ValueError: a stem is missing, or the networks work at different rates or numbers of channels.
@@ -46,10 +44,10 @@ class DeadlineSeparator:
         stems: Sequence[str],
         ensemble: Sequence[NetworkSeparator],
         fallbacks: Sequence[NetworkSeparator] = (),
-        clock: Callable[[], float] = time.monotonic,
+        clock: Clock | None = None,
     ) -> None:
         self.stems = tuple(stems)
-        self._clock = clock
+        self._clock = clock or Clock()
         members = [f"{separator.name} ({index})" for index, separator in enumerate(ensemble)]
         spares = [f"{separator.name} (fallback)" for separator in fallbacks]
         names = [separator.name for separator in ensemble]
@@ -58,12 +56,14 @@ class DeadlineSeparator:
         choices = [tuple(members), self._cover(members), *((spare,) for spare in spares)]
         for choice in dict.fromkeys(choices):
             self._check(choice)
+        for network in self._networks.values():
+            make_leavable(network.network)
         first = ensemble[0]
         self.sample_rate, self.channels = first.sample_rate, first.channels
         self._window = first.settings.window_size(first.sample_rate)
         self._batch = BatchSize(first.settings.batch, LARGEST_GPU_BATCH if first.device.type == "cuda" else 0)
-        self._slowdown: float | None = None
-        costs = self._measure()
+        self._slowdowns: deque[float] = deque(maxlen=3)  # of the last tracks
+        costs = measure_costs(self._networks, self.channels, self.sample_rate, self._clock)
         self._rungs = ladder(list(dict.fromkeys(choices)), first.settings.overlap, costs)
         self._best = str(Rung(tuple(members), first.settings.overlap, "float32"))
 
@@ -79,16 +79,11 @@ class DeadlineSeparator:
         Returns:
             The stems [S, C, T], and how they were made.
         """
-        account = Account(limit_s, self._best)
-        planner = Planner(self._rungs, self._window / self.sample_rate, self._slowdown)
-        job = _Job(self, mixture, sample_rate, planner, account, started)
-        thread = threading.Thread(target=job.run, daemon=True)
-        thread.start()
-        while thread.is_alive() and self._clock() < started + LAST_SHARE * limit_s:
-            thread.join(POLL_S)
-        stems = job.take()
-        self._slowdown = planner.slowdown
-        return stems, account
+        track = _Track(self, mixture, sample_rate, started, limit_s)
+        stems = track.separate()
+        if track.planner.observed and track.planner.slowdown is not None:
+            self._slowdowns.append(track.planner.slowdown)
+        return stems, track.account
 
     def run(self, rung: Rung, chunks: Tensor) -> Tensor:
         """Put chunks [B, C, t] through the networks of a rung; returns [B, S, C, t]."""
@@ -101,12 +96,23 @@ class DeadlineSeparator:
             network = self._networks[name]
             places = [self.stems.index(stem) for stem in network.stems if stem in self.stems]
             wanted = [index for index, stem in enumerate(network.stems) if stem in self.stems]
-            sums[:, places] += _separate(network, chunks, rung.precision)[:, wanted]
+            sums[:, places] += separate_in(rung.precision, network, chunks)[:, wanted]
             counts[places] += 1
         stems = sums / counts
         if channels != self.channels:
             stems = stems.mean(dim=2).reshape(batch, channels, len(self.stems), length).transpose(1, 2)
         return stems
+
+    def plan(self, channels: int) -> Planner:
+        """A planner for a track of so many channels.
+
+        How slow the machine is, is the median of the last three tracks and of the day the costs were measured: one
+        track that was disturbed does not count.
+        """
+        examples = 1 if channels == self.channels else channels  # see `run`
+        slowdown = statistics.median_low([1.0, *self._slowdowns]) if self._slowdowns else None
+        costs = {rung: examples * cost for rung, cost in self._rungs.items()}
+        return Planner(costs, self._window / self.sample_rate, slowdown)
 
     def _cover(self, members: list[str]) -> tuple[str, ...]:
         """The first members that have all stems between them."""
@@ -127,190 +133,124 @@ class DeadlineSeparator:
             listed = ", ".join(f"{rate} Hz with {channels} channels" for rate, channels in sorted(traits))
             raise ValueError(f"the networks must have one sample rate and one number of channels, got {listed}")
 
-    def _measure(self) -> dict[tuple[str, str], float]:
-        """Seconds of work for a second of audio of each network, in each precision that works here, by some noise."""
-        noise = 0.1 * torch.randn(
-            1, self.channels, round(WARM_UP_S * self.sample_rate), generator=torch.Generator().manual_seed(0)
-        )
-        costs = {}
-        begun = self._clock()
-        for precision in ("float32", "half"):
-            for name, network in self._networks.items():
-                if precision == "half" and self._clock() - begun > MEASURING_LIMIT_S:
-                    continue  # a machine this slow is not kept waiting
-                try:
-                    times, is_usable = self._time(network, noise, precision, begun)
-                except RuntimeError:
-                    if precision == "float32":
-                        raise
-                    continue
-                if is_usable or precision == "float32":
-                    costs[name, precision] = min(times) / WARM_UP_S
-        return costs
 
-    def _time(self, network: NetworkSeparator, noise: Tensor, precision: str, begun: float) -> tuple[list[float], bool]:
-        """Seconds of each run on the noise, the first of which also pays for what later ones find ready."""
-        times: list[float] = []
-        is_usable = True
-        while len(times) < WARM_UP_RUNS and is_usable:
-            start = self._clock()
-            is_usable = bool(_separate(network, noise, precision).isfinite().all())
-            end = self._clock()
-            times.append(end - start)
-            if sum(times) > WARM_UP_LIMIT_S and (len(times) > 1 or end - begun > MEASURING_LIMIT_S):
-                break
-        return times, is_usable
-
-
-class _Job:
-    """One track: what the thread works on, and what is taken from it when the time is over."""
+class _Track:
+    """One track: what is done of it, and until when."""
 
     def __init__(
-        self,
-        separator: DeadlineSeparator,
-        mixture: Tensor,
-        sample_rate: int,
-        planner: Planner,
-        account: Account,
-        started: float,
+        self, separator: DeadlineSeparator, mixture: Tensor, sample_rate: int, started: float, limit_s: float
     ) -> None:
+        self.account = Account(limit_s, separator._best)
+        self.planner = separator.plan(len(mixture))
         self._separator = separator
-        self._mixture = mixture
-        self._sample_rate = sample_rate
-        self._planner = planner
-        self._account = account
-        self._started = started
-        self._lock = threading.Lock()
-        self._is_over = False
-        self._heard: Tensor | None = None  # the mixture at the networks' rate, [C, T']
-        self._total: Tensor | None = None  # weighted sums of the stems, [S, C, T']
-        self._gain: Tensor | None = None  # sums of the weights, [T']
-        self._covered = 0  # leading samples that a chunk has reached
-        self._back_s = 0.0  # time that bringing the stems back to the mixture's rate will take
-        self._step: tuple[Rung, float, float] | None = None  # rung, audio and start of the step that is running
+        self._clock = separator._clock
+        self._mixture, self._rate = mixture, sample_rate
+        self._last = started + min(LAST_SHARE * limit_s, limit_s - HANDOVER_S)
+        self._target = started + min(TARGET_SHARE * limit_s, limit_s - HANDOVER_S)
 
-    def run(self) -> None:
-        """Separate chunk by chunk until all is done or there is no time for one more; never raises."""
-        try:
-            self._prepare()
-            self._separate()
-        except Exception as error:
-            with self._lock:
-                self._account.faults.append(f"{type(error).__name__}: {' '.join(str(error).split())}")
-
-    def take(self) -> Tensor:
-        """End the work; returns the stems [S, C, T], the last resort where there are none."""
+    def separate(self) -> Tensor:
+        """Chunk by chunk, until all is done or the time is over; returns the stems [S, C, T]."""
         separator = self._separator
-        with self._lock:
-            self._is_over = True
-            covered = self._covered
-            if self._step is not None:  # still running: it takes at least as long as it has taken
-                rung, audio_s, start = self._step
-                self._planner.observe(rung, audio_s, separator._clock() - start)
-        num_stems, num_samples = len(separator.stems), self._mixture.shape[-1]
-        if covered == 0 or self._heard is None or self._total is None or self._gain is None:
-            self._account.add(LAST_RESORT, num_samples / self._sample_rate)
-            return (self._mixture / num_stems).expand(num_stems, -1, -1)
-        stems = self._total
-        stems[..., :covered] /= self._gain[:covered]
-        if covered < stems.shape[-1]:
-            stems[..., covered:] = self._heard[:, covered:] / num_stems
-            self._account.add(LAST_RESORT, (stems.shape[-1] - covered) / separator.sample_rate)
-        pieces = list(resample_blocks([stems], separator.sample_rate, self._sample_rate))
-        return torch.cat(pieces, dim=-1)[..., :num_samples] if len(pieces) > 1 else pieces[0][..., :num_samples]
+        buffer = self._prepare()
+        while buffer is not None and buffer.covered < buffer.num_samples:
+            remaining_s = (buffer.num_samples - buffer.covered) / separator.sample_rate
+            now = self._clock()
+            step = self.planner.choose(remaining_s, self._target - now, self._last - now, separator._batch.size)
+            if step is None:
+                break
+            length = separator._window
+            if step.chunk_s < remaining_s:
+                length = min(length, max(1, round(step.chunk_s * separator.sample_rate)))
+            starts = buffer.starts(step.num_chunks, length, step.rung.overlap)
+            stems = self._try(step, buffer.cut(starts, length))
+            if stems is not None:
+                num_new = buffer.add(starts, stems, step.rung.overlap)
+                self.account.add(str(step.rung), num_new / separator.sample_rate)
+        return self._finish(buffer)
 
-    def _prepare(self) -> None:
-        separator, clock = self._separator, self._separator._clock
-        start = clock()
-        heard = torch.cat(list(resample_blocks([self._mixture], self._sample_rate, separator.sample_rate)), dim=-1)
-        if self._sample_rate != separator.sample_rate:
-            self._back_s = 1.5 * len(separator.stems) * (clock() - start)
-        self._heard = heard
-        self._total = torch.zeros(len(separator.stems), *heard.shape)
-        self._gain = torch.zeros(heard.shape[-1])
-
-    def _separate(self) -> None:
-        separator, planner, rate = self._separator, self._planner, self._separator.sample_rate
-        window = separator._window
-        weights = triangle_window(window)
-        assert self._heard is not None and self._total is not None and self._gain is not None
-        num_samples = self._heard.shape[-1]
-        start = 0
-        while self._covered < num_samples:
-            rung = planner.choose(
-                (num_samples - self._covered) / rate, self._left(TARGET_SHARE), self._left(LAST_SHARE)
-            )
-            if rung is None:
-                return
-            hop = max(1, round(window * (1 - rung.overlap)))
-            starts = self._next_starts(start, hop, num_samples)
-            chunks = torch.stack([self._heard[:, at : at + window] for at in starts])
-            stems = self._try(rung, chunks)
-            if stems is None:
-                continue
-            with self._lock:
-                if self._is_over:
-                    return
-                for at, result in zip(starts, stems, strict=True):
-                    end = at + result.shape[-1]
-                    weight = weights[: result.shape[-1]]
-                    self._total[..., at:end] += result * weight
-                    self._gain[at:end] += weight
-                self._account.add(str(rung), (end - self._covered) / rate)
-                self._covered = end
-            start = starts[-1] + hop
-
-    def _next_starts(self, start: int, hop: int, num_samples: int) -> list[int]:
-        """Starts of the chunks of the next step: a batch of whole chunks, or the last one that is shorter."""
-        window = self._separator._window
-        starts = [start]
-        while len(starts) < self._separator._batch.size and starts[-1] + hop + window <= num_samples:
-            starts.append(starts[-1] + hop)
-        return starts
-
-    def _try(self, rung: Rung, chunks: Tensor) -> Tensor | None:
-        """One step; None if it failed, after taking out of the plan what made it fail."""
-        separator, planner = self._separator, self._planner
-        audio_s = chunks.shape[0] * chunks.shape[-1] / separator.sample_rate
-        start = separator._clock()
-        self._step = rung, audio_s, start
+    def _prepare(self) -> StemBuffer | None:
+        """Bring the mixture to the networks' rate, and put off the last moment by what the way back will take."""
+        separator = self._separator
+        if self._rate == separator.sample_rate:
+            return StemBuffer(self._mixture, len(separator.stems), separator._window)
+        if self._clock() >= self._last:
+            return None
+        attempt = Attempt(self._resample, self._clock)
+        attempt.watch(self._last, lambda worked_s, until_last_s: False)
+        if attempt.is_left:
+            return None
         try:
-            stems = separator.run(rung, chunks)
+            heard, took_s = attempt.result()
+        except Exception as error:
+            self.account.faults.append(_describe(error))
+            return None
+        back_s = 1.5 * len(separator.stems) * took_s
+        self._last -= back_s
+        self._target -= back_s
+        return StemBuffer(heard, len(separator.stems), separator._window)
+
+    def _resample(self) -> tuple[Tensor, float]:
+        """The mixture [C, T'] at the networks' rate, and the seconds that it takes, without set-up and stalls.
+
+        That is the median time of a block, times the number of blocks: the first one pays for the set-up.
+        """
+        size = -(-self._mixture.shape[-1] // NUM_RESAMPLED_BLOCKS)
+        asked: list[float] = []
+
+        def blocks() -> Iterator[Tensor]:
+            for block in self._mixture.split(size, dim=-1):
+                asked.append(self._clock())
+                yield block
+            asked.append(self._clock())
+
+        heard = torch.cat(list(resample_blocks(blocks(), self._rate, self._separator.sample_rate)), dim=-1)
+        times = [end - start for start, end in zip(asked, asked[1:], strict=False)]
+        return heard, statistics.median_low(times) * len(times)
+
+    def _try(self, step: Step, chunks: Tensor) -> Tensor | None:
+        """One step; None if it was left or failed, after taking out of the plan what made it fail."""
+        separator, planner = self._separator, self.planner
+        audio_s = chunks.shape[0] * chunks.shape[-1] / separator.sample_rate
+        attempt = Attempt(lambda: separator.run(step.rung, chunks), self._clock)
+        worked_s = attempt.watch(self._last, partial(planner.should_leave, step))
+        if attempt.is_left:
+            planner.leave(step, audio_s, worked_s)
+            return None
+        try:
+            stems = attempt.result()
         except torch.OutOfMemoryError:
             if not separator._batch.shrink():
-                self._give_up(rung, "out of memory")
+                self._give_up(step.rung, "out of memory")
             return None
         except Exception as error:
-            self._give_up(rung, f"{type(error).__name__}: {' '.join(str(error).split())}")
+            self._give_up(step.rung, _describe(error))
             return None
-        finally:
-            self._step = None
-        if rung.precision == "half" and not stems.isfinite().all():
-            for network in rung.networks:
+        if step.rung.precision == "half" and not stems.isfinite().all():
+            for network in step.rung.networks:
                 planner.exclude(network, "half")
             return None
         if (chunks != 0).flatten(1).any(dim=1).all():  # silence costs nothing and tells nothing
-            took_s = separator._clock() - start
-            planner.observe(rung, audio_s, took_s)
-            separator._batch.observe(len(chunks), took_s / audio_s)
+            planner.observe(step.rung, audio_s, worked_s)
+            separator._batch.observe(len(chunks), worked_s / audio_s)
         return stems
 
     def _give_up(self, rung: Rung, reason: str) -> None:
-        with self._lock:
-            self._account.faults.append(f"{rung}: {reason}")
+        self.account.faults.append(f"{rung}: {reason}")
         for network in rung.networks:
-            self._planner.exclude(network)
+            self.planner.exclude(network)
 
-    def _left(self, share: float) -> float:
-        """Seconds until a share of the allowed time is over, less what the way back to the mixture's rate takes."""
-        end = self._started + share * self._account.limit_s - self._back_s
-        return end - self._separator._clock()
+    def _finish(self, buffer: StemBuffer | None) -> Tensor:
+        """The stems at the mixture's rate, [S, C, T]."""
+        separator = self._separator
+        num_stems, num_samples = len(separator.stems), self._mixture.shape[-1]
+        if buffer is None or buffer.covered == 0:
+            self.account.add(LAST_RESORT, num_samples / self._rate)
+            return (self._mixture / num_stems).expand(num_stems, -1, -1)
+        if buffer.covered < buffer.num_samples:
+            self.account.add(LAST_RESORT, (buffer.num_samples - buffer.covered) / separator.sample_rate)
+        pieces = list(resample_blocks([buffer.finish()], separator.sample_rate, self._rate))
+        return torch.cat(pieces, dim=-1)[..., :num_samples] if len(pieces) > 1 else pieces[0][..., :num_samples]
 
 
-def _separate(network: NetworkSeparator, chunks: Tensor, precision: str) -> Tensor:
-    """Chunks [B, C, t] to stems [B, S, C, t], float32."""
-    if precision == "float32":
-        return network.separate_chunks(chunks)
-    dtype = torch.float16 if network.device.type == "cuda" else torch.bfloat16
-    with torch.autocast(network.device.type, dtype):
-        return network.separate_chunks(chunks)
+def _describe(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"

@@ -49,10 +49,15 @@ def make_pair(source, track, settings=SETTINGS):
 
 def run_here(monkeypatch, system, source, tracks, out, settings=SETTINGS, origin=ORIGIN):
     """Measure a system in this process."""
+    measure_here(monkeypatch, system, [make_pair(source, track, settings) for track in tracks], out, settings, origin)
+
+
+def measure_here(monkeypatch, system, pairs, out, settings, origin):
+    """Measure pairs in this process, all with one system; returns what failed: nothing."""
     monkeypatch.setattr(pair_module, "load", lambda source, device: system)
-    prepared = prepare(source, settings)
-    for track in tracks:
-        measure_pair(*prepared, make_pair(source, track, settings), out, settings, origin)
+    for pair in pairs:
+        measure_pair(*prepare(pair.source, settings), pair, out, settings, origin)
+    return []
 
 
 def damage(kind):

@@ -1,5 +1,11 @@
 """Separators as a user would write them, for `--system separator_fakes:NAME`."""
 
+import multiprocessing
+import os
+import signal
+import time
+from pathlib import Path
+
 import numpy as np
 import torch
 
@@ -38,6 +44,41 @@ class Bare:
 
     def separate(self, mixture, sample_rate=None):
         return np.zeros_like(mixture)
+
+
+class Killed(Halves):
+    """Is killed at its first track, after the warm-up."""
+
+    calls = 0
+
+    def separate(self, mixture, sample_rate=None):
+        self.calls += 1
+        if self.calls > 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().separate(mixture, sample_rate)
+
+
+class Parent(Halves):
+    """Computes in a process of its own."""
+
+    def separate(self, mixture, sample_rate=None):
+        child = multiprocessing.get_context("fork").Process(target=os.getpid)
+        child.start()
+        child.join()
+        assert child.exitcode == 0
+        return super().separate(mixture, sample_rate)
+
+
+class Orphans(Halves):
+    """Starts a process that stays, and crashes."""
+
+    def separate(self, mixture, sample_rate=None):
+        child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,))
+        child.start()
+        Path(os.environ["PID_FILE"]).write_text(str(child.pid))
+        if mixture.shape[-1] != 5 * 44100:  # no warm-up
+            os.kill(os.getpid(), signal.SIGSEGV)
+        return super().separate(mixture, sample_rate)
 
 
 class NoSeparator:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from benchmark.estimates import Estimates, resolve_estimates
+from benchmark.estimates import Estimates, estimate_files, resolve_estimates
 from benchmark.measure import measure
 from benchmark.python_system import PythonSystem, resolve_python
 from benchmark.settings import Settings
@@ -48,11 +48,15 @@ def test_a_folder_of_estimates_is_scored(folder, track):
     assert scores["sdr"]["vocals"] == pytest.approx(6.02, abs=0.01)
 
 
-def test_results_are_reused_only_while_the_files_are_the_same(folder):
-    before = resolve_estimates(f"mine={folder}").digest
-    assert resolve_estimates(f"mine={folder}").digest == before
-    write(folder, "vocals", np.zeros((10, 2)))
-    assert resolve_estimates(f"mine={folder}").digest != before
+def test_a_track_is_known_by_its_own_files(folder, track):
+    (folder / "another").mkdir()
+    assert [file.name for file in estimate_files(folder, track.name)] == ["drums.flac", "vocals.wav"]
+    assert estimate_files(folder, "another") == estimate_files(folder, "nowhere") == []
+
+
+def test_a_system_named_like_a_bound_is_none(folder):
+    assert resolve_estimates(f"oracle:mine={folder}").role == resolve_estimates(f"mixture:x={folder}").role == "peer"
+    assert [resolve_all(["mixture", name])[1].role for name in ("oracle", "oracle:mwf")] == ["bound", "bound"]
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ def test_the_metrics_stand_in_blocks_of_their_own(tmp_path):
     assert "- a: A; weights small@12345678\n" in systems and "- vocals only: VOCALS ONLY" in systems
     assert "only vocals scored" in systems
     assert "- b, two: it broke" in table and "- c, every track left: no memory" in table
-    read = pandas.read_csv(io.StringIO((tmp_path / "scores.csv").read_text()))
+    read = pandas.read_csv(io.StringIO((tmp_path / "scores.csv").read_text())).fillna({"together": ""})
     pandas.testing.assert_frame_equal(read, scores_frame(RESULTS))
 
 
@@ -68,9 +68,9 @@ def test_many_tracks_show_intervals_and_differences(tmp_path):
     ]
     assert "| a − v (vocals) |" in table and "accompaniment |" in table
     rows = [line for line in table.splitlines() if line.startswith("| A ") and "6.42 [" in line]
-    assert [row.count("[") for row in rows] == [5, 5]
+    assert [row.count("[") for row in rows] == [5]
     assert all(len(line) < 150 for line in table.splitlines() if line.startswith("|"))
-    read = pandas.read_csv(tmp_path / "comparisons.csv")
+    read = pandas.read_csv(tmp_path / "comparisons.csv").fillna({"together": ""})
     pandas.testing.assert_frame_equal(read, comparisons_frame(comparisons(results)))
     assert len(pandas.read_csv(tmp_path / "summary.csv")) == 6 * (5 + 5 + 2)
 

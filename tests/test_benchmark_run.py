@@ -1,17 +1,18 @@
-"""benchmark.run: no failure takes others with it, and what is finished is never repeated."""
+"""benchmark.run: what is finished is never repeated, and what no longer holds is measured again and said to be so."""
 
-import os
-import signal
-import types
+import json
 from pathlib import Path
 
 import pytest
 
 from benchmark import run as run_module
-from benchmark.results import Failure, result_path
-from benchmark.run import run, work
-from benchmark.systems import resolve
-from benchmark_fakes import SETTINGS, Fake, Messages, damage, fake_source, run_here
+from benchmark import serial
+from benchmark.estimates import resolve_estimates
+from benchmark.results import result_path
+from benchmark.run import run
+from benchmark.settings import Settings
+from benchmark_fakes import ORIGIN, SETTINGS, Fake, measure_here
+from conftest import synthetic_stems, write_track
 from models.tracks import open_tracks
 
 
@@ -20,69 +21,112 @@ def tracks(hq_root):
     return open_tracks(hq_root, "all")
 
 
-def test_a_failing_track_is_named_and_the_others_are_kept(tracks, tmp_path, monkeypatch, capsys):
-    calls = []
+@pytest.fixture
+def measured(monkeypatch):
+    """The pairs that were measured, in this process."""
+    pairs = []
 
-    def fail_at_the_second(estimates):  # the first call warms up
-        calls.append(1)
-        return damage("nan" if len(calls) == 3 else "raise")(estimates) if len(calls) in (3, 4) else estimates
+    def run_pairs(waiting, out, settings, origin, bar):
+        pairs.extend((pair.source.name, pair.title) for pair in waiting)
+        return measure_here(monkeypatch, Fake(), waiting, out, settings, ORIGIN)
 
-    messages = run_here(monkeypatch, Fake(change=fail_at_the_second), fake_source(), tracks, tmp_path)
-    assert [message[0] for message in messages] == ["start", "done", "start", "failed", "start", "failed"]
-    assert messages[3][1:] == (tracks[1].name, "Fake returned bass with NaN or infinite samples")
-    assert messages[5][1:] == (tracks[2].name, "RuntimeError: a fault of two lines")
-    assert "Traceback" in capsys.readouterr().err  # of the fault that is not the user's
-    kept = list(tmp_path.glob("tracks/fake/*"))
-    assert kept == [result_path(tmp_path, "fake", tracks[0].name)]
+    monkeypatch.setattr(serial, "run_pairs", run_pairs)
+    return pairs
 
 
-def test_a_system_that_cannot_be_loaded_is_unusable(tracks, tmp_path, monkeypatch):
-    def load(source, device):
-        raise ValueError("its weights are damaged")
+def source(**changes):
+    from dataclasses import replace
 
-    monkeypatch.setattr(run_module, "load", load)
-    messages = Messages()
-    work(messages, fake_source(), tracks, tmp_path, SETTINGS)
-    assert messages == [("unusable", "its weights are damaged")]
+    from benchmark.systems import resolve
+
+    return replace(resolve("mixture"), **changes)
 
 
-def crash_at_the_second_track(connection, source, tracks, out, settings):
-    """Takes the place of `work` in a child process: finishes a track, then is killed as a lack of memory would."""
-    result_file = result_path(out, source.name, tracks[0].name)
-    if not result_file.parent.exists():
-        connection.send(("start", tracks[0].name))
-        result_file.parent.mkdir(parents=True)
-        connection.send(("done", tracks[0].name))
-        connection.send(("start", tracks[1].name))
-        os.kill(os.getpid(), signal.SIGKILL)
-    for track in tracks:
-        connection.send(("start", track.name))
-        connection.send(("done", track.name))
-
-
-def crash_at_once(connection, source, tracks, out, settings):
-    """Takes the place of `work`: ends before it says anything."""
-    os._exit(3)
-
-
-def test_a_crash_loses_the_track_in_hand_and_no_more(tracks, tmp_path, monkeypatch):
-    monkeypatch.setattr(run_module, "work", crash_at_the_second_track)
-    bar = types.SimpleNamespace(update=lambda count: done.append(count))
-    done: list[int] = []
-    failures = run_module._run_system(fake_source(), tracks, tmp_path, SETTINGS, bar)
-    assert failures == [Failure("fake", tracks[1].name, "the process ended with signal 9 (out of memory?)")]
-    assert sum(done) == len(tracks)
-    monkeypatch.setattr(run_module, "work", crash_at_once)
-    (failure,) = run_module._run_system(fake_source(), tracks, tmp_path, SETTINGS, bar)
-    assert failure == Failure("fake", "", "the process ended with exit code 3")
-
-
-def test_a_run_resumes(tracks, tmp_path):
-    sources = [resolve("mixture")]
-    results, failures = run(sources, tracks[:1], tmp_path, SETTINGS)
-    assert failures == [] and [result["key"]["track"] for result in results] == [tracks[0].name]
-    path = result_path(tmp_path, "mixture", tracks[0].name)
-    before = path.stat().st_mtime_ns
-    again, _ = run(sources, tracks[:1], tmp_path, SETTINGS)
-    assert again == results and path.stat().st_mtime_ns == before
+def test_a_run_resumes(tracks, tmp_path, measured, capsys):
+    results, failures = run([source()], tracks[:2], tmp_path, SETTINGS)
+    assert failures == [] and [result["key"]["track"] for result in results] == [track.name for track in tracks[:2]]
+    assert all("frames" not in group for result in results for group in result["scores"]["together"])
+    again, _ = run([source()], tracks[:2], tmp_path, SETTINGS)
+    assert again == results and len(measured) == 2
+    assert f"2 of 2 results are already in {tmp_path}\n" in capsys.readouterr().err
     assert not list(Path(tmp_path).rglob("*.part"))
+
+
+def test_other_threads_keep_the_scores_and_the_times_say_theirs(tracks, tmp_path, measured):
+    run([source()], tracks[:1], tmp_path, Settings("cpu", 1))
+    results, _ = run([source()], tracks[:1], tmp_path, Settings("cpu", 2))
+    assert len(measured) == 1 and results[0]["measured"]["threads"] == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"code": "1234"}, "our code (1)"),
+        ({"packages": {"torch": "1.0"}}, "torch 2.11.0 to 1.0 (1)"),
+        ({"digest": "2"}, "the system's files (1)"),
+        ({"audio": "2"}, "the track's audio (1)"),
+        ({"scorer": "museval"}, "the scorer (1)"),
+    ],
+)
+def test_what_no_longer_holds_is_measured_again(tracks, tmp_path, measured, monkeypatch, capsys, change, reason):
+    original = run_module.result_key
+    run([source()], tracks[:1], tmp_path, SETTINGS)
+
+    def changed(*arguments):
+        key = original(*arguments)
+        packages = key["packages"] | change.get("packages", {})
+        return {**key, **change, "packages": packages}
+
+    monkeypatch.setattr(run_module, "result_key", changed)
+    monkeypatch.setattr("benchmark.identity.version_of", lambda name: "2.11.0")
+    run([source()], tracks[:1], tmp_path, SETTINGS)
+    told = capsys.readouterr().err
+    assert len(measured) == 2 and "1 results in" in told and reason in told
+    run([source()], tracks[:1], tmp_path, SETTINGS)
+    assert len(measured) == 2
+
+
+def test_one_changed_sample_anywhere_is_other_audio(hq_root, tmp_path, measured):
+    (track,) = open_tracks(hq_root, "test")
+    run([source()], [track], tmp_path, SETTINGS)
+    file = track.path / "bass.wav"
+    content = bytearray(file.read_bytes())
+    content[len(content) // 4] ^= 1  # between the blocks that were hashed before
+    file.write_bytes(content)
+    run([source()], [track], tmp_path, SETTINGS)
+    assert len(measured) == 2
+
+
+def test_estimates_of_one_track_leave_the_others(tracks, tmp_path, measured):
+    folder = tmp_path / "mine"
+    for seed, track in enumerate(tracks):
+        write_track(folder / track.name, synthetic_stems(seed), with_mixture=False)
+    mine = resolve_estimates(f"mine={folder}")
+    run([mine], tracks, tmp_path / "out", SETTINGS)
+    file = folder / tracks[1].name / "bass.wav"
+    content = bytearray(file.read_bytes())
+    content[-9] ^= 1
+    file.write_bytes(content)
+    run([resolve_estimates(f"mine={folder}")], tracks, tmp_path / "out", SETTINGS)
+    assert [title for _, title in measured[3:]] == [tracks[1].name]
+
+
+def test_a_name_in_two_splits_is_two_results(tmp_path, measured):
+    for seed, split in enumerate(("train", "test")):
+        write_track(tmp_path / "music" / split / "Song", synthetic_stems(seed, 1.0))
+    tracks = open_tracks(tmp_path / "music", "all")
+    results, _ = run([source()], tracks, tmp_path / "out", SETTINGS)
+    assert sorted(result["key"]["split"] for result in results) == ["test", "train"]
+    assert sorted(title for _, title in measured) == ["Song (test)", "Song (train)"]
+    assert results[0]["scores"]["sdr"] != results[1]["scores"]["sdr"]
+    with pytest.raises(ValueError, match="different names in a split, got two of 'Song' in t"):
+        run([source()], [*tracks, tracks[0]], tmp_path / "out", SETTINGS)
+
+
+def test_results_of_an_older_version_are_named(tracks, tmp_path, measured, capsys):
+    old = tmp_path / "tracks" / "mixture" / "song.json"
+    old.parent.mkdir(parents=True)
+    old.write_text(json.dumps({"key": {"format": 3}, "scores": {}}))
+    run([source()], tracks[:1], tmp_path, SETTINGS)
+    assert "1 results in" in (told := capsys.readouterr().err) and "of an older version of this program" in told
+    assert old.is_file() and result_path(tmp_path, "mixture", tracks[0].split, tracks[0].name).is_file()

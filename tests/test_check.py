@@ -47,8 +47,9 @@ def only(findings: list[Finding]) -> Finding:
 
 
 def test_nothing_is_found_on_a_sound_submission(sound: Path):
-    findings, notes = check(sound, MUSIC_S)
+    findings, notes = check(sound, MUSIC_S, long_s=8.0)
     assert not findings, render(findings, notes)
+    assert any("of real music" in note for note in notes) and any("Falcon 69" in note for note in notes)
     assert render(findings, notes).endswith("nothing found")
     assert any(note.startswith("separates") for note in notes)
     assert not list(sound.rglob("__pycache__"))
@@ -102,6 +103,19 @@ def no_history(root: Path) -> None:
     edit(root / "checkpoints/toy/config.json", '"training_data"', '"data"')
 
 
+def change_wrapper(root: Path) -> None:
+    edit(root / "my_submission/aicrowd_wrapper.py", "samples, sample_rate)", "samples / 2, sample_rate)")
+
+
+def computed_names(root: Path) -> None:
+    edit(
+        root / CLASS,
+        "class MySeparationModel:",
+        "class BandsplitPredictor: pass\n\nclass MySeparationModel(BandsplitPredictor):",
+    )
+    edit(root / CLASS, '("toy",)', "tuple('toy'.split())")
+
+
 FILES = [
     ("pointer", write("checkpoints/toy/weights.safetensors", POINTER), "git-LFS pointer", "weights.safetensors"),
     ("pointer elsewhere", write("models/other.th", POINTER), "git-LFS pointer", "models/other.th"),
@@ -129,6 +143,9 @@ FILES = [
         "tells of",
         "README.md",
     ),
+    ("changed wrapper", change_wrapper, "differs from the kit's", "my_submission/aicrowd_wrapper.py"),
+    ("no wrapper", remove("my_submission/aicrowd_wrapper.py"), "there is none", "my_submission/aicrowd_wrapper.py"),
+    ("unreadable names", computed_names, "the checkpoints are not known", CLASS),
     ("pickle", write("models/net.pth", "x"), "pickles", "models/net.pth"),
     ("torch.load", write("models/load.py", "import torch\nw = torch.load('x')\n"), "torch.load", "models/load.py:2"),
     ("import pickle", write("models/load.py", "from pickle import loads\n"), "pickle unpickles", "models/load.py:1"),
@@ -142,6 +159,12 @@ def test_sabotaged_files(copy: Path, sabotage: Callable[[Path], None], what: str
     sabotage(copy)
     finding = only(check_files(copy))
     assert what in finding.what and finding.where.endswith(where) and finding.mend
+
+
+def test_the_wrapper_may_have_other_line_ends(copy: Path):
+    path = copy / "my_submission/aicrowd_wrapper.py"
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    assert not check_files(copy)
 
 
 def test_safe_loading_is_no_finding(copy: Path):
@@ -355,6 +378,7 @@ def test_each_fault_is_told_once_and_the_report_counts(copy: Path):
     set_entry("gpu", 1)(copy)
     findings, notes = check(copy, MUSIC_S)
     assert len(findings) == 2
+    assert "not tried on real music: mend its behaviour first" in notes
     report = render(findings, notes)
     assert report.endswith("2 found: mend them before the push") and report.count("    -> ") == 2
 

@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,14 +11,16 @@ import pytest
 import soundfile
 
 from conftest import TEST_TRACK, synthetic_stems, write_track
+from models.folder_lock import sole_writer
 from models.metrics import global_sdr
 from models.separator import load_separator
-from models.tracks import open_tracks
+from models.tracks import Track, open_tracks
 from submission import evaluate as module
 from submission.__main__ import main
 from submission.challenge import INSTRUMENTS
-from submission.evaluate import Grader, Result, evaluate, folder_hash, score
+from submission.evaluate import evaluate, folder_hash
 from submission.report import is_rejected, projected_s, render
+from submission.session import Grader, Result, run_tracks, score
 from submissions import edit, write_light_submission, write_source
 
 CLASS = "my_submission/user_config.py"
@@ -107,13 +111,14 @@ def test_finished_tracks_are_taken_up_and_failed_or_foreign_ones_run_again(light
     tracks = open_tracks(root, "all")
     ran = []
 
-    def run_track(root, track, grader, scratch):
-        ran.append(track.name)
-        failure = "missed" if track.name == "Two" and len(ran) < 4 else ""
-        sdr = {} if failure else dict.fromkeys(INSTRUMENTS, 1.0)
-        return Result(track.name, 0.5, 0.8, 1.0, 0.1, 0.2, 10**6, sdr, {}, failure, "")
+    def run_tracks(root, tracks, grader, scratch, tell):
+        for track in tracks:
+            ran.append(track.name)
+            failure = "missed" if track.name == "Two" and len(ran) < 4 else ""
+            sdr = {} if failure else dict.fromkeys(INSTRUMENTS, 1.0)
+            tell(Result(track.name, 0.5, 0.8, 1.0, 0.1, 0.2, 10**6, sdr, [], {}, failure, ""))
 
-    monkeypatch.setattr(module, "run_track", run_track)
+    monkeypatch.setattr(module, "run_tracks", run_tracks)
     names = [track.name for track in tracks]
     first = evaluate(light, tracks, tmp_path / "out")
     assert ran == names and is_rejected(first)
@@ -130,7 +135,70 @@ def test_finished_tracks_are_taken_up_and_failed_or_foreign_ones_run_again(light
         path.write_text(path.read_text()[:100])
     evaluate(light, tracks, tmp_path / "out")
     assert len(ran) == 13
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["tracks"]
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"lock", "tracks"}
+    # One process for all is another measurement, which is whole or not at all.
+    whole = evaluate(light, tracks, tmp_path / "out", one_process=True)
+    assert len(ran) == 16
+    assert evaluate(light, tracks, tmp_path / "out", one_process=True) == whole and len(ran) == 16
+    next((tmp_path / "out/tracks").iterdir()).unlink()
+    evaluate(light, tracks, tmp_path / "out", one_process=True)
+    assert len(ran) == 19
+    evaluate(light, tracks[:2], tmp_path / "out", one_process=True)
+    assert len(ran) == 21
+
+
+COUNT = "self.n = getattr(self, 'n', 0) + 1; stem = np.nan_to_num(mixed_sound_array / 4 * self.n)"
+
+
+def write_songs(root: Path, durations_s: Sequence[float]) -> list[Track]:
+    for number, duration_s in enumerate(durations_s):
+        write_track(root / f"Song {number}", synthetic_stems(number, duration_s))
+    return open_tracks(root, "all")
+
+
+def test_one_process_separates_all_tracks_and_carries_its_state_over(light: Path, tmp_path: Path):
+    """The second track comes out twice as loud: the kit's own evaluator would see the same."""
+    tracks = write_songs(tmp_path / "data", (0.25, 0.5))
+    edit(light / CLASS, "stem = np.nan_to_num(mixed_sound_array / 4)", COUNT)
+    grader = Grader(time_factor=100.0)
+    together = evaluate(light, tracks, tmp_path / "out", grader, one_process=True)
+    apart = evaluate(light, tracks, tmp_path / "out", grader)
+    assert [result.failure for result in (*together, *apart)] == [""] * 4
+    assert [result.limit_s for result in together] == pytest.approx([25.0, 50.0])
+    for results, gain in ((together, 0.5), (apart, 0.25)):
+        for name in INSTRUMENTS:
+            expected = global_sdr(tracks[1].read_stem(name), as_stored(tracks[1].read_mixture() * gain))
+            assert results[1].sdr[name] == pytest.approx(float(expected), abs=1e-3)
+    assert together[0].sdr == apart[0].sdr and together[0].start_s == together[1].start_s
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"lock", "tracks"}
+
+
+def test_in_one_process_each_track_has_its_own_limit_and_the_first_late_one_ends_it(light: Path, tmp_path: Path):
+    tracks = write_songs(tmp_path / "data", (1.0, 0.5, 1.0))
+    edit(light / CLASS, "stem = np", "import time; time.sleep(0.7); stem = np")
+    told = []
+    results = run_tracks(light, tracks, Grader(time_factor=1.0), tmp_path, tell=told.append)
+    assert told == results and [result.track for result in results] == ["Song 0", "Song 1", "Song 2"]
+    assert not results[0].failure and results[0].sdr
+    assert results[1].failure == "missed the limit: not done after 0.50 s"
+    assert results[2].failure == "not begun: the process ended at 'Song 1'" and results[2].took_s is None
+    assert "REJECTED: 2 of 3 tracks failed" in render(results, "nothing", "data")
+
+
+def test_in_one_process_a_wrong_answer_fails_its_track_alone(light: Path, tmp_path: Path):
+    tracks = write_songs(tmp_path / "data", (0.25, 0.5))
+    edit(light / CLASS, "np.float32)", "np.float32)[: 20000]")
+    results = run_tracks(light, tracks, Grader(time_factor=100.0), tmp_path)
+    assert not results[0].failure and results[1].failure.startswith("bass: wrong sample count")
+
+
+def test_a_second_evaluation_in_one_folder_is_refused(light: Path, song: Path, tmp_path: Path, capsys):
+    (tmp_path / "out/scratch/track-1").mkdir(parents=True)
+    with sole_writer(tmp_path / "out"):
+        assert main(["evaluate", str(light), "--data", str(song), "--out", str(tmp_path / "out")]) == 2
+    errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith("submission: ")]
+    assert len(errors) == 1 and f"{tmp_path / 'out'}: process {os.getpid()} is writing there" in errors[0]
+    assert (tmp_path / "out/scratch/track-1").is_dir()  # the other's files
 
 
 def test_scoring_refuses_another_rate(tmp_path: Path):
@@ -164,12 +232,15 @@ def test_projection_to_other_processors(took_s: float, processor_s: float, here:
 
 
 def test_the_report_says_score_time_and_what_was_reduced():
-    result = Result("Song", 10.0, 15.7, 3.0, 1.57, 2.0, 9 * 10**8, dict.fromkeys(INSTRUMENTS, 2.0), {}, "", "")
-    other = dataclasses.replace(result, track="Other", sdr=dict.fromkeys(INSTRUMENTS, 4.0), reduced={"spare": 7.0})
+    result = Result("Song", 10.0, 15.7, 3.0, 1.57, 2.0, 9 * 10**8, dict.fromkeys(INSTRUMENTS, 2.0), [], {}, "", "")
+    other = dataclasses.replace(
+        result, track="Other", sdr=dict.fromkeys(INSTRUMENTS, 4.0), reduced={"spare": 7.0}, written=["/x/junk"]
+    )
     report = render([result, other], "network namespace", "musdb, split test")
     assert "SCORE: 3.000 dB, mean over 2 songs (bass 3.000, drums 3.000, other 3.000, vocals 3.000)." in report
     assert "Time: 10.0 % of what is allowed over all tracks, 10.0 % at worst" in report
     assert "Other: 7.0 s by spare" in report and "REJECTED" not in report
+    assert "Written outside the predictions, which may fail there: /x/junk" in report
 
 
 def test_the_hash_is_of_names_and_contents(light: Path):
@@ -183,11 +254,11 @@ def test_the_hash_is_of_names_and_contents(light: Path):
 
 def test_the_command_evaluates_and_says_so_by_its_exit_code(light: Path, hq_root: Path, tmp_path: Path, capsys):
     arguments = ["evaluate", str(light), "--data", str(hq_root), "--out", str(tmp_path / "out")]
-    assert main([*arguments, "--limit", "1"]) == 0
+    assert main([*arguments, "--limit", "1", "--one-process"]) == 0
     output = capsys.readouterr()
     assert TEST_TRACK in output.out and "SCORE" in output.out and "1/1" in output.err
     stored = json.loads(next((tmp_path / "out/tracks").iterdir()).read_text())
-    assert stored["result"]["track"] == TEST_TRACK
+    assert stored["result"]["track"] == TEST_TRACK and len(stored["key"]["one_process"]) == 1
     edit(light / CLASS, "import numpy", "import nowhere\nimport numpy")
     assert main(arguments) == 1
     assert "REJECTED" in capsys.readouterr().out
@@ -205,7 +276,7 @@ def test_the_command_evaluates_and_says_so_by_its_exit_code(light: Path, hq_root
     ],
 )
 def test_wrong_input_is_one_line(arguments: list[str], message: str, song: Path, tmp_path: Path, capsys, monkeypatch):
-    monkeypatch.setattr(module, "run_track", lambda *_: pytest.fail("should not come this far"))
+    monkeypatch.setattr(module, "run_tracks", lambda *_, **__: pytest.fail("should not come this far"))
     filled = [{"DATA": str(song), "OUT": str(tmp_path / "pkg")}.get(word, word) for word in arguments]
     message = message or "no such tracks"
     assert main(filled) == 2

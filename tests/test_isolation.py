@@ -3,6 +3,7 @@
 import os
 import socket
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -23,7 +24,7 @@ def run(root: Path, code: str = "pass", build_s: float = 60.0, memory_bytes: int
     """Build the class of a light submission with some code in `__init__`."""
     edit(root / "my_submission/user_config.py", "pass  # here", code)
     scratch = root.parent / "scratch"
-    scratch.mkdir()
+    scratch.mkdir(exist_ok=True)
     return run_child(
         {"root": str(root), "cpus": 4, "probe_s": 0.1}, [Stage("built", build_s)], root, scratch, {}, memory_bytes
     )
@@ -141,6 +142,115 @@ def test_caches_of_the_user_and_our_code_are_out_of_sight(root: Path, monkeypatc
     assert home == str(root.parent / "scratch")
     assert not {"'TORCH_HOME'", "'HTTPS_PROXY'", "'PYTHONPATH'"} & set(rest.replace("[", "").split(", "))
     assert "'submission.guard'" not in rest and "'my_submission.user_config'" in rest
+
+
+def test_the_child_has_only_the_variables_that_are_allowed(root: Path, monkeypatch: pytest.MonkeyPatch):
+    for name in ("AWS_SECRET_ACCESS_KEY", "SSH_AUTH_SOCK", "DBUS_SESSION_BUS_ADDRESS", "MUSDB_PATH", "LD_PRELOAD_NOT"):
+        monkeypatch.setenv(name, "/somewhere")
+    monkeypatch.setenv("TZ", "UTC")
+    outcome = run(root, "import os; print(*os.environ)")
+    names = set(outcome.log.split())
+    own = {"HOME", "TMPDIR", "PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED"}
+    assert {"TZ", *own} <= names <= {*isolation._ENVIRONMENT, *own}
+
+
+confined = pytest.mark.skipif(not isolation._can_confine(), reason="this machine allows no mount namespace")
+
+
+@confined
+def test_files_are_read_only_but_for_the_childs_own_folders(root: Path, tmp_path: Path):
+    outside = tmp_path / "outside.txt"
+    outside.write_text("before")
+    places = ["/etc/new.txt", str(Path.home() / "new.txt"), str(Path(isolation.__file__)), "/proc/sys/vm/swappiness"]
+    code = (
+        "import os, tempfile; tempfile.mkstemp(); open('/tmp/mine', 'w'); open('cache.txt', 'w'); "
+        f"os.system('mkdir -p {tmp_path}; echo after > {outside}'); places = {places!r}; "
+        "wrote = [os.access(place, os.W_OK) or os.access(os.path.dirname(place), os.W_OK) for place in places]; "
+        "print('wrote', wrote); "
+        "print('again', os.system('mount -o remount,rw / || umount /tmp || mount -t tmpfs none /mnt'))"
+    )
+    outcome = run(root, code)
+    assert not outcome.failure, outcome
+    assert "wrote [False, False, False, False]" in outcome.log and "again 0" not in outcome.log
+    assert outside.read_text() == "before" and not Path("/tmp/mine").exists()
+    assert (root / "cache.txt").exists()  # its own folder, as on the grader
+
+
+@confined
+def test_unix_sockets_are_out_of_reach_of_any_program(root: Path):
+    """One lies in a place that is covered, and one among the submission's own files, where it is covered by itself."""
+    with tempfile.TemporaryDirectory(prefix="bandsplit-test-") as folder:
+        places = [Path(folder, "socket"), root / "socket"]
+        servers = [socket.socket(socket.AF_UNIX) for _ in places]
+        for server, place in zip(servers, places, strict=True):
+            server.bind(str(place))
+            server.listen()
+            server.settimeout(0)
+        program = "import socket, sys; socket.socket(socket.AF_UNIX).connect(sys.argv[1])"
+        calls = [f"subprocess.run([sys.executable, '-c', {program!r}, {str(place)!r}])" for place in places]
+        outcome = run(root, f"import subprocess, sys; {'; '.join(calls)}")
+        assert not outcome.failure
+        assert "FileNotFoundError" in outcome.log and "ConnectionRefusedError" in outcome.log
+        for server in servers:
+            with server, pytest.raises(BlockingIOError):
+                server.accept()
+
+
+def test_unix_sockets_are_refused_to_python_where_nothing_else_is_possible(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(isolation, "_namespace_command", lambda: ())
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(tmp_path / "s"))
+        server.listen()
+        outcome = run(root, f"import socket; socket.socket(socket.AF_UNIX).connect({str(tmp_path / 's')!r})")
+    assert outcome.failure.startswith("PermissionError: no network here: socket.connect '")
+
+
+def test_a_socket_among_its_temporary_files_is_the_childs_own(root: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(isolation, "_namespace_command", lambda: ())
+    code = (
+        "import os, socket; os.chdir(os.environ['TMPDIR']); server = socket.socket(socket.AF_UNIX); "
+        "server.bind('s'); server.listen(); socket.socket(socket.AF_UNIX).connect(os.path.abspath('s'))"
+    )
+    assert not run(root, code).failure
+
+
+def test_the_report_says_what_is_not_possible_here(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(isolation, "_namespace_command", lambda: ("unshare", "--net"))
+    monkeypatch.setattr(isolation, "_is_confined_by", lambda namespace: False)
+    assert network_barrier() == "network namespace; files NOT read-only (no mount namespace here)"
+    monkeypatch.setattr(isolation, "_namespace_command", lambda: ())
+    assert network_barrier().startswith("Python's sockets only")
+
+
+WRITE = "import gc, io; pipe = next(o for o in gc.get_objects() if isinstance(o, io.TextIOWrapper) and o.name > 2); "
+
+
+@pytest.mark.parametrize(
+    ("code", "failure"),
+    [
+        ("pipe.buffer.write(b'no json\\n')", "expected json, got b'no json' (JSONDecodeError)"),
+        ("pipe.buffer.write(b'\\xff\\xfe\\n')", "expected json, got"),
+        ("pipe.write('[' * 100000 + chr(10))", "expected json, got too many brackets"),
+        ("pipe.write('[1, 2, 3]' + chr(10))", "expected [name, content], got [1, 2, 3]"),
+        ("pipe.write(chr(10))", "expected a message, got an empty line"),
+        ("pipe.write('x' * 3000000)", "expected a line of at most 1048576 bytes, got a longer one"),
+        ("pipe.write('[\"modules\", {}]' + chr(10))", "expected 'built', got 'modules'"),
+        ("pipe.write('[\"built\", 7]' + chr(10))", "expected an object, got int"),
+        ("pipe.write('[\"failed\", {}]' + chr(10))", "expected a text, got dict"),
+    ],
+)
+def test_bytes_that_are_no_message_end_the_child_with_one_line(root: Path, code: str, failure: str):
+    outcome = run(root, WRITE + f"{code}; pipe.flush(); import time; time.sleep(600)")
+    assert outcome.failure.startswith(f"sent what is no message: {failure}")
+    assert "\n" not in outcome.failure and len(outcome.failure) < 200
+
+
+def test_a_log_of_any_length_is_told_by_its_printable_end(root: Path):
+    outcome = run(root, "print('x' * 1000000); print(chr(27) + '[31mred'); raise RuntimeError('end')")
+    assert outcome.failure == "RuntimeError: end"
+    assert len(outcome.log) < 70_000 and "?[31mred" in outcome.log
 
 
 def test_code_that_only_our_repository_has_cannot_be_borrowed(root: Path):

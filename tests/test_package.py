@@ -13,10 +13,11 @@ import soundfile
 
 from submission.challenge import INSTRUMENTS
 from submission.check import check, render
-from submission.contents import reached_code, read_checkpoints, write_checkpoints
+from submission.contents import reached_code
 from submission.files import check_files
 from submission.package import SOURCE, build, package
 from submission.requirements import check_requirements
+from submission.user_config import read_checkpoints
 from submissions import edit, write_checkpoint, write_source
 
 # What the kit's own evaluator does around the wrapper: every folder of the data, then the same folders' scores.
@@ -258,11 +259,24 @@ def test_the_reached_code_ends_where_imports_end(tmp_path: Path):
     assert found == ["a/__init__.py", "a/one.py", "a/two.py", "b/__init__.py", "b/four.py", "b/three.py"]
 
 
-def test_user_config_names_are_read_and_written():
-    text = 'class A:\n    ensemble = ("small",)\n    fallbacks = ("tiny",)\n'
-    assert read_checkpoints(text) == (("small",), ("tiny",))
-    assert read_checkpoints(write_checkpoints(text, ["a", "b"], [])) == (("a", "b"), ())
-    assert read_checkpoints("ensemble = (open('x'),)\n") == ((), ())
+@pytest.mark.parametrize("ensemble", ['["toy"]', '(\n        "toy",  # the best\n    )', '"toy",'])
+def test_weights_ship_however_they_are_named(source: Path, tmp_path: Path, ensemble: str):
+    copy = Path(shutil.copytree(source, tmp_path / "copy"))
+    edit(copy / "submission/kit/my_submission/user_config.py", '("toy",)', ensemble)
+    package(copy, tmp_path / "pkg")
+    assert {path.name for path in (tmp_path / "pkg/checkpoints").iterdir()} == {"toy", "toy-2"}
+    package(copy, tmp_path / "pkg", ["small"])
+    assert {path.name for path in (tmp_path / "pkg/checkpoints").iterdir()} == {"small", "toy-2"}
+
+
+def test_weights_whose_names_cannot_be_read_make_no_package(source: Path, tmp_path: Path):
+    copy = Path(shutil.copytree(source, tmp_path / "copy"))
+    edit(copy / "submission/kit/my_submission/user_config.py", '("toy",)', "(open('names').read(),)")
+    with pytest.raises(
+        ValueError, match=r"user_config.py:9: cannot read `open\('names'\).read\(\)` without running it"
+    ):
+        package(copy, tmp_path / "pkg")
+    assert not (tmp_path / "pkg").exists()
 
 
 def test_build_takes_what_is_there(source: Path, tmp_path: Path):

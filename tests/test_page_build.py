@@ -164,7 +164,7 @@ def test_a_name_in_two_splits_is_two_tracks(tmp_path):
     out = make_run(tmp_path, keep_audio_s=0, names=NAMES[:1], twice=True)
     page = Page(write_report(out).path.read_text())
     assert [track["name"] for track in page.island("data")["tracks"]] == [
-        f"{NAMES[0]} ({s})" for s in ("test", "train")
+        f"{NAMES[0]} ({s})" for s in ("train", "test")
     ]
 
 
