@@ -14,6 +14,9 @@ from models.preset import Preset
 
 BACKWARD_FACTOR = 2
 """A backward pass multiplies twice as much as the forward pass: for the inputs' gradients and for the weights'."""
+T4_GFLOPS = 8100.0
+T4_SHARE = 0.25
+"""What a T4 computes in float32, 10^9 operations a second by its data sheet, and the share of it that LSTMs reach."""
 
 
 def gmacs_per_second(preset: Preset, overlapped: bool = False) -> float:
@@ -31,6 +34,11 @@ def gmacs_per_second(preset: Preset, overlapped: bool = False) -> float:
     if overlapped:
         macs *= preset.separate.shifts * length / preset.separate.hop_size(preset.model.sample_rate)
     return macs / 1e9
+
+
+def seconds_on_t4(gmacs: float) -> float:
+    """Seconds that a T4 needs in float32 for so many 10^9 multiply-accumulates, by arithmetic."""
+    return 2 * gmacs / (T4_GFLOPS * T4_SHARE)
 
 
 def step_gflops(preset: Preset) -> float:

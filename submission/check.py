@@ -6,6 +6,7 @@ from pathlib import Path
 
 from submission.base_image import check_python
 from submission.behaviour import MUSIC_S, check_behaviour
+from submission.cost import cost_notes
 from submission.dockerfile import check_dockerfile
 from submission.files import check_files
 from submission.finding import Finding
@@ -50,7 +51,7 @@ def _check_root(root: Path, music_s: float, long_s: float) -> tuple[list[Finding
     findings = [*check_files(root), *requirements, *check_dockerfile(root)]
     image, doubts = check_python(root)
     behaviour, more = check_behaviour(root, music_s, wants_gpu(root))
-    notes += [*doubts, *more]
+    notes += [*doubts, *cost_notes(root), *more]
     if behaviour:
         notes.append("not tried on real music: mend its behaviour first")
     else:

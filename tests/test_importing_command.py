@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import sys
 import types
 from pathlib import Path
@@ -385,6 +386,7 @@ def test_benchmark_says_whose_weights_and_what_they_have_seen(tmp_path):
 
 
 def test_package_takes_imported_weights(tmp_path):
+    from submission.cost import cost_notes
     from submission.package import package
 
     root = Path(__file__).resolve().parents[1]
@@ -396,6 +398,13 @@ def test_package_takes_imported_weights(tmp_path):
     assert not (tmp_path / "out/models/importing").exists()
     entry = json.loads((tmp_path / "out/aicrowd.json").read_text())
     assert entry["external_dataset_used"] and "musdb18-hq" in entry["description"]
+    config = tmp_path / "out/checkpoints/oBSRNN-SIMO/config.json"
+    for gmacs, verdict in ((286.6, "0.28 s on a T4 .* enough"), (2000, "1.98 s on a T4 .* too slow")):
+        values = json.loads(config.read_text())
+        values["info"]["gmacs_per_second"] = gmacs
+        config.write_text(json.dumps(values))
+        (note,) = cost_notes(tmp_path / "out")
+        assert re.search(verdict, note)
     import_checkpoint([magronp_file(tmp_path / "vocals.ckpt")], tmp_path / "alone")
     with pytest.raises(ValueError, match="alone: no bass, drums, other"):
         package(root, tmp_path / "out2", [str(tmp_path / "alone")])

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from models.importing.catalog import UNKNOWN, Entry
+from models.macs import seconds_on_t4
 from models.preset import Preset
 
 CODE = {
@@ -15,9 +16,6 @@ CODE = {
     "crlandsc": "https://github.com/crlandsc/Music-Demixing-with-Band-Split-RNN",
 }
 """Whose networks these are, by layout."""
-T4_GFLOPS = 8100.0
-T4_SHARE = 0.25
-"""What a T4 computes in float32, 10^9 operations a second by its data sheet, and the share that LSTMs reach of it."""
 
 
 def facts(name: str, preset: Preset, files: Mapping[str, str], entry: Entry | None, gmacs: float) -> dict[str, Any]:
@@ -56,7 +54,7 @@ def import_card(preset: Preset, info: Mapping[str, Any]) -> str:
     """The card, Markdown."""
     stems = ", ".join(preset.model.stems)
     files = "\n".join(f"| `{name}` | `{digest}` |" for name, digest in info["sha256"].items())
-    t4_s = 2 * info["gmacs_per_second"] / (T4_GFLOPS * T4_SHARE)
+    t4_s = seconds_on_t4(info["gmacs_per_second"])
     return f"""# {info["name"]}
 
 Weights of [{preset.architecture}]({info["code"]}) for music source separation ({stems}),
