@@ -18,11 +18,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from models.console import show_any_name
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status (1: something failed, 2: wrong input, 130: interrupted)."""
     arguments = sys.argv[1:] if arguments is None else arguments
     args = _parser().parse_args(arguments)
+    show_any_name()
     args.typed = shlex.join(["python", "-m", "benchmark", *arguments])
     try:
         commands = {

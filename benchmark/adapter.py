@@ -77,26 +77,20 @@ def separate_at(
     """
     import torch
 
+    from models.resampling import resample
+
     channels, num_samples = mixture.shape
     if channels not in (1, num_channels):
         raise ValueError(f"expected a mixture of {num_channels} channels or one, got {channels}")
     sample_rate = sample_rate or model_rate
     audio = torch.from_numpy(np.ascontiguousarray(mixture, dtype=np.float32)).expand(num_channels, -1)
     stems = {}
-    for stem, output in separate(_resample(audio, sample_rate, model_rate)).items():
-        output = _resample(output.float().cpu(), model_rate, sample_rate)[..., :num_samples]
+    for stem, output in separate(resample(audio, sample_rate, model_rate)).items():
+        output = resample(output.float().cpu(), model_rate, sample_rate)[..., :num_samples]
         if channels < num_channels:
             output = output.mean(0, keepdim=True)
         stems[stem] = output.numpy()
     return stems
-
-
-def _resample(audio: Any, from_hz: int, to_hz: int) -> Any:
-    if from_hz == to_hz:
-        return audio
-    from torchaudio.functional import resample
-
-    return resample(audio, from_hz, to_hz)
 
 
 def count_parameters(module: Any) -> int:

@@ -40,6 +40,11 @@ def resample_blocks(blocks: Iterable[Tensor], from_hz: int, to_hz: int) -> Itera
     return _at_twice_the_rates(blocks, from_hz, to_hz)
 
 
+def resample(signal: Tensor, from_hz: int, to_hz: int) -> Tensor:
+    """Resample a whole signal [..., T] to [..., ceil(T * to_hz / from_hz)], see ``resample_blocks``."""
+    return torch.cat(list(resample_blocks([signal], from_hz, to_hz)), dim=-1)
+
+
 def _at_twice_the_rates(blocks: Iterable[Tensor], from_hz: int, to_hz: int) -> Iterator[Tensor]:
     """As ``resample_blocks``, for any ratio."""
     source = _Counted(blocks)

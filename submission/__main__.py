@@ -10,10 +10,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from models.console import show_any_name
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status (1: it would be rejected, 2: wrong input, 130: interrupted)."""
     args = _parser().parse_args(arguments)
+    show_any_name()
     try:
         return args.run(args)
     except (ValueError, OSError) as error:

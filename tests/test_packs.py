@@ -124,7 +124,7 @@ def test_everything_is_checked_before_the_first_track_is_decoded(tmp_path, no_de
     soundfile.write(last / "piano.wav", np.zeros((100, 2)), SAMPLE_RATE)
     with pytest.raises(ValueError, match="'c': expected stems of one shape"):
         prepare_pack([tmp_path / "songs"], tmp_path / "pack", stems, SAMPLE_RATE)
-    with pytest.raises(ValueError, match="^stems: expected one or more different names"):
+    with pytest.raises(ValueError, match="^stems: expected 1 to 64 different names"):
         prepare_pack([tmp_path / "songs"], tmp_path / "pack", ("mixture",), SAMPLE_RATE)
     assert not (tmp_path / "pack").exists()
 
@@ -156,8 +156,8 @@ def test_the_prepare_command(tmp_path, capsys):
     assert "1 training and 1 validation tracks, 1 rendered tracks" in capsys.readouterr().out
     assert open_pack(tmp_path / "pack").stems == ("rest", "drums")
     for wrong, message in (
-        (["--stems", "rest,rest"], "--stems: expected one or more different names"),
-        (["--stems", ""], "--stems: expected one or more different names"),
+        (["--stems", "rest,rest"], "--stems: expected 1 to 64 different names"),
+        (["--stems", ""], "--stems: expected 1 to 64 different names"),
         (["--stems", "rest", "--sample-rate", "0"], "--sample-rate: expected at least 1 Hz, got 0"),
     ):
         assert main([*command, *wrong]) == 2

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from models.bsrnn.norm import EPSILON, NORMS
-from models.bsrnn.split import MAGNITUDE_POWER, POWER_FLOOR, BandSplit
+from models.bsrnn.norm import NORMS
+from models.bsrnn.split import EPSILON, MAGNITUDE_POWER, POWER_FLOOR, BandSplit
 
 WIDTHS = (1, 2, 1, 1, 5, 6, 5, 5, 7)
 NUM_BINS = sum(WIDTHS)

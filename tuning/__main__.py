@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from models.checkpoint import write_atomically
+from models.console import show_any_name
 from models.folder_lock import sole_writer
 from tuning.ablation import read_ablation, train_rows
 from tuning.ablation_table import ablation_table
@@ -50,6 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ablate_parser.add_argument("--seeds", type=int, default=1, metavar="N", help="runs of each row (default 1)")
     ablate_parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="runs at once")
     options = parser.parse_args(arguments)
+    show_any_name()
     try:
         return options.command(options)
     except (ValueError, OSError) as error:

@@ -6,7 +6,8 @@ from torch import Tensor, nn
 from models.bsrnn.grouping import BandGroups
 from models.bsrnn.linear import BandLinear
 
-POWER_FLOOR = 1e-8
+POWER_FLOOR = 1e-4
+"""Below it a bin counts as silent, see ``models.bsrnn.split``."""
 CUES = 3
 
 

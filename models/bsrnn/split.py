@@ -5,10 +5,12 @@ from torch import Tensor, nn
 
 from models.bsrnn.grouping import BandGroups
 from models.bsrnn.linear import BandLinear
-from models.bsrnn.norm import Norm, build_norm
+from models.bsrnn.norm import Norm, SequenceNorm
 
 MAGNITUDE_POWER = 0.3
-POWER_FLOOR = 1e-8
+POWER_FLOOR = 1e-6
+EPSILON = 1e-3
+"""Of a music with a peak of 1, bins below about -90 dB count as silence: their rounding must not move the stems."""
 
 
 class BandSplit(nn.Module):
@@ -36,7 +38,9 @@ class BandSplit(nn.Module):
         self.norms = nn.ModuleList()
         self.linears = nn.ModuleList()
         for count, width in self.groups.groups:
-            self.norms.append(build_norm(norm, count, 1, 2 * channels * width))
+            shape = count, 1, 2 * channels * width
+            own = SequenceNorm(norm, *shape, epsilon=EPSILON) if isinstance(norm, str) else norm(*shape)
+            self.norms.append(own)
             inputs = channels * (3 * width + 1) + 1 if level_inputs else 2 * channels * width
             self.linears.append(BandLinear(count, inputs, features))
 

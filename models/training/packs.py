@@ -18,7 +18,7 @@ import torch
 from tqdm import tqdm
 
 from models.checkpoint import write_atomically
-from models.resampling import resample_blocks
+from models.resampling import resample
 from models.tracks import Track, check_stems, open_tracks
 
 INDEX = "index.json"
@@ -245,8 +245,7 @@ def _decode(track: Track, stems: tuple[str, ...], sample_rate: int) -> np.ndarra
     if not np.isfinite(audio).all():
         raise ValueError(f"track {track.name!r}: a stem holds values that are not finite")
     if track.sample_rate != sample_rate:
-        blocks = resample_blocks([torch.from_numpy(audio)], track.sample_rate, sample_rate)
-        audio = torch.cat(list(blocks), dim=-1).numpy()
+        audio = resample(torch.from_numpy(audio), track.sample_rate, sample_rate).numpy()
     return np.repeat(audio, 2, axis=1) if audio.shape[1] == 1 else audio
 
 
