@@ -52,15 +52,15 @@ class EnsembleConfig:
         weights: of stems; other stems are the mean of the checkpoints that have them.
 
     Raises:
-        ValueError: no checkpoint, one named twice, or shares that are not one for each.
+        ValueError: no checkpoint, a stem named twice, or shares that are not one for each.
     """
 
     checkpoints: tuple[str, ...]
     weights: tuple[StemShares, ...] = ()
 
     def __post_init__(self) -> None:
-        if not self.checkpoints or len(set(self.checkpoints)) < len(self.checkpoints):
-            raise ValueError(f"expected different checkpoints, got {' '.join(self.checkpoints) or 'none'}")
+        if not self.checkpoints:
+            raise ValueError("checkpoints: expected at least one, got none")
         stems = [weight.stem for weight in self.weights]
         if len(set(stems)) < len(stems):
             raise ValueError(f"weights: expected each stem once, got {', '.join(stems)}")
@@ -90,18 +90,24 @@ def read_ensemble(names: Sequence[str]) -> EnsembleConfig:
     """
     files = [name for name in names if is_ensemble_file(name)]
     if not files:
-        folders = {find_checkpoint(name) for name in names} if len(names) > 1 else set()
-        if folders and len({Path(folder).resolve() for folder in folders}) < len(names):
-            raise ValueError(f"--checkpoint: expected different checkpoints, got {' '.join(names)}")
-        return EnsembleConfig(tuple(names))
+        return _checked(EnsembleConfig(tuple(names)), "--checkpoint")
     if len(names) > 1:
         raise ValueError(f"--checkpoint {files[0]} is an ensemble by itself: expected no other --checkpoint")
     path = Path(files[0])
     values = read_yaml(path)
     try:
-        return build(EnsembleConfig, values)
+        config = build(EnsembleConfig, values)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
+    return _checked(config, str(path))
+
+
+def _checked(config: EnsembleConfig, where: str) -> EnsembleConfig:
+    """Make sure that no two names are of one folder."""
+    names = config.checkpoints
+    if len(names) > 1 and len({find_checkpoint(name).resolve() for name in names}) < len(names):
+        raise ValueError(f"{where}: expected different checkpoints, got {' '.join(names)}")
+    return config
 
 
 def write_ensemble(path: Path, config: EnsembleConfig, comment: str) -> None:
