@@ -91,19 +91,19 @@ def _training_note(info: Mapping[str, Any]) -> tuple[str, str]:
 
 
 class CheckpointSystem:
-    """One of our checkpoints, through `models.load_separator`.
+    """One of our checkpoints, or an ensemble of some, through `models.ensemble.open_separator`.
 
     Attributes:
         stems, sample_rate, parameters: see System.
     """
 
-    def __init__(self, folder: str, device: str) -> None:
-        from models.separator import load_separator
+    def __init__(self, location: str, device: str) -> None:
+        from models.ensemble import members_of, open_separator
 
-        self._folder = folder
-        self._separator = load_separator(folder, device=device)
+        self._location = location
+        self._separator = open_separator([location], device=device)
         self.stems, self.sample_rate = self._separator.stems, self._separator.sample_rate
-        self.parameters = count_parameters(self._separator.network)
+        self.parameters = sum(count_parameters(member.network) for member in members_of(self._separator))
 
     def separate(self, mixture: np.ndarray, sample_rate: int | None = None) -> dict[str, np.ndarray]:
         """See System."""
@@ -112,6 +112,8 @@ class CheckpointSystem:
     def gmacs_per_second(self) -> float:
         """See Counted."""
         from models.checkpoint import find_checkpoint, load_checkpoint
+        from models.ensemble_config import read_ensemble
         from models.macs import gmacs_per_second
 
-        return gmacs_per_second(load_checkpoint(find_checkpoint(self._folder)).preset, overlapped=True)
+        folders = [find_checkpoint(name) for name in read_ensemble([self._location]).checkpoints]
+        return sum(gmacs_per_second(load_checkpoint(folder).preset, overlapped=True) for folder in folders)

@@ -13,6 +13,7 @@ from benchmark.accompaniment import KNOWN_STEMS
 from benchmark.adapter import System, TrackSystem
 from benchmark.checkpoint_system import CheckpointSystem, resolve_checkpoint
 from benchmark.demucs_system import load_demucs_folder, load_demucs_official, official_bags, resolve_demucs
+from benchmark.ensemble_system import is_ensemble, resolve_ensemble
 from benchmark.estimates import Estimates, resolve_estimates
 from benchmark.mdxnet_system import MdxNetSystem, resolve_mdxnet
 from benchmark.openunmix_system import (
@@ -120,6 +121,8 @@ def _resolve(name: str, download: bool) -> Source:
         return resolve_spleeter(name, variant)
     if kind == "mdxnet":
         return resolve_mdxnet(name, variant, download)
+    if kind == "bsrnn" and is_ensemble(variant):
+        return resolve_ensemble(name, variant)
     if kind == "demucs" and variant:
         found = resolve_demucs(name, variant, download)
     elif kind == "openunmix" and variant:

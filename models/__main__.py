@@ -1,6 +1,7 @@
-"""Command line: ``python -m models separate | train | prepare | render | import | catalog | download``.
+"""Command line: ``python -m models separate | ensemble | train | prepare | render | import | catalog | download``.
 
 python -m models separate song.mp3 --out stems/
+python -m models ensemble --validate MUSDB18-HQ --checkpoint small --checkpoint tiny --out ensemble.yaml
 python -m models train --preset small --data MUSDB18-HQ --out runs/small --max-minutes 60
 python -m models prepare --data MUSDB18-HQ --out packs/musdb
 python -m models render --midi MIDI --soundfont FluidR3_GM.sf2 --out rendered
@@ -10,7 +11,7 @@ python -m models import weights/separator.ckpt --out oBSRNN-SIMO
 import argparse
 import sys
 
-from models import separate_file
+from models import ensemble_command, separate_file
 from models.console import show_any_name
 from models.importing import command as importing
 from models.importing import download
@@ -28,6 +29,12 @@ def main(arguments: list[str] | None = None) -> int:
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, text, add_arguments, run in (
         ("separate", "cut songs into stems", separate_file.add_arguments, separate_file.run),
+        (
+            "ensemble",
+            "find the weights of an ensemble",
+            ensemble_command.add_arguments,
+            ensemble_command.run,
+        ),
         ("train", "train a preset's network, or go on", commands.add_train_arguments, commands.run_train),
         (
             "prepare",

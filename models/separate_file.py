@@ -2,6 +2,7 @@
 
 python -m models separate song.mp3 --out stems/
 python -m models separate song.mp3 --out stems/ --stems vocals --device cpu --format flac24
+python -m models separate song.mp3 --out stems/ --checkpoint small --checkpoint tiny
 """
 
 import argparse
@@ -20,7 +21,10 @@ from models.audio import open_audio
 from models.audio_writer import FORMATS, AudioWriter, AudioWriters
 from models.checkpoint import CONFIG, find_checkpoint, read_config
 from models.config import parse_assignments
-from models.separator import NetworkSeparator, load_separator, show_progress
+from models.ensemble import EnsembleSeparator, members_of, open_separator
+from models.ensemble_config import read_ensemble
+from models.separator import NetworkSeparator
+from models.whole_mixture import show_progress
 
 LARGE_GMACS = 20.0
 """A network that computes more for a second of audio says so first, and shows the time left wherever it runs."""
@@ -46,7 +50,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="folder of the stems: DIR/vocals.wav, ...; with several songs DIR/<song>/vocals.wav, ...",
     )
     parser.add_argument(
-        "--checkpoint", default="small", help="a shipped checkpoint's name or a folder (default: small)"
+        "--checkpoint",
+        action="append",
+        metavar="NAME_OR_FOLDER",
+        help="a shipped checkpoint's name or a folder (default: small); given several times, the mean of what they say;"
+        " or an ensemble's .yaml of `models ensemble`",
     )
     parser.add_argument("--stems", type=_comma_list, metavar="A,B", help="stems to write (default: all)")
     parser.add_argument(
@@ -93,13 +101,14 @@ def run(args: argparse.Namespace) -> int:
 def _separate_all(args: argparse.Namespace) -> int:
     folders = output_folders(args.inputs, args.out)
     settings = parse_assignments(args.set)
-    separator = load_separator(
-        args.checkpoint, args.device, args.stems, args.overlap, settings, one_at_a_time=args.one_at_a_time
+    checkpoints = args.checkpoint or ["small"]
+    separator = open_separator(
+        checkpoints, args.device, args.stems, args.overlap, settings, one_at_a_time=args.one_at_a_time
     )
     check_no_input_is_output(args.inputs, folders, separator.stems, args.format)
-    gmacs = told_cost(find_checkpoint(args.checkpoint))
+    gmacs = sum(told_cost(find_checkpoint(name)) for name in read_ensemble(checkpoints).checkpoints)
     if is_large := gmacs >= LARGE_GMACS:
-        work_s = measure_work(separator)
+        work_s = sum(measure_work(member) for member in members_of(separator))
         print(
             f"{separator.name}: {gmacs:.0f} GMAC for a second of audio, about {work_s:.1f} s on this machine",
             file=sys.stderr,
@@ -120,7 +129,11 @@ def _separate_all(args: argparse.Namespace) -> int:
 
 
 def separate_file(
-    separator: NetworkSeparator, path: Path, folder: Path, sample_format: str = "wav16", progress: bool = False
+    separator: NetworkSeparator | EnsembleSeparator,
+    path: Path,
+    folder: Path,
+    sample_format: str = "wav16",
+    progress: bool = False,
 ) -> list[StemFile]:
     """Separate one song into `folder`/<stem>.<extension>, replacing stems of an earlier run.
 

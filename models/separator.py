@@ -4,21 +4,18 @@ A `Separator` takes any length, mono or stereo, at any sample rate, and returns 
 and rate.
 """
 
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from models.audio import BLOCK_S, check_finite
+from models.audio import check_finite
 from models.chunking import SeparateConfig, overlap_add
 from models.config import override
 from models.resampling import resample_blocks
-
-Waveform = TypeVar("Waveform", np.ndarray, Tensor)
-Stems = dict[str, Tensor]
+from models.whole_mixture import Stems, Waveform, separate_whole
 
 
 class Separator(Protocol):
@@ -80,7 +77,7 @@ class NetworkSeparator:
         self.device = _usable_device(device)
         self.network = network.eval().to(self.device)
         self.sample_rate: int = traits.sample_rate
-        self.stems = _chosen_stems(stems, traits.stems)
+        self.stems = chosen_stems(stems, traits.stems)
         self._stem_selection: list[int] | slice = [traits.stems.index(stem) for stem in self.stems]
         if self.stems == traits.stems:
             self._stem_selection = slice(None)  # a view, where a list makes a copy
@@ -102,19 +99,7 @@ class NetworkSeparator:
         Raises:
             ValueError: the mixture is empty or of another shape or type, or it or the network's output is not finite.
         """
-        _check_mixture(mixture)
-        sample_rate = self.sample_rate if sample_rate is None else sample_rate
-        pieces = self.separate_stream(_split(mixture, round(BLOCK_S * self.sample_rate)), sample_rate)
-        if progress:
-            pieces = show_progress(pieces, mixture.shape[-1], sample_rate, self.name)
-        stems = {stem: torch.empty(mixture.shape) for stem in self.stems}
-        start = 0
-        for piece in pieces:
-            stop = start + _length(piece)
-            for stem, samples in piece.items():
-                stems[stem][:, start:stop] = samples
-            start = stop
-        return {stem: _in_kind_of(mixture, waveform) for stem, waveform in stems.items()}
+        return separate_whole(self, mixture, sample_rate, progress)
 
     def separate_stream(self, blocks: Iterable[Tensor], sample_rate: int) -> Iterator[Stems]:
         """Separate a mixture of any length at bounded memory.
@@ -239,64 +224,16 @@ def load_separator(
         device = "cuda" if torch.cuda.is_available() else "cpu"
     network: Any = checkpoint.network
     if stems is not None and hasattr(network, "keep_stems"):
-        network.keep_stems(_chosen_stems(stems, network.stems))
+        network.keep_stems(chosen_stems(stems, network.stems))
     return NetworkSeparator(network, chunks, device, stems, checkpoint.identity)
 
 
-def show_progress(pieces: Iterable[Stems], num_samples: int | None, sample_rate: int, label: str) -> Iterator[Stems]:
-    """Pass pieces of stems on while a bar on stderr counts the seconds of audio done and estimates the time left.
+def chosen_stems(wanted: Sequence[str] | None, available: tuple[str, ...]) -> tuple[str, ...]:
+    """The stems that are wanted, all by default.
 
-    Args:
-        pieces: consecutive pieces {stem: [C, t]}.
-        num_samples: how many samples are to come in all, None if unknown.
-        sample_rate: their rate, Hz.
-        label: what stands before the bar.
+    Raises:
+        ValueError: none, one named twice, or one that is not available.
     """
-    from tqdm import tqdm
-
-    num_done = 0
-    total_s = None if num_samples is None else math.ceil(num_samples / sample_rate)
-    with tqdm(total=total_s, desc=label, unit="s") as bar:
-        for piece in pieces:
-            yield piece
-            num_done += _length(piece)
-            bar.update(math.ceil(num_done / sample_rate) - bar.n)
-
-
-def _length(piece: Stems) -> int:
-    return next(iter(piece.values())).shape[-1]
-
-
-def _split(mixture: Waveform, size: int) -> Iterator[Tensor]:
-    """Cut a mixture [C, T] into float32 CPU tensors [C, size] (the last one shorter)."""
-    for start in range(0, mixture.shape[-1], size):
-        block = mixture[:, start : start + size]
-        if isinstance(block, Tensor):
-            yield block.detach().to("cpu", torch.float32)
-        else:
-            yield torch.from_numpy(np.array(block, dtype=np.float32))
-
-
-def _in_kind_of(mixture: Waveform, waveform: Tensor) -> Waveform:
-    """A waveform with the kind, type and device of the mixture."""
-    if isinstance(mixture, Tensor):
-        return waveform.to(mixture.device, mixture.dtype)
-    return waveform.numpy().astype(mixture.dtype, copy=False)
-
-
-def _check_mixture(mixture: np.ndarray | Tensor) -> None:
-    if not isinstance(mixture, np.ndarray | Tensor):
-        raise ValueError(f"the mixture must be a numpy array or a torch tensor, got {type(mixture).__name__}")
-    if mixture.ndim != 2:
-        raise ValueError(f"the mixture must have the shape [channels, samples], got {tuple(mixture.shape)}")
-    is_float = mixture.is_floating_point() if isinstance(mixture, Tensor) else mixture.dtype.kind == "f"
-    if not is_float:
-        raise ValueError(f"the mixture must hold floating-point samples between -1 and 1, got {mixture.dtype}")
-    if mixture.shape[-1] == 0:
-        raise ValueError("the mixture is empty: expected at least 1 sample, got 0")
-
-
-def _chosen_stems(wanted: Sequence[str] | None, available: tuple[str, ...]) -> tuple[str, ...]:
     chosen = available if wanted is None else tuple(wanted)
     if not chosen or len(set(chosen)) < len(chosen) or not set(chosen) <= set(available):
         raise ValueError(f"stems must be different ones of {', '.join(available)}, got {', '.join(chosen) or 'none'}")

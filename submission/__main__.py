@@ -63,7 +63,8 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="NAME_OR_FOLDER",
-        help="weights to ship instead of the default; given several times, they are an ensemble, stem by stem",
+        help="weights to ship instead of the default; given several times, they are an ensemble, stem by stem;"
+        " or an ensemble's .yaml of `models ensemble`",
     )
     package.set_defaults(run=_package)
     return parser

@@ -7,13 +7,16 @@ import re
 import shutil
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from models.checkpoint import CARD, CHECKPOINT_FOLDER, CONFIG, WEIGHTS, find_checkpoint
+from models.ensemble_config import member_shares, read_ensemble, write_ensemble
 from models.preset import preset_from_mapping
 from submission.board import flags, read_info
 from submission.challenge import INSTRUMENTS
 from submission.contents import reached_code
+from submission.ensemble_weights import ENSEMBLE_FILE
 from submission.user_config import USER_CONFIG, read_checkpoints, write_checkpoints
 
 PEERS = ("openunmix", "hdemucs")
@@ -60,6 +63,8 @@ def build(source: Path, out: Path) -> list[str]:
     ensemble, fallbacks = read_checkpoints(user_config.read_text(encoding="utf-8"))
     for name in (*ensemble, *fallbacks):
         wanted |= {path: path for path in (Path("checkpoints", name, file) for file in (WEIGHTS, CONFIG, CARD))}
+    if (source / ENSEMBLE_FILE).is_file():
+        wanted[ENSEMBLE_FILE] = ENSEMBLE_FILE
     wanted[KIT / USER_CONFIG] = USER_CONFIG
     missing = []
     for here, there in wanted.items():
@@ -84,19 +89,18 @@ def replace_checkpoints(package: Path, checkpoints: Sequence[str]) -> None:
 
     Args:
         package: what `build` made.
-        checkpoints: names of checkpoints that ship, or folders.
+        checkpoints: names of checkpoints that ship, or folders; or one ensemble's YAML, whose weights go with them.
 
     Raises:
         FileNotFoundError: no such checkpoint.
-        ValueError: a checkpoint is not ours, or together they do not have all instruments.
+        ValueError: a checkpoint is not ours, together they do not have all instruments, or the YAML does not fit.
     """
     user_config = (package / USER_CONFIG).read_text(encoding="utf-8")
     shipped, fallbacks = read_checkpoints(user_config)
-    folders = [find_checkpoint(name).resolve() for name in checkpoints]
-    if len(set(folders)) < len(folders):
-        raise ValueError(f"--checkpoint: expected different checkpoints, got {' '.join(checkpoints)}")
+    ensemble = read_ensemble(checkpoints)
+    folders = [find_checkpoint(name).resolve() for name in ensemble.checkpoints]
     infos = [read_info(folder) for folder in folders]
-    _check_stems(folders)
+    member_shares(ensemble, _checked_stems(folders))
     wanted = flags(infos)
     names: list[str] = []
     for folder in folders:
@@ -110,6 +114,10 @@ def replace_checkpoints(package: Path, checkpoints: Sequence[str]) -> None:
         (package / "checkpoints" / name).mkdir(parents=True, exist_ok=True)
         for file in (WEIGHTS, CONFIG, CARD):
             shutil.copyfile(folder / file, package / "checkpoints" / name / file)
+    (package / ENSEMBLE_FILE).unlink(missing_ok=True)
+    if ensemble.weights:
+        weighted = replace(ensemble, checkpoints=tuple(names))
+        write_ensemble(package / ENSEMBLE_FILE, weighted, "weights of the ensemble of user_config.py")
     (package / USER_CONFIG).write_text(write_checkpoints(user_config, names, kept), encoding="utf-8")
     entry = json.loads((package / "aicrowd.json").read_text(encoding="utf-8"))
     data = "; ".join(dict.fromkeys(info["training_data"] for info in infos))
@@ -154,9 +162,9 @@ def _check_out(out: Path) -> None:
         raise ValueError(f"--out {out} holds other files; name a folder that does not exist yet")
 
 
-def _check_stems(folders: Sequence[Path]) -> None:
-    """No peers: they need packages that the grader does not install."""
-    missing = set(INSTRUMENTS)
+def _checked_stems(folders: Sequence[Path]) -> list[tuple[str, ...]]:
+    """The stems of each checkpoint. No peers: they need packages that the grader does not install."""
+    stems = []
     for folder in folders:
         for file in (WEIGHTS, CONFIG, CARD):
             if not (folder / file).is_file():
@@ -166,12 +174,13 @@ def _check_stems(folders: Sequence[Path]) -> None:
         preset = preset_from_mapping(json.loads((folder / CONFIG).read_text(encoding="utf-8"))["preset"])
         if preset.architecture in PEERS:
             raise ValueError(f"{folder}: expected a bsrnn network, got {preset.architecture}: not for submissions")
-        missing -= set(preset.model.stems)
-    if missing:
+        stems.append(preset.model.stems)
+    if missing := set(INSTRUMENTS).difference(*stems):
         raise ValueError(
             f"--checkpoint {' '.join(folder.name for folder in folders)}: no {', '.join(sorted(missing))}; name more "
             "checkpoints, so that together they have all four instruments"
         )
+    return stems
 
 
 def _name(folder: Path, taken: Sequence[str]) -> str:

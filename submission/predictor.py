@@ -22,6 +22,7 @@ from models.separator import NetworkSeparator, load_separator
 from submission.account import Account
 from submission.attempt import Clock
 from submission.challenge import INSTRUMENTS, PCM16_MAX, TIME_FACTOR
+from submission.ensemble_weights import read_shares
 from submission.separation import DeadlineSeparator
 
 # Twice the largest 16-bit sample that somebody forgot to scale: what is beyond is damage, not music.
@@ -40,7 +41,8 @@ class BandsplitPredictor:
         clock: the time, by which everything goes.
 
     Attributes:
-        ensemble: checkpoints, names or folders, whose waveforms are averaged for each stem that they have.
+        ensemble: checkpoints, names or folders, whose waveforms are averaged for each stem that they have; with the
+            weights of `checkpoints/ensemble.yaml` if there is one.
         fallbacks: cheaper checkpoints for when the time runs short, the better first.
         account: how the last song was separated, None before the first.
 
@@ -57,11 +59,13 @@ class BandsplitPredictor:
         spares: Sequence[NetworkSeparator] = (),
         clock: Clock | None = None,
     ) -> None:
+        shares = None
         if networks is None:
             networks = [load_separator(name) for name in self.ensemble]
             spares = [load_separator(name) for name in self.fallbacks]
+            shares = read_shares(self.ensemble, [network.stems for network in networks])
         self._clock = clock or Clock()
-        self._separator = DeadlineSeparator(INSTRUMENTS, networks, spares, self._clock)
+        self._separator = DeadlineSeparator(INSTRUMENTS, networks, spares, self._clock, shares)
         self.account: Account | None = None
 
     @property

@@ -7,7 +7,7 @@ mixture for each of four stems. At full quality the result is `NetworkSeparator.
 
 import statistics
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
 import torch
@@ -34,6 +34,8 @@ class DeadlineSeparator:
             settings cut the chunks.
         fallbacks: cheaper networks with all stems, the better first.
         clock: the time, by which everything goes.
+        shares: how much each network of the ensemble counts in its stems, {stem: share}; where it is not named, it does
+            not. By default all count the same.
 
     Raises:
         ValueError: a stem is missing, or the networks work at different rates or numbers of channels.
@@ -45,6 +47,7 @@ class DeadlineSeparator:
         ensemble: Sequence[NetworkSeparator],
         fallbacks: Sequence[NetworkSeparator] = (),
         clock: Clock | None = None,
+        shares: Sequence[Mapping[str, float]] | None = None,
     ) -> None:
         self.stems = tuple(stems)
         self._clock = clock or Clock()
@@ -53,6 +56,9 @@ class DeadlineSeparator:
         names = [separator.name for separator in ensemble]
         members = names if len(set(names)) == len(names) else members
         self._networks = dict(zip([*members, *spares], [*ensemble, *fallbacks], strict=True))
+        counting = [*(shares or [dict.fromkeys(network.stems, 1.0) for network in ensemble])]
+        counting += [dict.fromkeys(network.stems, 1.0) for network in fallbacks]
+        self._shares = dict(zip(self._networks, counting, strict=True))
         choices = [tuple(members), self._cover(members), *((spare,) for spare in spares)]
         for choice in dict.fromkeys(choices):
             self._check(choice)
@@ -91,14 +97,16 @@ class DeadlineSeparator:
         if channels != self.channels:  # each channel is an example of its own
             chunks = chunks.reshape(batch * channels, 1, length).expand(-1, self.channels, -1)
         sums = torch.zeros(len(chunks), len(self.stems), self.channels, length)
-        counts = torch.zeros(len(self.stems), 1, 1)
+        totals = torch.zeros(len(self.stems), 1, 1)
         for name in rung.networks:
-            network = self._networks[name]
-            places = [self.stems.index(stem) for stem in network.stems if stem in self.stems]
-            wanted = [index for index, stem in enumerate(network.stems) if stem in self.stems]
-            sums[:, places] += separate_in(rung.precision, network, chunks)[:, wanted]
-            counts[places] += 1
-        stems = sums / counts
+            network, shares = self._networks[name], self._shares[name]
+            estimates = separate_in(rung.precision, network, chunks)
+            for index, stem in enumerate(network.stems):
+                if stem in self.stems and stem in shares:
+                    place = self.stems.index(stem)
+                    sums[:, place] += shares[stem] * estimates[:, index]
+                    totals[place] += shares[stem]
+        stems = sums / totals
         if channels != self.channels:
             stems = stems.mean(dim=2).reshape(batch, channels, len(self.stems), length).transpose(1, 2)
         return stems
@@ -118,13 +126,13 @@ class DeadlineSeparator:
         """The first members that have all stems between them."""
         chosen, missing = [], set(self.stems)
         for name in members:
-            if missing & set(self._networks[name].stems):
+            if missing & set(self._shares[name]):
                 chosen.append(name)
-                missing -= set(self._networks[name].stems)
+                missing -= set(self._shares[name])
         return tuple(chosen)
 
     def _check(self, choice: tuple[str, ...]) -> None:
-        if missing := set(self.stems) - {stem for name in choice for stem in self._networks[name].stems}:
+        if missing := set(self.stems) - {stem for name in choice for stem in self._shares[name]}:
             raise ValueError(
                 f"the challenge needs {', '.join(self.stems)}; {' + '.join(choice)} lacks {', '.join(sorted(missing))}"
             )
