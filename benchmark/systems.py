@@ -15,6 +15,7 @@ from benchmark.checkpoint_system import CheckpointSystem, resolve_checkpoint
 from benchmark.demucs_system import load_demucs_folder, load_demucs_official, official_bags, resolve_demucs
 from benchmark.estimates import Estimates, resolve_estimates
 from benchmark.mdxnet_system import MdxNetSystem, resolve_mdxnet
+from benchmark.msst_system import load_msst, resolve_msst
 from benchmark.openunmix_system import (
     OFFICIAL_FILES,
     load_openunmix_folder,
@@ -27,7 +28,7 @@ from benchmark.source import BOUND_ROLE, Source
 from benchmark.spleeter_system import SpleeterSystem, resolve_spleeter
 
 MIXTURE, ORACLE = "mixture", "oracle"
-KINDS = (MIXTURE, "bsrnn", "demucs", "openunmix", "spleeter", "mdxnet", ORACLE)
+KINDS = (MIXTURE, "bsrnn", "demucs", "openunmix", "spleeter", "mdxnet", "msst", ORACLE)
 DEFAULT_CHECKPOINTS = {"bsrnn": "small", "demucs": "hdemucs-small", "openunmix": "openunmix-small"}
 BOUND = "irm"
 """The oracle that `oracle` stands for, which is in every table."""
@@ -41,6 +42,7 @@ LOADERS: Mapping[str, Callable[[str, str], Any]] = {
     "openunmix official": load_openunmix_official,
     "spleeter": SpleeterSystem,
     "mdxnet": MdxNetSystem,
+    "msst": load_msst,
     "estimates": Estimates,
     "python": PythonSystem,
 }
@@ -120,6 +122,8 @@ def _resolve(name: str, download: bool) -> Source:
         return resolve_spleeter(name, variant)
     if kind == "mdxnet":
         return resolve_mdxnet(name, variant, download)
+    if kind == "msst":
+        return resolve_msst(name, variant)
     if kind == "demucs" and variant:
         found = resolve_demucs(name, variant, download)
     elif kind == "openunmix" and variant:
