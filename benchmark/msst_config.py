@@ -76,7 +76,9 @@ def read_yaml(file: Path) -> Any:
     try:
         return yaml.load(file.read_text(encoding="utf-8"), Loader=_Loader)  # a SafeLoader
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise ValueError(f"{file}: not a configuration of plain values ({' '.join(str(error).split())[:200]})") from error
+        raise ValueError(
+            f"{file}: not a configuration of plain values ({' '.join(str(error).split())[:200]})"
+        ) from error
 
 
 def read_config(file: Path) -> MsstConfig:

@@ -1,0 +1,446 @@
+"""Networks of MSST: what pymss-core builds and saves is separated as it is, whole at unity gain, and nothing is run."""
+
+import importlib.util
+import json
+import pickle
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas
+import pytest
+import torch
+import yaml
+from safetensors.torch import save_file
+from torch import nn
+
+from benchmark import __main__ as command
+from benchmark.identity import differences, result_key
+from benchmark.msst_config import LABELS, read_config, scored_stems
+from benchmark.msst_system import MsstSystem, build_network
+from benchmark.pair import measure_pair, prepare
+from benchmark.settings import Settings
+from benchmark.systems import load, parse_systems, resolve
+from benchmark_fakes import ORIGIN, make_pair
+from conftest import synthetic_stems, write_track
+from models.tracks import STEMS, open_tracks
+
+SETTINGS = Settings("cpu", 1, keep_audio_s=0)
+CHUNK = 63 * 128
+INSTRUMENTS = ["drums", "vocals", "bass", "other"]
+ROFORMER = {
+    "dim": 8,
+    "depth": 1,
+    "stereo": True,
+    "num_stems": 4,
+    "time_transformer_depth": 1,
+    "freq_transformer_depth": 1,
+    "dim_head": 4,
+    "heads": 2,
+    "stft_n_fft": 512,
+    "stft_hop_length": 128,
+    "stft_win_length": 512,
+    "mlp_expansion_factor": 1,
+}
+BS_ROFORMER = ROFORMER | {"freqs_per_bands": [16] * 15 + [17]}
+MEL_BAND_ROFORMER = ROFORMER | {"num_bands": 12, "sample_rate": 44100}
+BANDIT = {
+    "stems": INSTRUMENTS,
+    "n_bands": 8,
+    "n_sqm_modules": 1,
+    "emb_dim": 8,
+    "rnn_dim": 8,
+    "rnn_type": "GRU",
+    "mlp_dim": 8,
+    "n_fft": 512,
+    "win_length": 512,
+    "hop_length": 128,
+    "window_fn": "hann_window",
+    "hidden_activation": "Tanh",
+}
+
+
+def conformer(settings):
+    return {name.replace("transformer", "conformer"): value for name, value in settings.items()}
+
+
+NETWORKS = {
+    "bs_roformer": BS_ROFORMER,
+    "bs_conformer": conformer(BS_ROFORMER),
+    "mel_band_roformer": MEL_BAND_ROFORMER,
+    "mel_band_conformer": conformer(MEL_BAND_ROFORMER),
+    "scnet": {
+        "sources": INSTRUMENTS,
+        "dims": [4, 8, 8],
+        "nfft": 512,
+        "hop_size": 128,
+        "win_size": 512,
+        "band_SR": [0.175, 0.392, 0.433],
+        "band_stride": [1, 4, 16],
+        "band_kernel": [3, 4, 16],
+        "conv_depths": [1, 1, 1],
+        "num_dplayer": 2,
+    },
+    "mdx23c": {
+        "act": "gelu",
+        "bottleneck_factor": 4,
+        "growth": 4,
+        "norm": "InstanceNorm",
+        "num_blocks_per_scale": 1,
+        "num_channels": 4,
+        "num_scales": 2,
+        "num_subbands": 4,
+        "scale": [2, 2],
+    },
+    "bandit": BANDIT | {"in_channel": 1, "band_specs": "musical"},
+    "bandit_v2": BANDIT | {"in_channels": 1, "band_type": "musical"},
+}
+
+
+def description(kind="bs_roformer", instruments=INSTRUMENTS, target=None, model=None, **inference):
+    """A config.yaml of MSST for a small network of a kind."""
+    return {
+        "audio": {
+            "chunk_size": CHUNK,
+            "num_channels": 2,
+            "sample_rate": 44100,
+            "dim_f": 256,
+            "hop_length": 128,
+            "n_fft": 512,
+        },
+        "kwargs" if kind == "bandit_v2" else "model": NETWORKS[kind] | (model or {}),
+        "training": {"instruments": instruments, "target_instrument": target},
+        "inference": {"batch_size": 2, "num_overlap": 2, **inference},
+    }
+
+
+def write_folder(folder: Path, values=None, save=torch.save, name="model.ckpt") -> nn.Module:
+    """A folder with a config.yaml, and random weights of the network that pymss-core builds; returns the network."""
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / "config.yaml"
+    file.write_text(yaml.safe_dump(values or description()))
+    torch.manual_seed(0)
+    network = build_network(read_config(file), file).eval()
+    save(network.state_dict(), folder / name)
+    return network
+
+
+@pytest.fixture
+def root(tmp_path):
+    """A data set of one track of a second."""
+    write_track(tmp_path / "musdb18hq" / "test" / "song", synthetic_stems(seed=0, duration_s=1.0))
+    return tmp_path / "musdb18hq"
+
+
+@pytest.fixture
+def noise():
+    return np.random.default_rng(0).normal(scale=0.1, size=(2, 3 * CHUNK)).astype(np.float32)
+
+
+@pytest.mark.parametrize("kind", LABELS)
+@pytest.mark.filterwarnings("ignore:A window was not provided")
+def test_one_chunk_is_what_the_network_makes_of_it(kind, tmp_path, noise):
+    network = write_folder(tmp_path / "mine", description(kind, num_overlap=1))
+    source = resolve(f"msst:{tmp_path / 'mine'}")
+    assert source.label == f"{LABELS[kind]} (mine, local folder) [training data unknown]" and source.role == "peer"
+    system = load(source)
+    assert system.stems == STEMS and system.sample_rate == 44100
+    assert system.parameters == sum(parameter.numel() for parameter in network.parameters())
+    chunk = noise[:, :CHUNK]
+    estimates = system.separate(chunk, 44_100)
+    with torch.no_grad():
+        if kind == "bandit":  # each channel by itself
+            direct = torch.cat([network(torch.from_numpy(chunk[None, [channel]])) for channel in (0, 1)], dim=2)[0]
+        else:
+            direct = network(torch.from_numpy(chunk[None]))[0]
+    for stem, expected in zip(INSTRUMENTS, direct.numpy(), strict=True):
+        np.testing.assert_allclose(estimates[stem], expected, rtol=0, atol=1e-5)
+        assert np.abs(expected).max() > 1e-3
+
+
+class Identity(nn.Module):
+    """Every stem is the mixture; keeps the shapes of what it got."""
+
+    def __init__(self, num_stems):
+        super().__init__()
+        self.num_stems, self.shapes = num_stems, []
+
+    def forward(self, chunks):
+        self.shapes.append(tuple(chunks.shape))
+        return chunks[:, None].expand(-1, self.num_stems, -1, -1) if self.num_stems > 1 else chunks
+
+
+def identity_system(tmp_path, **changes):
+    file = tmp_path / "config.yaml"
+    file.write_text(yaml.safe_dump(description()))
+    config = replace(read_config(file), chunk_samples=1000, **changes)
+    return MsstSystem(Identity(len(config.stems)), config, "cpu")
+
+
+@pytest.mark.parametrize("num_samples", [1, 400, 999, 1000, 1001, 2600, 24_000])
+@pytest.mark.parametrize("num_overlap", [1, 2, 7])
+@pytest.mark.parametrize("normalize", [False, True])
+def test_an_identity_network_gives_back_the_mixture(num_samples, num_overlap, normalize, tmp_path, noise):
+    system = identity_system(tmp_path, num_overlap=num_overlap, normalize=normalize)
+    mixture = noise[:, :num_samples] + np.float32(0.25)
+    for estimate in system.separate(mixture, 44_100).values():
+        np.testing.assert_allclose(estimate, mixture, rtol=0, atol=1e-6)
+    assert {shape[1:] for shape in system._network.shapes} == {(2, 1000)}  # no other length
+    assert max(shape[0] for shape in system._network.shapes) <= 2
+
+
+def test_mono_other_rates_and_a_single_stem(tmp_path, noise):
+    system = identity_system(tmp_path, stems=("vocals",), scored={"vocals": ("vocals",)})
+    mono = noise[:1, :5000]
+    np.testing.assert_allclose(system.separate(mono, 44_100)["vocals"], mono, rtol=0, atol=1e-6)
+    assert system.separate(noise[:, :4800], 48_000)["vocals"].shape == (2, 4800)
+
+
+def test_normalisation_is_that_of_the_whole_mixture(tmp_path, noise):
+    system = identity_system(tmp_path, normalize=True)
+    heard = []
+    system._network.register_forward_pre_hook(lambda module, inputs: heard.append(inputs[0]))
+    system.separate(noise[:, :600] * 3 + 1, 44_100)
+    mono = heard[0][0, :, :600].mean(0)
+    assert abs(float(mono.mean())) < 1e-5 and float(mono.std(correction=0)) == pytest.approx(1, abs=1e-5)
+    silent = system.separate(np.zeros((2, 600), np.float32), 44_100)
+    assert all((estimate == 0).all() for estimate in silent.values())
+
+
+@pytest.mark.parametrize("kind", ["bs_roformer", "mel_band_roformer", "scnet", "mdx23c"])
+def test_a_track_is_measured(kind, root, tmp_path):
+    write_folder(tmp_path / kind, description(kind))
+    source = resolve(f"msst:{tmp_path / kind}")
+    (track, *_) = open_tracks(root, "test")
+    pair = make_pair(source, track, SETTINGS)
+    measure_pair(*prepare(source, SETTINGS), pair, tmp_path / "out", SETTINGS, ORIGIN)
+    (file,) = (tmp_path / "out").glob("tracks/*/*/*.json")
+    result = json.loads(file.read_text())
+    assert result["row"]["note"] == "trained on unknown" and result["key"]["packages"]["pymss_core"] == "0.1.14"
+    assert set(result["scores"]["stems"]) == {*STEMS, "accompaniment"}
+    assert np.isfinite(list(result["scores"]["sdr"].values())).all()
+
+
+def test_the_command(root, tmp_path, capsys):
+    two = description(instruments=["vocals", "other"], model={"num_stems": 2})
+    write_folder(tmp_path / "two", two)
+    name = f"msst:{tmp_path / 'two'}"
+    arguments = ["run", "--data", str(root), "--systems", name, "--out", str(tmp_path / "out"), "--threads", "1"]
+    assert command.main([*arguments, "--keep-audio", "0"]) == 0
+    assert "BS-RoFormer (two, local folder) [training data unknown]" in capsys.readouterr().out
+    scores = pandas.read_csv(tmp_path / "out" / "scores.csv").query("system == @name and metric == 'sdr'")
+    assert set(scores.stem) == {"vocals", "accompaniment"} and np.isfinite(scores.value).all()
+
+
+@pytest.mark.parametrize(
+    ("instruments", "target", "scored"),
+    [
+        (("vocals", "other"), None, {"vocals": ("vocals",), "accompaniment": ("other",)}),
+        (("vocals", "other"), "vocals", {"vocals": ("vocals",)}),
+        (("vocals", "other"), "other", {"accompaniment": ("other",)}),
+        (("instrumental", "vocals"), None, {"vocals": ("vocals",), "accompaniment": ("instrumental",)}),
+        (STEMS, "other", {"other": ("other",)}),
+        (("other",), None, {"other": ("other",)}),
+        (("drums", "other"), None, {"drums": ("drums",)}),
+        (("vocals", "drums", "piano"), None, {"vocals": ("vocals",), "drums": ("drums",)}),
+        (
+            (*STEMS, "guitar", "piano"),
+            None,
+            {stem: (stem,) for stem in STEMS} | {"other": ("other", "guitar", "piano")},
+        ),
+        (("speech", "music", "sfx"), None, {}),
+    ],
+)
+def test_what_of_a_network_is_scored(instruments, target, scored):
+    assert scored_stems(instruments, [target] if target else instruments) == scored
+
+
+def test_more_than_the_four_stems_count_as_other_and_the_row_says_so(tmp_path, noise):
+    write_folder(tmp_path / "six", description(instruments=[*INSTRUMENTS, "Guitar", "piano"], model={"num_stems": 6}))
+    source = resolve(f"msst:{tmp_path / 'six'}")
+    assert source.note.endswith("; guitar, piano counted as other")
+    system = load(source)
+    outputs = system._separate_chunks(torch.from_numpy(noise[None, :, :CHUNK]))[0]
+    system._config = replace(system._config, num_overlap=1)
+    np.testing.assert_allclose(system.separate(noise[:, :CHUNK])["other"], outputs[3:].sum(0), rtol=0, atol=1e-5)
+    write_folder(tmp_path / "three", description(instruments=["vocals", "bass", "piano"], model={"num_stems": 3}))
+    assert resolve(f"msst:{tmp_path / 'three'}").note.endswith("; piano not scored")
+
+
+@pytest.mark.parametrize(
+    ("text", "flag"),
+    [
+        ("unknown", "training data unknown"),
+        ("MUSDB18-HQ train", ""),
+        ("97 tracks, from MUSDB18-HQ", ""),
+        ("MUSDB18-HQ, MoisesDB", "extra data"),
+        ("MUSDB18-HQ and 800 songs", "extra data"),
+        ("MUSDB18-HQ train and test", "trained on the test set"),
+    ],
+)
+def test_the_user_says_what_the_weights_have_heard(text, flag, tmp_path):
+    write_folder(tmp_path / "mine")
+    (tmp_path / "mine" / "bandsplit.yaml").write_text(f"training_data: {text}\n")
+    source = resolve(f"msst:{tmp_path / 'mine'}")
+    assert source.flag == flag and source.note.endswith(f"trained on {text}")
+
+
+def test_weights_and_configuration_are_part_of_a_result(root, tmp_path):
+    folder = tmp_path / "mine"
+    write_folder(folder)
+    (track, *_) = open_tracks(root, "test")
+
+    def key():
+        return result_key(resolve(f"msst:{folder}"), track, SETTINGS)
+
+    first = key()
+    assert first == key() and first["packages"]["pymss_core"] == "0.1.14"
+    weights = torch.load(folder / "model.ckpt", weights_only=True)
+    torch.save({name: tensor + 1 for name, tensor in weights.items()}, folder / "model.ckpt")
+    second = key()
+    (folder / "config.yaml").write_text((folder / "config.yaml").read_text() + "# changed\n")
+    third = key()
+    (folder / "bandsplit.yaml").write_text("training_data: MUSDB18-HQ\n")
+    keys = [first, second, third, key()]
+    assert len({each["digest"] for each in keys}) == 4
+    assert all(differences(before, now) == ["the system's files"] for before, now in zip(keys, keys[1:], strict=False))
+
+
+@pytest.mark.parametrize(
+    ("save", "name"),
+    [
+        (lambda state, file: torch.save({"state_dict": state, "epoch": 3, "optimizer": {"lr": [0.1]}}, file), "a.ckpt"),
+        (lambda state, file: torch.save({"model_state_dict": state}, file), "a.pt"),
+        (lambda state, file: torch.save({"state": state}, file), "a.th"),
+        (lambda state, file: save_file({k: v.contiguous().clone() for k, v in state.items()}, file), "a.safetensors"),
+    ],
+)
+def test_every_form_of_checkpoint(save, name, tmp_path, noise):
+    write_folder(tmp_path / "plain")
+    write_folder(tmp_path / "mine", save=save, name=name)
+    plain, mine = (load(resolve(f"msst:{tmp_path / folder}")).separate(noise)["bass"] for folder in ("plain", "mine"))
+    np.testing.assert_array_equal(plain, mine)
+
+
+class Malicious:
+    """Leaves a file behind where it is unpickled."""
+
+    def __init__(self, file):
+        self.file = file
+
+    def __reduce__(self):
+        return open, (str(self.file), "w")
+
+
+@pytest.mark.parametrize("write", [torch.save, lambda held, file: file.write_bytes(pickle.dumps(held))])
+def test_a_malicious_checkpoint_is_refused_and_not_run(write, tmp_path):
+    folder, trace = tmp_path / "mine", tmp_path / "trace"
+    write_folder(folder)
+    write({"state_dict": Malicious(trace)}, folder / "model.ckpt")
+    with pytest.raises(ValueError, match=r"model.ckpt: not a file of weights only \("):
+        load(resolve(f"msst:{folder}"))
+    assert not trace.exists()
+
+
+@pytest.mark.parametrize("tag", ["python/object/apply:os.system", "python/name:os.system", "python/module:os"])
+def test_a_malicious_configuration_is_refused_and_not_run(tag, tmp_path):
+    folder, trace = tmp_path / "mine", tmp_path / "trace"
+    write_folder(folder)
+    with (folder / "config.yaml").open("a") as file:
+        file.write(f"extra: !!{tag} ['touch {trace}']\n")
+    with pytest.raises(ValueError, match="config.yaml: not a configuration of plain values") as error:
+        resolve(f"msst:{folder}")
+    assert len(str(error.value)) < 500 and not trace.exists()
+
+
+@pytest.mark.parametrize(
+    "setting", [{"window_fn": "load", "win_length": "evil.pt", "wkwargs": {"weights_only": False}}, {"rnn_type": "os"}]
+)
+def test_no_function_is_looked_up_by_a_name_of_the_user(setting, tmp_path):
+    """pymss-core calls torch.__dict__[window_fn](win_length, **wkwargs)."""
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(description("bandit", model=setting)))
+    (tmp_path / "model.ckpt").touch()
+    with pytest.raises(ValueError, match=f"config.yaml: {next(iter(setting))}: expected one of"):
+        resolve(f"msst:{tmp_path}")
+
+
+def test_tuples_as_published_configurations_hold_them(tmp_path):
+    values = description()
+    text = yaml.safe_dump(values).replace("freqs_per_bands:", "freqs_per_bands: !!python/tuple")
+    (tmp_path / "config.yaml").write_text(text)
+    assert "!!python/tuple" in text and read_config(tmp_path / "config.yaml").values == values
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"model": {"act": "gelu"}}, "config.yaml: Cannot determine model_type from the configuration. Set model_type"),
+        ({"model_type": "htdemucs"}, "config.yaml: expected one of bs_roformer, .*, got htdemucs"),
+        ({"audio": None}, "config.yaml: expected a section audio:, got None"),
+        ({"audio": {"chunk_size": 0}}, "audio.chunk_size: expected a whole number from 1 to 26460000, got 0"),
+        ({"audio": {"chunk_size": CHUNK, "num_channels": 6}}, "audio.num_channels: expected .* from 1 to 2, got 6"),
+        ({"inference": {"num_overlap": "2"}}, "inference.num_overlap: expected a whole number from 1 to 64, got '2'"),
+        ({"inference": {"num_overlap": 2, "chunk_size": True}}, "inference.chunk_size: expected .*, got True"),
+        ({"training": {"instruments": ["../vocals"]}}, "training.instruments: expected 1 to .* names of files"),
+        ({"training": {"instruments": [1]}}, "training.instruments: expected a list of names, got 1"),
+        ({"training": {"instruments": ["speech", "sfx"]}}, "expected a network of some of vocals, .* of speech, sfx"),
+    ],
+)
+def test_wrong_configurations_are_one_line(changes, message, tmp_path):
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(description() | changes))
+    (tmp_path / "model.ckpt").touch()
+    with pytest.raises(ValueError, match=message):
+        resolve(f"msst:{tmp_path}")
+
+
+def test_what_does_not_fit_together_is_one_line(tmp_path, noise):
+    folder = tmp_path / "mine"
+    write_folder(folder)
+    file = folder / "config.yaml"
+    file.write_text(yaml.safe_dump(description(model={"dim": 16})))
+    with pytest.raises(ValueError, match="model.ckpt: not weights of the BS-RoFormer of config.yaml") as error:
+        load(resolve(f"msst:{folder}"))
+    assert "\n" not in str(error.value)
+    file.write_text(yaml.safe_dump(description(model={"freqs_per_bands": [3, 4]})))
+    with pytest.raises(
+        ValueError, match="pymss-core cannot build this BS-RoFormer .AssertionError: the number of freq"
+    ):
+        load(resolve(f"msst:{folder}"))
+    file.write_text(yaml.safe_dump(description(instruments=["vocals", "drums"])))
+    system = load(resolve(f"msst:{folder}"))
+    with pytest.raises(ValueError, match=r"expected an output \[1, 2, 2, 8064\].*, got \[1, 4, 2, 8064\]"):
+        system.separate(noise[:, :100])
+
+
+def test_wrong_folders_are_one_line(tmp_path, capsys):
+    folder = tmp_path / "mine"
+    write_folder(folder)
+    assert parse_systems(f"msst:{folder}")[1] == f"msst:{folder}"
+
+    def refused(name, message):
+        assert command.main(["run", "--systems", name, "--out", str(tmp_path / "out")]) == 2
+        error = capsys.readouterr().err
+        assert error.startswith("benchmark: msst") and message in error and error.count("\n") == 1
+
+    refused("msst", "expected msst:FOLDER, a folder with a config.yaml and one checkpoint")
+    refused(f"msst:{tmp_path / 'nothing'}", "expected one config.yaml of MSST and one checkpoint (.ckpt, .pth")
+    (folder / "second.pth").touch()
+    refused(f"msst:{folder}", "got config.yaml, model.ckpt, second.pth")
+    (folder / "second.pth").unlink()
+    (folder / "config.yaml").rename(tmp_path / "moved")
+    refused(f"msst:{folder}", "got model.ckpt")
+    (tmp_path / "moved").rename(folder / "config.yaml")
+    (folder / "bandsplit.yaml").write_text("trained_on: MUSDB18\n")
+    with pytest.raises(ValueError, match="bandsplit.yaml: expected one line, training_data: NAME, NAME"):
+        resolve(f"msst:{folder}")
+
+
+def test_without_the_package_a_line_says_how_to_install_it(tmp_path, monkeypatch, capsys):
+    found = importlib.util.find_spec
+    monkeypatch.setattr("importlib.util.find_spec", lambda name, *rest: None if "pymss" in name else found(name, *rest))
+    assert command.main(["run", "--systems", f"msst:{tmp_path}", "--out", str(tmp_path / "out")]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and error.endswith("pip install --no-deps -r requirements-msst.txt\n")
+    root = Path(__file__).parent.parent
+    pin = (root / "requirements-msst.txt").read_text().splitlines()[-1]
+    assert pin.startswith("pymss-core==") and pin in (root / "requirements-dev.txt").read_text().splitlines()
