@@ -137,8 +137,8 @@ def scored_stems(instruments: Sequence[str], stems: Sequence[str]) -> dict[str, 
     names = {stem: stem for stem in STEMS} | {"instrumental": ACCOMPANIMENT, ACCOMPANIMENT: ACCOMPANIMENT}
     if len(instruments) == 2 and "other" in instruments:
         names["other"] = ACCOMPANIMENT if "vocals" in instruments else ""
-    outputs = {names[stem]: (stem,) for stem in stems if names.get(stem)}
-    scored = {name: outputs[name] for name in (*STEMS, ACCOMPANIMENT) if name in outputs}
+    outputs = {names[stem]: stem for stem in stems if names.get(stem)}
+    scored: dict[str, tuple[str, ...]] = {name: (outputs[name],) for name in (*STEMS, ACCOMPANIMENT) if name in outputs}
     if set(STEMS) <= set(stems):
         scored["other"] += tuple(stem for stem in stems if stem not in names)
     return scored
@@ -161,12 +161,14 @@ def _whole(file: Path, section: Mapping[str, Any], name: str, largest: int, defa
 def _stems(file: Path, training: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The instruments of the training data, and the network's outputs."""
     instruments, target = training.get("instruments"), training.get("target_instrument")
-    names = instruments if isinstance(instruments, list) else [instruments]
-    for name in names if target is None else [*names, target]:
-        if not isinstance(name, str):
-            raise ValueError(f"{file}: training.instruments: expected a list of names, got {name!r:.50}")
+    lower = _names(file, "training.instruments", instruments)
+    return lower, lower if target is None else _names(file, "training.target_instrument", [target])
+
+
+def _names(file: Path, setting: str, names: Any) -> tuple[str, ...]:
+    """Names of stems, lower-case."""
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"{file}: {setting}: expected names of stems, got {names!r:.50}")
     lower = tuple(name.lower() for name in names)
-    check_stems(lower, f"{file}: training.instruments")
-    outputs = lower if target is None else (target.lower(),)
-    check_stems(outputs, f"{file}: training.target_instrument")
-    return lower, outputs
+    check_stems(lower, f"{file}: {setting}")
+    return lower

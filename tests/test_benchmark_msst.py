@@ -16,113 +16,14 @@ from torch import nn
 
 from benchmark import __main__ as command
 from benchmark.identity import differences, result_key
-from benchmark.msst_config import LABELS, read_config, scored_stems
-from benchmark.msst_system import MsstSystem, build_network
+from benchmark.msst_config import LABELS, read_config
+from benchmark.msst_system import MsstSystem
 from benchmark.pair import measure_pair, prepare
-from benchmark.settings import Settings
 from benchmark.systems import load, parse_systems, resolve
-from benchmark_fakes import ORIGIN, make_pair
+from benchmark_fakes import ORIGIN, SETTINGS, make_pair
 from conftest import synthetic_stems, write_track
 from models.tracks import STEMS, open_tracks
-
-SETTINGS = Settings("cpu", 1, keep_audio_s=0)
-CHUNK = 63 * 128
-INSTRUMENTS = ["drums", "vocals", "bass", "other"]
-ROFORMER = {
-    "dim": 8,
-    "depth": 1,
-    "stereo": True,
-    "num_stems": 4,
-    "time_transformer_depth": 1,
-    "freq_transformer_depth": 1,
-    "dim_head": 4,
-    "heads": 2,
-    "stft_n_fft": 512,
-    "stft_hop_length": 128,
-    "stft_win_length": 512,
-    "mlp_expansion_factor": 1,
-}
-BS_ROFORMER = ROFORMER | {"freqs_per_bands": [16] * 15 + [17]}
-MEL_BAND_ROFORMER = ROFORMER | {"num_bands": 12, "sample_rate": 44100}
-BANDIT = {
-    "stems": INSTRUMENTS,
-    "n_bands": 8,
-    "n_sqm_modules": 1,
-    "emb_dim": 8,
-    "rnn_dim": 8,
-    "rnn_type": "GRU",
-    "mlp_dim": 8,
-    "n_fft": 512,
-    "win_length": 512,
-    "hop_length": 128,
-    "window_fn": "hann_window",
-    "hidden_activation": "Tanh",
-}
-
-
-def conformer(settings):
-    return {name.replace("transformer", "conformer"): value for name, value in settings.items()}
-
-
-NETWORKS = {
-    "bs_roformer": BS_ROFORMER,
-    "bs_conformer": conformer(BS_ROFORMER),
-    "mel_band_roformer": MEL_BAND_ROFORMER,
-    "mel_band_conformer": conformer(MEL_BAND_ROFORMER),
-    "scnet": {
-        "sources": INSTRUMENTS,
-        "dims": [4, 8, 8],
-        "nfft": 512,
-        "hop_size": 128,
-        "win_size": 512,
-        "band_SR": [0.175, 0.392, 0.433],
-        "band_stride": [1, 4, 16],
-        "band_kernel": [3, 4, 16],
-        "conv_depths": [1, 1, 1],
-        "num_dplayer": 2,
-    },
-    "mdx23c": {
-        "act": "gelu",
-        "bottleneck_factor": 4,
-        "growth": 4,
-        "norm": "InstanceNorm",
-        "num_blocks_per_scale": 1,
-        "num_channels": 4,
-        "num_scales": 2,
-        "num_subbands": 4,
-        "scale": [2, 2],
-    },
-    "bandit": BANDIT | {"in_channel": 1, "band_specs": "musical"},
-    "bandit_v2": BANDIT | {"in_channels": 1, "band_type": "musical"},
-}
-
-
-def description(kind="bs_roformer", instruments=INSTRUMENTS, target=None, model=None, **inference):
-    """A config.yaml of MSST for a small network of a kind."""
-    return {
-        "audio": {
-            "chunk_size": CHUNK,
-            "num_channels": 2,
-            "sample_rate": 44100,
-            "dim_f": 256,
-            "hop_length": 128,
-            "n_fft": 512,
-        },
-        "kwargs" if kind == "bandit_v2" else "model": NETWORKS[kind] | (model or {}),
-        "training": {"instruments": instruments, "target_instrument": target},
-        "inference": {"batch_size": 2, "num_overlap": 2, **inference},
-    }
-
-
-def write_folder(folder: Path, values=None, save=torch.save, name="model.ckpt") -> nn.Module:
-    """A folder with a config.yaml, and random weights of the network that pymss-core builds; returns the network."""
-    folder.mkdir(parents=True, exist_ok=True)
-    file = folder / "config.yaml"
-    file.write_text(yaml.safe_dump(values or description()))
-    torch.manual_seed(0)
-    network = build_network(read_config(file), file).eval()
-    save(network.state_dict(), folder / name)
-    return network
+from msst_folders import CHUNK, INSTRUMENTS, description, write_folder
 
 
 @pytest.fixture
@@ -212,7 +113,7 @@ def test_a_track_is_measured(kind, root, tmp_path):
     write_folder(tmp_path / kind, description(kind))
     source = resolve(f"msst:{tmp_path / kind}")
     (track, *_) = open_tracks(root, "test")
-    pair = make_pair(source, track, SETTINGS)
+    pair = make_pair(source, track)
     measure_pair(*prepare(source, SETTINGS), pair, tmp_path / "out", SETTINGS, ORIGIN)
     (file,) = (tmp_path / "out").glob("tracks/*/*/*.json")
     result = json.loads(file.read_text())
@@ -230,29 +131,6 @@ def test_the_command(root, tmp_path, capsys):
     assert "BS-RoFormer (two, local folder) [training data unknown]" in capsys.readouterr().out
     scores = pandas.read_csv(tmp_path / "out" / "scores.csv").query("system == @name and metric == 'sdr'")
     assert set(scores.stem) == {"vocals", "accompaniment"} and np.isfinite(scores.value).all()
-
-
-@pytest.mark.parametrize(
-    ("instruments", "target", "scored"),
-    [
-        (("vocals", "other"), None, {"vocals": ("vocals",), "accompaniment": ("other",)}),
-        (("vocals", "other"), "vocals", {"vocals": ("vocals",)}),
-        (("vocals", "other"), "other", {"accompaniment": ("other",)}),
-        (("instrumental", "vocals"), None, {"vocals": ("vocals",), "accompaniment": ("instrumental",)}),
-        (STEMS, "other", {"other": ("other",)}),
-        (("other",), None, {"other": ("other",)}),
-        (("drums", "other"), None, {"drums": ("drums",)}),
-        (("vocals", "drums", "piano"), None, {"vocals": ("vocals",), "drums": ("drums",)}),
-        (
-            (*STEMS, "guitar", "piano"),
-            None,
-            {stem: (stem,) for stem in STEMS} | {"other": ("other", "guitar", "piano")},
-        ),
-        (("speech", "music", "sfx"), None, {}),
-    ],
-)
-def test_what_of_a_network_is_scored(instruments, target, scored):
-    assert scored_stems(instruments, [target] if target else instruments) == scored
 
 
 def test_more_than_the_four_stems_count_as_other_and_the_row_says_so(tmp_path, noise):
@@ -340,57 +218,6 @@ def test_a_malicious_checkpoint_is_refused_and_not_run(write, tmp_path):
     with pytest.raises(ValueError, match=r"model.ckpt: not a file of weights only \("):
         load(resolve(f"msst:{folder}"))
     assert not trace.exists()
-
-
-@pytest.mark.parametrize("tag", ["python/object/apply:os.system", "python/name:os.system", "python/module:os"])
-def test_a_malicious_configuration_is_refused_and_not_run(tag, tmp_path):
-    folder, trace = tmp_path / "mine", tmp_path / "trace"
-    write_folder(folder)
-    with (folder / "config.yaml").open("a") as file:
-        file.write(f"extra: !!{tag} ['touch {trace}']\n")
-    with pytest.raises(ValueError, match="config.yaml: not a configuration of plain values") as error:
-        resolve(f"msst:{folder}")
-    assert len(str(error.value)) < 500 and not trace.exists()
-
-
-@pytest.mark.parametrize(
-    "setting", [{"window_fn": "load", "win_length": "evil.pt", "wkwargs": {"weights_only": False}}, {"rnn_type": "os"}]
-)
-def test_no_function_is_looked_up_by_a_name_of_the_user(setting, tmp_path):
-    """pymss-core calls torch.__dict__[window_fn](win_length, **wkwargs)."""
-    (tmp_path / "config.yaml").write_text(yaml.safe_dump(description("bandit", model=setting)))
-    (tmp_path / "model.ckpt").touch()
-    with pytest.raises(ValueError, match=f"config.yaml: {next(iter(setting))}: expected one of"):
-        resolve(f"msst:{tmp_path}")
-
-
-def test_tuples_as_published_configurations_hold_them(tmp_path):
-    values = description()
-    text = yaml.safe_dump(values).replace("freqs_per_bands:", "freqs_per_bands: !!python/tuple")
-    (tmp_path / "config.yaml").write_text(text)
-    assert "!!python/tuple" in text and read_config(tmp_path / "config.yaml").values == values
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"model": {"act": "gelu"}}, "config.yaml: Cannot determine model_type from the configuration. Set model_type"),
-        ({"model_type": "htdemucs"}, "config.yaml: expected one of bs_roformer, .*, got htdemucs"),
-        ({"audio": None}, "config.yaml: expected a section audio:, got None"),
-        ({"audio": {"chunk_size": 0}}, "audio.chunk_size: expected a whole number from 1 to 26460000, got 0"),
-        ({"audio": {"chunk_size": CHUNK, "num_channels": 6}}, "audio.num_channels: expected .* from 1 to 2, got 6"),
-        ({"inference": {"num_overlap": "2"}}, "inference.num_overlap: expected a whole number from 1 to 64, got '2'"),
-        ({"inference": {"num_overlap": 2, "chunk_size": True}}, "inference.chunk_size: expected .*, got True"),
-        ({"training": {"instruments": ["../vocals"]}}, "training.instruments: expected 1 to .* names of files"),
-        ({"training": {"instruments": [1]}}, "training.instruments: expected a list of names, got 1"),
-        ({"training": {"instruments": ["speech", "sfx"]}}, "expected a network of some of vocals, .* of speech, sfx"),
-    ],
-)
-def test_wrong_configurations_are_one_line(changes, message, tmp_path):
-    (tmp_path / "config.yaml").write_text(yaml.safe_dump(description() | changes))
-    (tmp_path / "model.ckpt").touch()
-    with pytest.raises(ValueError, match=message):
-        resolve(f"msst:{tmp_path}")
 
 
 def test_what_does_not_fit_together_is_one_line(tmp_path, noise):
