@@ -196,12 +196,27 @@ def build_network(config: MsstConfig, description: Path) -> Any:
 
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "config.yaml"
-        copy.write_text(yaml.safe_dump(config.values), encoding="utf-8")
+        copy.write_text(yaml.safe_dump(_as_in_msst(config)), encoding="utf-8")
         try:
             return pymss_core.get_model_from_config(config.kind, copy)[0]
         except Exception as error:  # of the network that it builds, one class for each way to fail
             reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
             raise ValueError(f"{description}: pymss-core cannot build this {LABELS[config.kind]} ({reason})") from error
+
+
+def _as_in_msst(config: MsstConfig) -> dict[str, Any]:
+    """The configuration with two settings that MSST and pymss-core understand differently where it does not name them.
+
+    MSST's BS-RoFormer silences the lowest bin, and `mask_estimator_depth` of its Mel-Band RoFormer counts hidden layers
+    alone.
+    """
+    values = dict(config.values)
+    if config.kind == "bs_roformer":
+        values["model"] = {"zero_dc": True, **values["model"]}
+    elif config.kind == "mel_band_roformer":
+        hidden_layers = values["model"].get("mask_estimator_depth", 1)
+        values["model"] = {"mlp_hidden_layers": hidden_layers, **values["model"]}
+    return values
 
 
 def _read_weights(file: Path) -> Any:

@@ -23,21 +23,22 @@ ROFORMER = {
     "stft_n_fft": 512,
     "stft_hop_length": 128,
     "stft_win_length": 512,
+    "mask_estimator_depth": 2,
     "mlp_expansion_factor": 1,
 }
 BS_ROFORMER = ROFORMER | {"freqs_per_bands": [16] * 15 + [17]}
 MEL_BAND_ROFORMER = ROFORMER | {"num_bands": 12, "sample_rate": 44100}
 BANDIT = {
     "stems": INSTRUMENTS,
-    "n_bands": 8,
+    "n_bands": 16,
     "n_sqm_modules": 1,
     "emb_dim": 8,
     "rnn_dim": 8,
     "rnn_type": "GRU",
     "mlp_dim": 8,
-    "n_fft": 512,
-    "win_length": 512,
-    "hop_length": 128,
+    "n_fft": 2048,
+    "win_length": 2048,
+    "hop_length": 512,
     "window_fn": "hann_window",
     "hidden_activation": "Tanh",
 }

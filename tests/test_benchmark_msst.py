@@ -59,6 +59,15 @@ def test_one_chunk_is_what_the_network_makes_of_it(kind, tmp_path, noise):
         assert np.abs(expected).max() > 1e-3
 
 
+def test_what_a_configuration_leaves_open_is_as_in_msst(tmp_path):
+    """pymss-core alone leaves the lowest bin, and builds one layer less."""
+    assert write_folder(tmp_path / "open").zero_dc
+    assert not write_folder(tmp_path / "off", description(model={"zero_dc": False})).zero_dc
+    mel = write_folder(tmp_path / "mel", description("mel_band_roformer"))
+    layers = {name for name in mel.state_dict() if name.startswith("mask_estimators.0.to_freqs.0.0.")}
+    assert {name.split(".")[5] for name in layers} == {"0", "2", "4"}  # of depth 2, as in published checkpoints
+
+
 class Identity(nn.Module):
     """Every stem is the mixture; keeps the shapes of what it got."""
 
