@@ -94,7 +94,10 @@ def read_config(file: Path) -> MsstConfig:
     try:
         kind = detect_model_type(values)
     except ModelTypeDetectionError as error:
-        raise ValueError(f"{file}: {str(error).partition(' Set model_type')[0]} Set model_type: in it.") from error
+        raise ValueError(
+            f"{file}: {str(error).partition(' Set model_type')[0]} Supported are {', '.join(LABELS)}:"
+            " if it is one, write model_type: NAME into the file."
+        ) from error
     if kind not in LABELS:
         raise ValueError(f"{file}: expected one of {', '.join(LABELS)}, got {kind}")
     audio, training, inference = (_section(file, values, name) for name in ("audio", "training", "inference"))

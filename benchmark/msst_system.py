@@ -180,6 +180,8 @@ def load_msst(location: str, device: str) -> MsstSystem:
         raise ValueError(
             f"{weights}: not weights of the {LABELS[config.kind]} of {description.name} ({reason})"
         ) from error
+    if config.kind in ("bandit", "bandit_v2"):
+        _scale_windows(network)
     return MsstSystem(network, config, device)
 
 
@@ -217,6 +219,13 @@ def _as_in_msst(config: MsstConfig) -> dict[str, Any]:
         hidden_layers = values["model"].get("mask_estimator_depth", 1)
         values["model"] = {"mlp_hidden_layers": hidden_layers, **values["model"]}
     return values
+
+
+def _scale_windows(network: Any) -> None:
+    """Bring the STFT of a BandIt to MSST's scale: it normalises by the window's energy, pymss-core by its length."""
+    for transform in (network.stft, network.istft):
+        if transform.normalized:
+            transform.window *= (transform.n_fft / transform.window.square().sum()).sqrt()
 
 
 def _read_weights(file: Path) -> Any:

@@ -49,6 +49,9 @@ def test_one_chunk_is_what_the_network_makes_of_it(kind, tmp_path, noise):
     assert system.parameters == sum(parameter.numel() for parameter in network.parameters())
     chunk = noise[:, :CHUNK]
     estimates = system.separate(chunk, 44_100)
+    if kind.startswith("bandit"):  # MSST's STFT, which torchaudio normalises by the energy of the window
+        for transform in (network.stft, network.istft):
+            transform.window *= (2048 / (0.375 * 2048)) ** 0.5
     with torch.no_grad():
         if kind == "bandit":  # each channel by itself
             direct = torch.cat([network(torch.from_numpy(chunk[None, [channel]])) for channel in (0, 1)], dim=2)[0]
@@ -66,6 +69,18 @@ def test_what_a_configuration_leaves_open_is_as_in_msst(tmp_path):
     mel = write_folder(tmp_path / "mel", description("mel_band_roformer"))
     layers = {name for name in mel.state_dict() if name.startswith("mask_estimators.0.to_freqs.0.0.")}
     assert {name.split(".")[5] for name in layers} == {"0", "2", "4"}  # of depth 2, as in published checkpoints
+
+
+@pytest.mark.parametrize("kind", ["bandit", "bandit_v2"])
+def test_the_stft_of_bandit_is_that_of_torchaudio_as_in_msst(kind, tmp_path, noise):
+    from torchaudio.transforms import Spectrogram
+
+    write_folder(tmp_path / kind, description(kind))
+    network = load(resolve(f"msst:{tmp_path / kind}"))._network
+    audio = torch.from_numpy(noise)
+    expected = Spectrogram(2048, hop_length=512, power=None, normalized=True, pad_mode="constant")(audio)
+    torch.testing.assert_close(network.stft(audio), expected, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(network.istft(expected, audio.shape[-1]), audio, rtol=0, atol=1e-5)
 
 
 class Identity(nn.Module):

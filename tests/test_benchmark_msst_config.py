@@ -64,7 +64,10 @@ def test_tuples_as_published_configurations_hold_them(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"model": {"act": "gelu"}}, "config.yaml: Cannot determine model_type from the configuration. Set model_type"),
+        (
+            {"model": {"act": "gelu"}},
+            "config.yaml: Cannot determine model_type from .* write model_type: NAME into the file",
+        ),
         ({"model_type": "htdemucs"}, "config.yaml: expected one of bs_roformer, .*, got htdemucs"),
         ({"audio": None}, "config.yaml: expected a section audio:, got None"),
         ({"audio": {"chunk_size": 0}}, "audio.chunk_size: expected a whole number from 1 to 26460000, got 0"),
