@@ -58,7 +58,8 @@ def _parser() -> argparse.ArgumentParser:
         default="bsrnn,demucs,openunmix",
         help="comma-separated: mixture, oracle (both are always added), oracle:ibm, oracle:mwf, bsrnn, demucs,"
         " openunmix, the last three also as KIND:CHECKPOINT, demucs:htdemucs (official), openunmix:umxhq (official),"
-        " spleeter (2 stems, official), mdxnet (official), KIND:FOLDER (local files); default: %(default)s",
+        " spleeter (2 stems, official), mdxnet (official), KIND:FOLDER (local files), msst:FOLDER (config.yaml and"
+        " checkpoint of Music-Source-Separation-Training); default: %(default)s",
     )
     run.add_argument(
         "--estimates",

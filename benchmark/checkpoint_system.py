@@ -1,7 +1,6 @@
 """Our own checkpoints as systems: our network, and the peers' networks that we trained."""
 
 import json
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,16 +8,8 @@ from typing import Any
 import numpy as np
 
 from benchmark.adapter import count_parameters
-from benchmark.source import (
-    EXTRA_DATA_FLAG,
-    OURS_ROLE,
-    PEER_ROLE,
-    TEST_SET_FLAG,
-    TEST_SET_NOTE,
-    UNKNOWN_DATA_FLAG,
-    Source,
-    file_hash,
-)
+from benchmark.source import OURS_ROLE, PEER_ROLE, Source, file_hash
+from benchmark.training_data import training_note
 
 LABELS = {"bsrnn": "BSRNN", "demucs": "Demucs", "openunmix": "Open-Unmix"}
 
@@ -45,7 +36,8 @@ def resolve_checkpoint(name: str, kind: str, checkpoint: str) -> Source:
     minutes = _processor_minutes(info)
     budget = f", {minutes:.0f} processor min" if minutes else ""
     origin = f"imported, {info['imported_from']}" if "imported_from" in info else "ours"
-    note, flag = _training_note(info)
+    text = info.get("training_data")
+    note, flag = training_note(text) if isinstance(text, str) else ("", "")
     return Source(
         name,
         f"{LABELS[kind]} ({folder.name}, {origin}{budget})",
@@ -74,20 +66,6 @@ def _processor_minutes(info: Mapping[str, Any]) -> float:
         return float(info.get("cpu_minutes_in_all") or info.get("cpu_minutes") or 0)
     except (ValueError, TypeError):
         return 0.0
-
-
-def _training_note(info: Mapping[str, Any]) -> tuple[str, str]:
-    """Note and flag of a checkpoint: its card's music, the test split, other than MUSDB18's, or unknown."""
-    text = info.get("training_data")
-    if not isinstance(text, str):
-        return "", ""
-    note = f"trained on {text}"
-    if re.search(r"\btest\b", text):
-        return f"{TEST_SET_NOTE}; {note}", TEST_SET_FLAG
-    names = text.rpartition(" from ")[2].split(", ")
-    if names == ["unknown"]:
-        return note, UNKNOWN_DATA_FLAG
-    return note, "" if all(name.lower().startswith("musdb18") for name in names) else EXTRA_DATA_FLAG
 
 
 class CheckpointSystem:

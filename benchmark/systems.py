@@ -16,6 +16,7 @@ from benchmark.demucs_system import load_demucs_folder, load_demucs_official, of
 from benchmark.ensemble_system import is_ensemble, resolve_ensemble
 from benchmark.estimates import Estimates, resolve_estimates
 from benchmark.mdxnet_system import MdxNetSystem, resolve_mdxnet
+from benchmark.msst_system import load_msst, resolve_msst
 from benchmark.openunmix_system import (
     OFFICIAL_FILES,
     load_openunmix_folder,
@@ -28,7 +29,7 @@ from benchmark.source import BOUND_ROLE, Source
 from benchmark.spleeter_system import SpleeterSystem, resolve_spleeter
 
 MIXTURE, ORACLE = "mixture", "oracle"
-KINDS = (MIXTURE, "bsrnn", "demucs", "openunmix", "spleeter", "mdxnet", ORACLE)
+KINDS = (MIXTURE, "bsrnn", "demucs", "openunmix", "spleeter", "mdxnet", "msst", ORACLE)
 DEFAULT_CHECKPOINTS = {"bsrnn": "small", "demucs": "hdemucs-small", "openunmix": "openunmix-small"}
 BOUND = "irm"
 """The oracle that `oracle` stands for, which is in every table."""
@@ -42,6 +43,7 @@ LOADERS: Mapping[str, Callable[[str, str], Any]] = {
     "openunmix official": load_openunmix_official,
     "spleeter": SpleeterSystem,
     "mdxnet": MdxNetSystem,
+    "msst": load_msst,
     "estimates": Estimates,
     "python": PythonSystem,
 }
@@ -123,6 +125,8 @@ def _resolve(name: str, download: bool) -> Source:
         return resolve_mdxnet(name, variant, download)
     if kind == "bsrnn" and is_ensemble(variant):
         return resolve_ensemble(name, variant)
+    if kind == "msst":
+        return resolve_msst(name, variant)
     if kind == "demucs" and variant:
         found = resolve_demucs(name, variant, download)
     elif kind == "openunmix" and variant:

@@ -25,6 +25,8 @@ from submission.user_config import USER_CONFIG, is_ours, read_checkpoints
 LONG_S = 60.0
 SONG_S = 600.0
 """The longest song for which memory must do."""
+MEMORY_NOISE_BYTES = 100_000_000
+"""Two runs of one track differ by this much."""
 SAME_DB = 40.0
 """A package's stems must be those of `load_separator` within this; what is left is rounding."""
 LESS_DB = 1.0
@@ -133,7 +135,8 @@ def _judge_runs(results: Sequence[Result], root: Path, memory_bytes: int) -> Ite
             break
     short, long, _ = results
     if short.peak_bytes and long.peak_bytes and not long.failure:
-        each_s = (long.peak_bytes - short.peak_bytes) / (long.duration_s - short.duration_s)
+        grown = max(0.0, long.peak_bytes - short.peak_bytes - MEMORY_NOISE_BYTES)
+        each_s = grown / (long.duration_s - short.duration_s)
         projected = long.peak_bytes + each_s * (SONG_S - long.duration_s)
         if projected > memory_bytes:
             yield Finding(

@@ -53,7 +53,7 @@ def test_the_bounds_are_always_there_and_names_are_kept_once():
     [
         (("bsrn",), r"got 'bsrn' \(nearest: bsrnn\)"),
         (("Demucs",), r"nearest: demucs"),
-        (("bsrnn,",), "expected some of mixture, bsrnn, demucs, openunmix, spleeter, mdxnet, oracle, got ''"),
+        (("bsrnn,",), "expected some of mixture, bsrnn, demucs, openunmix, spleeter, mdxnet, msst, oracle, got ''"),
         (("xyz",), "got 'xyz'$"),
         (("mixture:x",), "expected mixture alone, got 'mixture:x'"),
         (("oracle:x",), "expected oracle:NAME with one of ibm, irm, mwf, got 'oracle:x'"),

@@ -76,7 +76,7 @@ SABOTAGES = [
     ),
     (
         "hungrier by the second",
-        after("self.kept = np.ones(100 * len(stem)); import time; time.sleep(0.2)"),
+        after("self.kept = np.ones(400 * len(stem)); import time; time.sleep(0.2)"),
         "GB for a song of 10 minutes",
     ),
     (
