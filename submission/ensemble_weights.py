@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from models.ensemble_config import EnsembleConfig, member_shares, read_ensemble
+from models.ensemble_config import EnsembleConfig, member_shares, read_ensemble_file
 
 ENSEMBLE_FILE = Path("checkpoints/ensemble.yaml")
 """Where it lies in a package, or in a repository."""
@@ -23,7 +23,7 @@ def read_shares(folder: Path, names: Sequence[str], stems: Sequence[Sequence[str
     path = folder / ENSEMBLE_FILE.name
     if not path.is_file():
         return member_shares(EnsembleConfig(tuple(names)), stems)
-    config = read_ensemble([str(path)])
+    config = read_ensemble_file(path)
     if config.checkpoints != tuple(names):
         raise ValueError(
             f"{path}: expected weights of the ensemble {', '.join(names)}, got {', '.join(config.checkpoints)}; "

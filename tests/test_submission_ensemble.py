@@ -69,9 +69,6 @@ def test_the_predictor_reads_the_weights_beside_its_checkpoints(tmp_path, monkey
     found = {"a": scaling_separator(clock, name="a", gains=ONES), "b": scaling_separator(clock, name="b", gains=TWOS)}
     monkeypatch.setattr(predictor, "load_separator", lambda name: found[name])
     monkeypatch.setattr(predictor, "CHECKPOINT_FOLDER", tmp_path)
-    for name in "ab":
-        write_checkpoint(tmp_path / name)
-    monkeypatch.chdir(tmp_path)
 
     class Both(BandsplitPredictor):
         ensemble, fallbacks = ("a", "b"), ()
