@@ -93,13 +93,21 @@ def read_ensemble(names: Sequence[str]) -> EnsembleConfig:
         return _checked(EnsembleConfig(tuple(names)), "--checkpoint")
     if len(names) > 1:
         raise ValueError(f"--checkpoint {files[0]} is an ensemble by itself: expected no other --checkpoint")
-    path = Path(files[0])
+    return _checked(read_ensemble_file(Path(files[0])), files[0])
+
+
+def read_ensemble_file(path: Path) -> EnsembleConfig:
+    """An ensemble's file alone: its checkpoints are not looked for.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is not an ensemble's.
+    """
     values = read_yaml(path)
     try:
-        config = build(EnsembleConfig, values)
+        return build(EnsembleConfig, values)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
-    return _checked(config, str(path))
 
 
 def _checked(config: EnsembleConfig, where: str) -> EnsembleConfig:

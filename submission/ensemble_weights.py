@@ -1,32 +1,32 @@
 """How much each checkpoint of a package's ensemble counts: `checkpoints/ensemble.yaml`, where there is one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from models.checkpoint import CHECKPOINT_FOLDER
-from models.ensemble_config import member_shares, read_ensemble
+from models.ensemble_config import EnsembleConfig, member_shares, read_ensemble_file
 
 ENSEMBLE_FILE = Path("checkpoints/ensemble.yaml")
 """Where it lies in a package, or in a repository."""
 
 
-def read_shares(names: Sequence[str], stems: Sequence[Sequence[str]]) -> list[Mapping[str, float]] | None:
-    """The share of each checkpoint in each stem, {stem: share}; None for the plain mean.
+def read_shares(folder: Path, names: Sequence[str], stems: Sequence[Sequence[str]]) -> list[dict[str, float]]:
+    """How much each checkpoint counts in each stem, {stem: share}; all the same where there is no file.
 
     Args:
+        folder: of the checkpoints, and of the file.
         names: the checkpoints of the ensemble.
         stems: those that each of them has.
 
     Raises:
         ValueError: the file is of other checkpoints, or damaged.
     """
-    path = CHECKPOINT_FOLDER / ENSEMBLE_FILE.name
+    path = folder / ENSEMBLE_FILE.name
     if not path.is_file():
-        return None
-    config = read_ensemble([str(path)])
+        return member_shares(EnsembleConfig(tuple(names)), stems)
+    config = read_ensemble_file(path)
     if config.checkpoints != tuple(names):
         raise ValueError(
             f"{path}: expected weights of the ensemble {', '.join(names)}, got {', '.join(config.checkpoints)}; "
             "delete it for the plain mean"
         )
-    return [*member_shares(config, stems)]
+    return member_shares(config, stems)

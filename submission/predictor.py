@@ -18,6 +18,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from models.checkpoint import CHECKPOINT_FOLDER
 from models.separator import NetworkSeparator, load_separator
 from submission.account import Account
 from submission.attempt import Clock
@@ -63,7 +64,7 @@ class BandsplitPredictor:
         if networks is None:
             networks = [load_separator(name) for name in self.ensemble]
             spares = [load_separator(name) for name in self.fallbacks]
-            shares = read_shares(self.ensemble, [network.stems for network in networks])
+            shares = read_shares(CHECKPOINT_FOLDER, self.ensemble, [network.stems for network in networks])
         self._clock = clock or Clock()
         self._separator = DeadlineSeparator(INSTRUMENTS, networks, spares, self._clock, shares)
         self.account: Account | None = None

@@ -18,6 +18,7 @@ from models.tracks import Track, open_tracks, shipped_excerpt
 from submission.alignment import diagnose
 from submission.behaviour import PCM16_STEP, is_busy
 from submission.challenge import INSTRUMENTS, PCM16_MAX
+from submission.ensemble_weights import read_shares
 from submission.finding import Finding
 from submission.session import Grader, Result, Score, run_tracks, score_track
 from submission.user_config import USER_CONFIG, is_ours, read_checkpoints
@@ -194,17 +195,23 @@ def _judge_sameness(root: Path, track: HeldTrack, answer: Stems) -> Iterator[Fin
 
 
 def ensemble_stems(root: Path, ensemble: Sequence[str], track: HeldTrack) -> Stems:
-    """The mean of what each checkpoint's own separator makes of a track, stem by stem, within PCM_16's range.
+    """The mean of what each checkpoint's own separator makes of a track, with the package's weights, within PCM_16.
 
     Raises:
-        FileNotFoundError, ValueError: a checkpoint is absent or damaged.
+        FileNotFoundError, ValueError: a checkpoint, or the file of weights, is absent or damaged.
     """
-    found: dict[str, list[np.ndarray]] = {}
+    estimates = []
     for name in ensemble:
         separator = load_separator(str(root / "checkpoints" / name), device="cpu")
-        for stem, samples in separator.separate(track.read_mixture(), track.sample_rate).items():
-            found.setdefault(stem, []).append(samples)
-    return {stem: np.clip(np.mean(found[stem], axis=0), -1, PCM16_MAX) for stem in INSTRUMENTS if stem in found}
+        estimates.append(separator.separate(track.read_mixture(), track.sample_rate))
+    shares = read_shares(root / "checkpoints", ensemble, [tuple(stems) for stems in estimates])
+    means = {}
+    for stem in INSTRUMENTS:
+        parts = [(own[stem], stems[stem]) for own, stems in zip(shares, estimates, strict=True) if stem in own]
+        if parts:
+            total = sum(share for share, _ in parts)
+            means[stem] = np.clip(sum(share * part for share, part in parts) / total, -1, PCM16_MAX)
+    return means
 
 
 def _judge_memory_of_tracks(first: Stems, second: Stems) -> Iterator[Finding]:

@@ -9,11 +9,12 @@ import torch
 
 from fake_networks import FakeClock, scaling_separator
 from models.config import read_yaml
-from submission import ensemble_weights, predictor
+from submission import predictor
 from submission.challenge import INSTRUMENTS
 from submission.files import check_files
 from submission.package import package
 from submission.predictor import BandsplitPredictor
+from submission.real_music import HeldTrack, ensemble_stems
 from submission.separation import DeadlineSeparator
 from submission.user_config import read_checkpoints
 from submissions import INFO, write_checkpoint, write_source
@@ -67,10 +68,7 @@ def test_the_predictor_reads_the_weights_beside_its_checkpoints(tmp_path, monkey
     clock = FakeClock()
     found = {"a": scaling_separator(clock, name="a", gains=ONES), "b": scaling_separator(clock, name="b", gains=TWOS)}
     monkeypatch.setattr(predictor, "load_separator", lambda name: found[name])
-    monkeypatch.setattr(ensemble_weights, "CHECKPOINT_FOLDER", tmp_path)
-    for name in "ab":
-        write_checkpoint(tmp_path / name)
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(predictor, "CHECKPOINT_FOLDER", tmp_path)
 
     class Both(BandsplitPredictor):
         ensemble, fallbacks = ("a", "b"), ()
@@ -125,3 +123,18 @@ def test_weights_that_do_not_fit_make_no_package(source: Path, tmp_path: Path):
         with pytest.raises(ValueError, match=message):
             package(source, tmp_path / "pkg", [file])
     assert not (tmp_path / "pkg").exists()
+
+
+def test_the_check_on_real_music_expects_the_weights(tmp_path: Path):
+    for seed, name in enumerate("ab"):
+        write_checkpoint(tmp_path / "checkpoints" / name, seed=seed)
+    mixture = 0.1 * np.random.default_rng(0).standard_normal((2, 30_000)).astype(np.float32)
+    track = HeldTrack("noise", "test", tmp_path, {"mixture": mixture}, 44100)
+    a, b = (ensemble_stems(tmp_path, [name], track) for name in "ab")
+    both = ensemble_stems(tmp_path, ["a", "b"], track)
+    rows = "".join(f"\n- {{stem: {stem}, shares: [0.9, 0.1]}}" for stem in INSTRUMENTS)
+    (tmp_path / "checkpoints/ensemble.yaml").write_text(f"checkpoints: [a, b]\nweights:{rows}\n")
+    weighted = ensemble_stems(tmp_path, ["a", "b"], track)
+    for stem in INSTRUMENTS:
+        np.testing.assert_allclose(both[stem], (a[stem] + b[stem]) / 2, atol=1e-6)
+        np.testing.assert_allclose(weighted[stem], 0.9 * a[stem] + 0.1 * b[stem], atol=1e-6)
