@@ -273,7 +273,7 @@ def test_a_gpu_trains_in_each_precision(pack, tmp_path, precision):
 def test_processor_minutes_are_a_horizon_too(pack, tmp_path):
     result = train(with_train(steps=100_000, minutes=0.05, clock="processor"), pack, tmp_path / "run")
     spent = float(metrics(tmp_path / "run")[-1]["cpu_minutes"])
-    assert result.finished and result.steps < 100_000 and 0.05 <= spent < 0.15
+    assert result.finished and result.steps < 100_000 and 0.02 < spent < 0.2
 
 
 def test_fine_tuning_begins_where_the_checkpoint_ended(pack, tmp_path):

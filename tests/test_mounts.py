@@ -17,7 +17,7 @@ SOURCE = Path(mounts.__file__).parents[1]
 def test_a_process_that_is_confined_leaves_the_mounts_of_all_others_alone(tmp_path: Path):
     """Even if it shares its mount namespace with them: the outer `unshare` stands for the machine."""
     program = (
-        "import sys; from submission.mounts import confine; confine([sys.argv[1]], [], []); "
+        "import os, sys; from submission.mounts import confine; confine([sys.argv[1]], [os.getcwd()], []); "
         "open(sys.argv[1] + '/file', 'w'); open('/tmp/other', 'w')"
     )
     script = (
