@@ -18,7 +18,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from models.console import show_any_name
+from models.running.console import show_any_name
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -171,7 +171,7 @@ def _report(args: argparse.Namespace) -> int:
 
 
 def _speed(args: argparse.Namespace) -> int:
-    from benchmark.speed import measure_speed, render_speed, speed_systems
+    from benchmark.timing.speed import measure_speed, render_speed, speed_systems
 
     threads = args.threads or _num_cores()
     device = _usable_device(args.device)
@@ -182,7 +182,7 @@ def _speed(args: argparse.Namespace) -> int:
 
 
 def _scorer_speed(args: argparse.Namespace) -> int:
-    from benchmark.scorer_speed import measure_scorers, render_scorers
+    from benchmark.timing.scorer_speed import measure_scorers, render_scorers
     from models.tracks import default_data_root, open_tracks
 
     root, message = default_data_root(args.data)
@@ -196,17 +196,17 @@ def _scorer_speed(args: argparse.Namespace) -> int:
 
 
 def _install(args: argparse.Namespace) -> int:
-    from benchmark.spleeter_install import install
+    from benchmark.workers.spleeter_install import install
 
     print(install())
     return 0
 
 
 def _run(args: argparse.Namespace) -> int:
-    from benchmark.report import write
-    from benchmark.run import run
-    from benchmark.settings import Settings
-    from benchmark.systems import parse_systems, resolve_all
+    from benchmark.runs.run import run
+    from benchmark.runs.settings import Settings
+    from benchmark.systems.catalog import parse_systems, resolve_all
+    from benchmark.tables.report import write
     from models.tracks import default_data_root, open_tracks
 
     names = parse_systems(args.systems, args.demucs, args.openunmix)

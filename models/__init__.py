@@ -7,7 +7,7 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from models.separator import NetworkSeparator, Separator, load_separator
+    from models.separation.separator import NetworkSeparator, Separator, load_separator
 
 __all__ = ["NetworkSeparator", "Separator", "load_separator"]
 
@@ -15,7 +15,7 @@ __all__ = ["NetworkSeparator", "Separator", "load_separator"]
 def __getattr__(name: str) -> Any:
     """Import the separator, and with it torch, only when it is asked for."""
     if name in __all__:
-        from models import separator
+        from models.separation import separator
 
         return getattr(separator, name)
     raise AttributeError(f"module 'models' has no attribute {name!r}")

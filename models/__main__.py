@@ -11,12 +11,13 @@ python -m models import weights/separator.ckpt --out oBSRNN-SIMO
 import argparse
 import sys
 
-from models import ensemble_command, separate_file
-from models.console import show_any_name
-from models.importing import command as importing
+from models.commands import ensemble as ensemble_command
+from models.commands import import_weights as importing
+from models.commands import render
+from models.commands import separate as separate_file
+from models.commands import train as commands
 from models.importing import download
-from models.rendering import command as render
-from models.training import commands
+from models.running.console import show_any_name
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -10,7 +10,7 @@ from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTens
 from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
-from models.preset import Preset
+from models.presets.preset import Preset
 
 BACKWARD_FACTOR = 2
 """A backward pass multiplies twice as much as the forward pass: for the inputs' gradients and for the weights'."""

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from models.console import show_any_name
+from models.running.console import show_any_name
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    from submission.package import SOURCE
+    from models.running.repository import ROOT
 
     parser = argparse.ArgumentParser(
         prog="python -m submission", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -38,11 +38,11 @@ def _parser() -> argparse.ArgumentParser:
     which = "a package, or a Bandsplit repository (default: this one)"
 
     check = commands.add_parser("check", help="find what would fail or score low, in under a minute")
-    check.add_argument("submission", nargs="?", type=Path, default=SOURCE, help=which)
+    check.add_argument("submission", nargs="?", type=Path, default=ROOT, help=which)
     check.set_defaults(run=_check)
 
     evaluate = commands.add_parser("evaluate", help="run and score it as the grader does, track by track")
-    evaluate.add_argument("submission", nargs="?", type=Path, default=SOURCE, help=which)
+    evaluate.add_argument("submission", nargs="?", type=Path, default=ROOT, help=which)
     evaluate.add_argument("--data", help="data set, or one *.stem.mp4 (default: MUSDB_PATH, else stempeg's excerpt)")
     evaluate.add_argument("--split", default="test", choices=("train", "valid", "test", "all"), help="default: test")
     evaluate.add_argument(
@@ -78,7 +78,7 @@ def _positive(text: str) -> int:
 
 
 def _check(args: argparse.Namespace) -> int:
-    from submission.check import check, render
+    from submission.preflight.check import check, render
 
     findings, notes = check(args.submission)
     print(render(findings, notes))
@@ -89,9 +89,9 @@ def _evaluate(args: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from models.tracks import default_data_root, open_tracks
-    from submission.evaluate import evaluate
-    from submission.isolation import network_barrier
-    from submission.report import is_rejected, render
+    from submission.grader.evaluate import evaluate
+    from submission.grader.report import is_rejected, render
+    from submission.sandbox.run import network_barrier
 
     root, message = default_data_root(args.data)
     print(message)
@@ -107,9 +107,10 @@ def _evaluate(args: argparse.Namespace) -> int:
 
 
 def _package(args: argparse.Namespace) -> int:
-    from submission.package import SOURCE, package
+    from models.running.repository import ROOT
+    from submission.package.build import package
 
-    package(SOURCE, args.out, args.checkpoint)
+    package(ROOT, args.out, args.checkpoint)
     print(f"written: {args.out}; next: python -m submission check {args.out}, then {args.out / 'SUBMIT.md'}")
     return 0
 

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from benchmark import pair as pair_module
-from benchmark.identity import result_key
-from benchmark.pair import Origin, Pair, measure_pair, prepare
-from benchmark.settings import Settings
-from benchmark.source import Source
+from benchmark.provenance.weights import Source
+from benchmark.runs import pair as pair_module
+from benchmark.runs.identity import result_key
+from benchmark.runs.pair import Origin, Pair, measure_pair, prepare
+from benchmark.runs.settings import Settings
 from models.tracks import STEMS
 
 SETTINGS = Settings("cpu", 1)

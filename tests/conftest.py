@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from models.bsrnn import BSRNNConfig
-from models.chunking import SeparateConfig
-from models.preset import Preset
-from models.training.config import DataConfig, TrainConfig
+from models.presets.preset import Preset
+from models.presets.training import DataConfig, TrainConfig
+from models.signal.chunking import SeparateConfig
 
 SAMPLE_RATE = 44100
 STEMS = ("vocals", "drums", "bass", "other")
@@ -105,6 +105,17 @@ def hq_root(tmp_path: Path) -> Path:
     for seed, (split, name) in enumerate((("train", TRAIN_TRACK), ("train", VALID_TRACK), ("test", TEST_TRACK))):
         write_track(root / split / name, synthetic_stems(seed))
     return root
+
+
+@pytest.fixture
+def shipped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A checkpoint called small, of a network of known multiples, which alone is found."""
+    from models.checkpoints import checkpoint as checkpoint_module
+    from scaled_copies import SETTINGS, FakePreset, ScaledCopies
+
+    found = checkpoint_module.Checkpoint(ScaledCopies(), FakePreset(SETTINGS), {}, "small@1a2b3c4d")
+    monkeypatch.setattr(checkpoint_module, "find_checkpoint", lambda name: {"small": "folder"}[name])
+    monkeypatch.setattr(checkpoint_module, "load_checkpoint", lambda folder: {"folder": found}[folder])
 
 
 @pytest.fixture(autouse=True)

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from models.bsrnn import Estimate
-from models.chunking import SeparateConfig
-from models.separator import NetworkSeparator
-from submission.attempt import Attempt, Clock
+from models.separation.separator import NetworkSeparator
+from models.signal.chunking import SeparateConfig
+from submission.predictor.attempt import Attempt, Clock
 
 GAINS = {"vocals": 0.4, "drums": 0.3, "bass": 0.2, "other": 0.1}
 

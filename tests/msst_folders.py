@@ -6,8 +6,8 @@ import torch
 import yaml
 from torch import nn
 
-from benchmark.msst_config import read_config
-from benchmark.msst_system import build_network
+from benchmark.systems.msst import build_network
+from benchmark.systems.msst_config import read_config
 
 CHUNK = 63 * 128
 INSTRUMENTS = ["drums", "vocals", "bass", "other"]

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from benchmark.identity import result_key
-from benchmark.record import write_record
-from benchmark.results import Failure
-from benchmark.scoring import FRAME_MEDIANS
-from benchmark.settings import Settings
-from benchmark.source import BOUND_ROLE, OURS_ROLE, Source
+from benchmark.provenance.weights import BOUND_ROLE, OURS_ROLE, Source
+from benchmark.runs.identity import result_key
+from benchmark.runs.record import write_record
+from benchmark.runs.settings import Settings
+from benchmark.runs.store import Failure
+from benchmark.scoring.scores import FRAME_MEDIANS
 from benchmark_fakes import Fake, run_here
 from conftest import synthetic_stems, write_track
 from models.metrics import csdr, frame_sdr, global_sdr
@@ -69,7 +69,7 @@ def make_run(root, keep_audio_s=2, stems=STEMS, names=NAMES, duration_s=3.0, eve
     settings = Settings("cpu", 1, keep_audio_s)
     for source, system in systems.items():
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("benchmark.measure.score", quick_score)
+            patch.setattr("benchmark.runs.measure.score", quick_score)
             run_here(patch, system, source, tracks, out, settings)
     keys = [result_key(source, track, settings) for source in systems for track in tracks]
     write_record(out, f"synthetic music {HOSTILE}", keys, [FAILURE])

@@ -8,14 +8,14 @@ import numpy as np
 import torch
 
 from models.bsrnn import BSRNN, BSRNNConfig
-from models.checkpoint import save_checkpoint
-from models.chunking import SeparateConfig
-from models.preset import Preset
+from models.checkpoints.checkpoint import save_checkpoint
+from models.presets.preset import Preset
+from models.presets.training import DataConfig, TrainConfig
+from models.running.repository import ROOT
+from models.signal.chunking import SeparateConfig
 from models.tracks import Track
-from models.training.config import DataConfig, TrainConfig
-from submission.challenge import INSTRUMENTS
+from submission.rules.challenge import INSTRUMENTS
 
-ROOT = Path(__file__).resolve().parent.parent
 INFO = {"training_data": "97 tracks, 35.4 minutes, from musdb18-7, music-delta", "began_with": "nothing"}
 LIGHT_CLASS = '''"""The class of a light submission."""
 
@@ -66,7 +66,7 @@ def write_checkpoint(folder: Path, stems=("vocals", "drums", "bass", "other"), i
 
 def write_light_submission(folder: Path) -> Path:
     """A submission in the kit's layout in which nothing is wrong."""
-    shutil.copytree(ROOT / "submission/kit/my_submission", folder / "my_submission")
+    shutil.copytree(ROOT / "submission/package/kit/my_submission", folder / "my_submission")
     (folder / "my_submission/user_config.py").write_text(LIGHT_CLASS)
     (folder / "aicrowd.json").write_text(json.dumps(ENTRY))
     (folder / "apt.txt").write_text("ffmpeg\n")
@@ -102,8 +102,8 @@ def write_source(folder: Path) -> Path:
         shutil.copyfile(ROOT / name, folder / name)
     write_checkpoint(folder / "checkpoints/toy")
     write_checkpoint(folder / "checkpoints/toy-2", seed=1)
-    edit(folder / "submission/kit/my_submission/user_config.py", '("small",)', '("toy",)')
-    edit(folder / "submission/kit/my_submission/user_config.py", '("tiny",)', '("toy-2",)')
+    edit(folder / "submission/package/kit/my_submission/user_config.py", '("small",)', '("toy",)')
+    edit(folder / "submission/package/kit/my_submission/user_config.py", '("tiny",)', '("toy-2",)')
     return folder
 
 

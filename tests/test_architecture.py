@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("models", "benchmark", "tuning", "submission")
 HEAVY = ("soundfile", "musdb", "museval", "demucs", "openunmix", "ray", "pandas", "stempeg")
-ALONE = ("models.audio", "models.chunking", "models.metrics", "models.config")
+ALONE = ("models.audio.reader", "models.signal.chunking", "models.metrics", "models.presets.settings")
 
 
 def module_name(path: Path) -> str:
@@ -56,7 +56,7 @@ def test_import_law(path: Path):
         assert foreign <= {"torch", *sys.stdlib_module_names}
         assert all(is_inside(other, "models.bsrnn") for other in ours)
     elif is_inside(name, "models.public"):
-        allowed = ("models.public", "models.bsrnn", "models.chunking")
+        allowed = ("models.public", "models.bsrnn", "models.signal.chunking")
         assert all(any(is_inside(other, package) for package in allowed) for other in ours)
         assert {other.split(".")[0] for other in imported - ours} <= {"torch", *sys.stdlib_module_names}
     elif name in ALONE:
@@ -74,11 +74,11 @@ def test_imported_modules_sees_every_form(tmp_path: Path, monkeypatch: pytest.Mo
     path.write_text(
         "import torch.nn\nfrom ..audio import resample\ndef f():\n    from . import mixing\n    import museval as m\n"
     )
-    assert imported_modules(path) == {"torch.nn", "models.audio.resample", "models.training.mixing", "museval"}
+    assert imported_modules(path) == {"torch.nn", "models.audio.reader.resample", "models.training.mixing", "museval"}
 
 
 def test_importing_the_model_loads_no_heavy_package():
-    modules = "models, models.bsrnn, models.training.commands, models.separator, models.tracks"
+    modules = "models, models.bsrnn, models.commands.train, models.separation.separator, models.tracks"
     program = f"import sys, {modules}\nprint(*sys.modules)"
     result = subprocess.run([sys.executable, "-W", "error", "-c", program], cwd=ROOT, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr

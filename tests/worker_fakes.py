@@ -1,4 +1,4 @@
-"""A worker program for tests of benchmark.worker: separates into halves, or fails in the way that its argument says.
+"""A worker program for tests of benchmark.workers.process: separates into halves, or fails as its argument says.
 
 python -m tests.worker_fakes KIND
 """
@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 
-from benchmark.messages import PROTOCOL, read_message, write_message
+from benchmark.workers.messages import PROTOCOL, read_message, write_message
 
 
 def main() -> None:

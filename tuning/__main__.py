@@ -5,7 +5,7 @@
     python -m tuning run --preset tiny --space paper --budget steps=20 --dry-run
     python -m tuning report out/search
     python -m tuning promote out/search --best --name better
-    python -m tuning ablate tuning/ablation.yaml --data DIR --out out/ablation
+    python -m tuning ablate tuning/ablation/ablation.yaml --data DIR --out out/ablation
 """
 
 import argparse
@@ -14,13 +14,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from models.checkpoint import write_atomically
-from models.console import show_any_name
-from models.folder_lock import sole_writer
-from tuning.ablation import read_ablation, train_rows
-from tuning.ablation_table import ablation_table
+from models.checkpoints.checkpoint import write_atomically
+from models.running.console import show_any_name
+from models.running.folder_lock import sole_writer
+from tuning.ablation.ablation import read_ablation, train_rows
+from tuning.ablation.table import ablation_table
 from tuning.commands import add_run_arguments, open_common_data, promote_trial, report, run
-from tuning.space import Cell
+from tuning.space.grid import Cell
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     promote_parser.add_argument("--name", help="of preset and checkpoint (default: the folder's)")
     ablate_parser = commands.add_parser("ablate", help="train one change at a time, and make a table")
     ablate_parser.set_defaults(command=ablate)
-    ablate_parser.add_argument("file", type=Path, help="what is varied, see tuning/ablation.yaml")
+    ablate_parser.add_argument("file", type=Path, help="what is varied, see tuning/ablation/ablation.yaml")
     ablate_parser.add_argument("--data", nargs="+", required=True, type=Path, metavar="DIR", help="folders, or a pack")
     ablate_parser.add_argument(
         "--out", required=True, type=Path, metavar="DIR", help="folder of the runs; goes on there"

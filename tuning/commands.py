@@ -9,20 +9,15 @@ from pathlib import Path
 
 import torch
 
-from models.config import override, parse_assignments
-from models.folder_lock import LOCK, sole_writer
 from models.macs import count_parameters, gmacs_per_second
-from models.preset import Preset, load_preset
+from models.presets.preset import Preset, load_preset
+from models.presets.settings import override, parse_assignments
+from models.running.folder_lock import LOCK, sole_writer
 from models.training.packs import Pack, open_data
 from models.training.validation import check_validation
-from tuning.budget import Budget, parse_budget
-from tuning.local_backend import run_here
-from tuning.plan import PLAN, SCHEDULERS, SEARCHES, Plan, describe_pack, read_plan
-from tuning.progress import Progress
 from tuning.promote import choose, parse_gmacs, promote
-from tuning.ray_backend import RaySettings, run_on_ray
-from tuning.source import GridSource, Maker, OptunaSource, Source
-from tuning.space import (
+from tuning.space.budget import Budget, parse_budget
+from tuning.space.grid import (
     Cell,
     Grid,
     Rejection,
@@ -34,7 +29,12 @@ from tuning.space import (
     read_space,
     space_names,
 )
-from tuning.trial import FAILED, UNFINISHED, TrialRunner, read_outcome, read_trials
+from tuning.space.plan import PLAN, SCHEDULERS, SEARCHES, Plan, describe_pack, read_plan
+from tuning.trials.local import run_here
+from tuning.trials.on_ray import RaySettings, run_on_ray
+from tuning.trials.order import GridSource, Maker, OptunaSource, Source
+from tuning.trials.progress import Progress
+from tuning.trials.trial import FAILED, UNFINISHED, TrialRunner, read_outcome, read_trials
 
 KEPT_BYTES, RUNNING_BYTES = 6, 72
 """Of disk for each parameter of a trial: the weights that stay; state, Ray's copy of it and their successors."""
@@ -178,9 +178,9 @@ def report(options: argparse.Namespace) -> int:
 def write_report(out: Path, plan: Plan) -> None:
     """Write ``trials.csv``, ``summary.md`` and the plots; without the packages that they need, say so."""
     try:
-        from tuning.plots import write_plots
-        from tuning.results import compare, read_results, write_csv
-        from tuning.summary import write_summary
+        from tuning.analysis.plots import write_plots
+        from tuning.analysis.results import compare, read_results, write_csv
+        from tuning.analysis.summary import write_summary
 
         table = read_results(out)
         write_csv(out, table)

@@ -7,14 +7,14 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from models.checkpoint import CHECKPOINT_FOLDER, load_checkpoint, save_checkpoint, write_atomically
-from models.config import override, to_mapping
-from models.preset import PRESET_FOLDER
+from models.checkpoints.checkpoint import CHECKPOINT_FOLDER, load_checkpoint, save_checkpoint, write_atomically
+from models.presets.preset import PRESET_FOLDER
+from models.presets.settings import override, to_mapping
 from models.training.card import model_card
 from models.training.run_folder import BEST
-from tuning.plan import Plan, read_plan
-from tuning.space import format_overrides
-from tuning.trial import FINISHED, Trial, read_outcome, read_trials
+from tuning.space.grid import format_overrides
+from tuning.space.plan import Plan, read_plan
+from tuning.trials.trial import FINISHED, Trial, read_outcome, read_trials
 
 
 @dataclass(frozen=True)

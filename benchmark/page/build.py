@@ -14,9 +14,9 @@ from benchmark.page import sections
 from benchmark.page.contents import ENDLESS_DB, METRICS, Contents, read_contents, stored, value_of
 from benchmark.page.listening import DEFAULT_BYTES, excerpt, ranking, select_tracks
 from benchmark.page.markup import escape, json_island
-from benchmark.scoring import WHOLE_TRACK
-from benchmark.statistics import MEAN
-from benchmark.summary import WHOLE
+from benchmark.scoring.scores import WHOLE_TRACK
+from benchmark.tables.statistics import MEAN
+from benchmark.tables.summary import WHOLE
 
 FOLDER = Path(__file__).parent
 SCRIPTS = ("table.js", "player.js", "plot.js", "track.js", "page.js")

@@ -8,11 +8,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from benchmark.record import Record, read_record
-from benchmark.results import TrackId, track_id
-from benchmark.source import OURS_ROLE, PEER_ROLE
-from benchmark.statistics import MEAN, stem_mean
-from benchmark.summary import WHOLE, groups_of, interval_of, score_of, sets_of, summarise
+from benchmark.provenance.weights import OURS_ROLE, PEER_ROLE
+from benchmark.runs.record import Record, read_record
+from benchmark.runs.store import TrackId, track_id
+from benchmark.tables.statistics import MEAN, stem_mean
+from benchmark.tables.summary import WHOLE, groups_of, interval_of, score_of, sets_of, summarise
 from models.tracks import STEMS
 
 METRICS = {"sdr": "Global SDR", "csdr": "cSDR", "si_sdr": "SI-SDR", "isr": "ISR", "sir": "SIR", "sar": "SAR"}

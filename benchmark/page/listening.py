@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.kept_audio import MIXTURE, decode, estimate_file, references_file
 from benchmark.page.spectrogram import level_db, picture
-from benchmark.statistics import mean_over_stems
+from benchmark.runs.audio import MIXTURE, decode, estimate_file, references_file
+from benchmark.tables.statistics import mean_over_stems
 from models.tracks import STEMS
 
 DEFAULT_BYTES = 40_000_000

@@ -10,13 +10,13 @@ from benchmark.page.charts import BoxRow, Point, box_plot, scatter
 from benchmark.page.contents import METRICS, Contents, System
 from benchmark.page.listening import EACH_END, ranking, track_score
 from benchmark.page.markup import NO_VALUE, Cell, escape, number, table
-from benchmark.scoring import WHOLE_TRACK
-from benchmark.source import BOUND_ROLE
-from benchmark.statistics import MEAN
-from benchmark.summary import WHOLE, comparisons, measured_on
+from benchmark.provenance.weights import BOUND_ROLE
+from benchmark.scoring.scores import WHOLE_TRACK
+from benchmark.tables.statistics import MEAN
+from benchmark.tables.summary import WHOLE, comparisons, measured_on
 from models.tracks import STEMS
 
-PUBLISHED_FILE = Path(__file__).parents[1] / "published.csv"
+PUBLISHED_FILE = Path(__file__).parents[1] / "tables/published.csv"
 DEFINITIONS = {
     "sdr": "ratio of a whole track in dB, mean over tracks; the score of the Music Demixing Challenges",
     "csdr": "museval's SDR in dB: median over frames of 1 s, then median over tracks",

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from models.config import read_yaml
 from models.importing.weights import Weights, grouped
+from models.presets.settings import read_yaml
 from models.public.amanteur import AmanteurConfig, AmanteurNetworkConfig
 
 NAME = "amanteur"

@@ -8,7 +8,7 @@ import torch
 
 from models.importing.catalog import UNKNOWN, Entry
 from models.macs import seconds_on_t4
-from models.preset import Preset
+from models.presets.preset import Preset
 
 CODE = {
     "magronp": "https://github.com/magronp/bsrnn",

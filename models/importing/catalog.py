@@ -15,7 +15,7 @@ class Entry:
 
     Attributes:
         name: what to call the checkpoint.
-        layout: whose code wrote them, a key of `models.importing.command.LAYOUTS`.
+        layout: whose code wrote them, a key of `models.commands.import_weights.LAYOUTS`.
         stems: in the order of the scores.
         metric: of the scores.
         scores: dB for each stem, as published.

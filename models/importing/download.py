@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from models.checkpoint import write_atomically
+from models.checkpoints.checkpoint import write_atomically
 from models.importing.catalog import find_entry
 
 SCHEMES = ("https", "http")

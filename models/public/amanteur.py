@@ -14,9 +14,9 @@ from models.bsrnn.mask import MaskEstimator
 from models.bsrnn.norm import EPSILON
 from models.bsrnn.sequence import BandSequenceModule
 from models.bsrnn.split import BandSplit
-from models.chunking import overlap_add
 from models.public.several import SeveralConfig, SeveralNetworks
 from models.public.spectrogram import MirroredSpectrogram
+from models.signal.chunking import overlap_add
 
 DEVIATION_FLOOR = 1e-5
 

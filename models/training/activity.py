@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from models.checkpoint import write_atomically
+from models.checkpoints.checkpoint import write_atomically
 from models.training.packs import Pack
 
 INDEX = "salient.json"

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from models.preset import Preset
+from models.presets.preset import Preset
 
 
 def model_card(preset: Preset, info: dict[str, Any]) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from models.checkpoint import load_checkpoint
+from models.checkpoints.checkpoint import load_checkpoint
 
 STEM_PART = re.compile(r"^masks\.(\d+)\.")
 """The part of a BSRNN that belongs to one stem."""

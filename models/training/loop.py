@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from models.checkpoint import save_checkpoint
-from models.preset import Preset
+from models.checkpoints.checkpoint import save_checkpoint
+from models.presets.preset import Preset
 from models.training.card import model_card
 from models.training.initial import initialise
 from models.training.loader import load_batches
@@ -97,7 +97,7 @@ def train(
 
     The batch of each step follows from the seed and the step alone, whatever the processes and workers that make it, so
     a resumed run of a fixed number of steps gives the same losses on a CPU as one that was never stopped. The caller
-    keeps ``out`` to this process, see ``models.folder_lock``.
+    keeps ``out`` to this process, see ``models.running.folder_lock``.
 
     Args:
         preset: network, data and optimisation.

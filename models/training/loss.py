@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from models.bsrnn import Estimate
 from models.bsrnn.spectrogram import Spectrogram
-from models.preset import Preset
+from models.presets.preset import Preset
 
 LOSS_FFT = (2048, 512)
 """FFT and hop of the loss for networks that have no spectrogram of their own: the paper's."""

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-REPOSITORY = Path(__file__).parents[2]
+from models.running.repository import ROOT
 
 
 @contextmanager
@@ -69,7 +69,7 @@ def describe_hardware(device: str, processes: int) -> str:
 def git_commit() -> str:
     """The commit of this source tree, with ``+`` where files differ from it; empty outside a repository."""
     try:
-        command = ["git", "-C", str(REPOSITORY), "describe", "--always", "--abbrev=40", "--dirty=+", "--exclude=*"]
+        command = ["git", "-C", str(ROOT), "describe", "--always", "--abbrev=40", "--dirty=+", "--exclude=*"]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return ""

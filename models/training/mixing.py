@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from models.presets.training import DataConfig
 from models.training.activity import salient_index, segment_length
 from models.training.augmentation import SPEED_STEPS, change_speed, draw_speed, speed_margin, speed_span
-from models.training.config import DataConfig
 from models.training.packs import Pack, PackedTrack
 
 SILENCE = 1e-8

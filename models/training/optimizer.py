@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor, nn
 
-from models.training.config import TrainConfig
+from models.presets.training import TrainConfig
 
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 ORTHOGONAL_STEPS = 5

@@ -17,8 +17,8 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from models.checkpoint import write_atomically
-from models.resampling import resample
+from models.checkpoints.checkpoint import write_atomically
+from models.signal.resampling import resample
 from models.tracks import Track, check_stems, open_tracks
 
 INDEX = "index.json"

@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from models.checkpoint import write_atomically
-from models.config import to_mapping
-from models.preset import Preset, preset_from_mapping
+from models.checkpoints.checkpoint import write_atomically
+from models.presets.preset import Preset, preset_from_mapping
+from models.presets.settings import to_mapping
 from models.training.plot import plot_curves
 from models.training.saved_state import load_state, save_state
 

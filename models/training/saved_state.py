@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from models.checkpoint import write_atomically
+from models.checkpoints.checkpoint import write_atomically
 
 CHECKSUM = "checksum"
 

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 from torch import nn
 
-from models.chunking import SeparateConfig
 from models.metrics import global_sdr
-from models.separator import NetworkSeparator
+from models.separation.separator import NetworkSeparator
+from models.signal.chunking import SeparateConfig
 from models.training.packs import Pack, PackedTrack
 from models.training.world import World
 

@@ -1,0 +1,92 @@
+"""One system on one track: separate, then score, with the time and the memory that the separation took."""
+
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from benchmark.provenance.machine import Stopwatch, peak_memory_bytes, reset_peak_memory
+from benchmark.runs.settings import Settings
+from benchmark.scoring.accompaniment import ACCOMPANIMENT, score_all, with_accompaniment
+from benchmark.scoring.scores import score
+from benchmark.systems.interface import System, TrackSystem
+from benchmark.workers.process import WorkerSystem
+from models.tracks import STEMS, Track
+
+WARM_UP_S = 5.0
+
+Stems = Mapping[str, np.ndarray]
+Keep = Callable[[np.ndarray, Stems, Stems], dict[str, Any]]
+"""Keeps audio: takes mixture, references and estimates, and returns what the result should remember of it."""
+
+
+def measure(
+    system: System | TrackSystem, track: Track, label: str, settings: Settings, keep: Keep | None = None
+) -> dict[str, Any]:
+    """Separate one track and score it; the references are read afterwards, so that they are not in its peak memory.
+
+    Args:
+        system: warmed up.
+        track: what to separate.
+        label: what messages call the system.
+        settings: where the system runs, and how it is scored.
+        keep: what keeps audio, if any is kept.
+
+    Raises:
+        ValueError: the track cannot be read, or an estimate has another shape or holds numbers that are not finite.
+    """
+    stems = [stem for stem in (*STEMS, ACCOMPANIMENT) if stem in system.stems]
+    mixture = track.read_mixture()
+    if isinstance(system, TrackSystem):
+        separate = partial(system.for_track(track), mixture)
+    else:
+        separate = partial(system.separate, mixture, track.sample_rate)
+    reset_peak_memory()
+    with Stopwatch(settings.device) as watch:
+        estimates = separate()
+    peak_bytes, cpu_s = peak_memory_bytes(), watch.cpu_s
+    if isinstance(system, WorkerSystem):
+        peak_bytes += system.worker.peak_memory_bytes
+        cpu_s += system.worker.cpu_s
+
+    shape = mixture.shape
+    for stem in stems:
+        if estimates[stem].shape != shape:
+            raise ValueError(f"{label} returned {stem} of shape {estimates[stem].shape}: expected {shape}")
+        if not np.isfinite(estimates[stem]).all():
+            raise ValueError(f"{label} returned {stem} with NaN or infinite samples")
+    del separate  # and the stems that an oracle read
+    references = track.read_stems(STEMS if ACCOMPANIMENT in stems else [stem for stem in STEMS if stem in stems])
+    true_shape = next(iter(references.values())).shape
+    if true_shape != shape:
+        raise ValueError(f"expected stems shaped like the mixture {shape}, got {true_shape}")
+    estimates = {stem: estimates[stem] for stem in stems}
+    start = time.perf_counter()
+    scores = score_all(
+        references,
+        estimates,
+        partial(score, sample_rate=track.sample_rate, scorer=settings.scorer, workers=settings.threads),
+    )
+    score_s = time.perf_counter() - start
+    audio = keep(mixture, with_accompaniment(references, stems), estimates) if keep else None
+    return {
+        "scores": scores,
+        "duration_s": shape[-1] / track.sample_rate,
+        "sample_rate": track.sample_rate,
+        "separate_s": watch.wall_s,
+        "separate_cpu_s": cpu_s,
+        "score_s": score_s,
+        "peak_memory_bytes": peak_bytes,
+        "audio": audio,
+    }
+
+
+def warm_up(system: System | TrackSystem) -> None:
+    """Separate seconds of noise: the first call also pays for what later ones find ready."""
+    if isinstance(system, TrackSystem):
+        return
+    rate = system.sample_rate or 44100
+    noise = np.random.default_rng(0).normal(scale=0.1, size=(2, int(WARM_UP_S * rate))).astype(np.float32)
+    system.separate(noise, rate)

@@ -1,0 +1,127 @@
+"""A system and a track: what is measured, and how, whoever runs it (see `process`)."""
+
+import os
+import platform
+import subprocess
+import traceback
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from benchmark.provenance.machine import machine
+from benchmark.provenance.weights import Source
+from benchmark.runs.audio import keep_audio
+from benchmark.runs.measure import measure, warm_up
+from benchmark.runs.settings import Settings
+from benchmark.runs.store import result_path, track_id, write_result
+from benchmark.systems.catalog import load
+from benchmark.systems.interface import Counted, System, TrackSystem
+from models.running.repository import ROOT
+from models.tracks import Track
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A system and a track.
+
+    Attributes:
+        source: the system.
+        track: the track.
+        title: what the track is called in messages.
+        key: of the result, see `identity.result_key`.
+    """
+
+    source: Source
+    track: Track
+    title: str
+    key: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What is stored with a result besides: how the run was started.
+
+    Attributes:
+        command: what the user typed.
+        commit: of the checkout, "" outside of one.
+        jobs: how many pairs are measured at once.
+    """
+
+    command: str = ""
+    commit: str = ""
+    jobs: int = 1
+
+
+def current_commit() -> str:
+    """The commit of our checkout, with "+changes" where files of ours differ from it; "" if this is no checkout."""
+
+    def git(*arguments: str) -> str:
+        done = subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, text=True)
+        return done.stdout.strip() if done.returncode == 0 else ""
+
+    try:
+        commit = git("rev-parse", "--short", "HEAD")
+        changed = commit and git("status", "--porcelain", "--", "models", "benchmark")
+    except OSError:
+        return ""
+    return f"{commit}+changes" if changed else commit
+
+
+def prepare(source: Source, settings: Settings) -> tuple[System | TrackSystem, dict[str, Any]]:
+    """Load a system and warm it up; returns it, and what the table says of it besides its scores.
+
+    Raises:
+        ValueError, OSError: it cannot be loaded.
+    """
+    import torch
+
+    torch.set_num_threads(settings.threads)
+    system = load(source, settings.device)
+    warm_up(system)
+    return system, {
+        "label": source.label,
+        "role": source.role,
+        "parameters": system.parameters,
+        "gmacs_per_second": system.gmacs_per_second() if isinstance(system, Counted) else None,
+        "checkpoint": source.checkpoint,
+        "note": source.note,
+    }
+
+
+def measure_pair(
+    system: System | TrackSystem, row: dict[str, Any], pair: Pair, out: Path, settings: Settings, origin: Origin
+) -> None:
+    """Measure a prepared system on a track and keep the result.
+
+    Args:
+        system, row: what `prepare` returned.
+        pair: the system's, with the track.
+        out: folder of the results.
+        settings: see Settings.
+        origin: see Origin.
+    """
+    keep = partial(keep_audio, out, pair.track, pair.key["audio"], pair.source.name, settings.keep_audio_s)
+    result = measure(system, pair.track, pair.source.label, settings, keep if settings.keep_audio_s else None)
+    measured = {
+        "machine": machine(settings.device),
+        "threads": settings.threads,
+        "jobs": origin.jobs,
+        "load_1min": os.getloadavg()[0],
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "python": platform.python_version(),
+        "commit": origin.commit,
+        "command": origin.command,
+    }
+    result |= {"key": pair.key, "row": row, "measured": measured}
+    write_result(result_path(out, pair.source.name, *track_id(pair.key)), result)
+
+
+def told(error: BaseException) -> str:
+    """One line for the user; a fault that is not theirs also leaves its trace on stderr."""
+    text = " ".join(str(error).split())
+    if isinstance(error, (ValueError, OSError)):
+        return text
+    traceback.print_exception(error)
+    return f"{type(error).__name__}: {text}"

@@ -1,0 +1,181 @@
+"""The process in which a system is measured: one for serial runs, Ray tasks and clusters alike.
+
+It belongs to one system and measures pair after pair, so that memory is the system's and a crash takes only the pair in
+hand with it. It may have child processes of its own, such as a user's workers: all are in one session, which ends with
+it. It ends when the process that started it does, however that ends.
+"""
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Mapping
+from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
+from pathlib import Path
+from typing import Any
+
+from benchmark.provenance.machine import how_it_ended, pinned_threads
+from benchmark.provenance.weights import Source
+from benchmark.runs.identity import check_made_by
+from benchmark.runs.pair import Origin, Pair, measure_pair, prepare, told
+from benchmark.runs.settings import Settings
+from benchmark.runs.store import Failure
+
+READY, DONE, FAILED, UNUSABLE = "ready", "done", "failed", "unusable"
+Outcome = tuple[str, str]
+"""DONE, FAILED (this pair alone) or UNUSABLE (the system), and the reason."""
+LOOK_S = 0.5
+"""How often a process that says nothing is looked at: children of a system may hold its pipe open after its end."""
+END_S = 10.0
+"""How long a process may take to end once nothing is left to measure."""
+
+
+class MeasuringProcess:
+    """Measures pairs of one system in a process of its own, which is started at the first and again after a crash.
+
+    Args:
+        source: the system.
+        out: folder of the results.
+        settings: see Settings.
+        origin: see Origin.
+    """
+
+    def __init__(self, source: Source, out: Path, settings: Settings, origin: Origin) -> None:
+        self._source = source
+        self._arguments = (source, out, settings, origin)
+        self._threads = settings.threads
+        self._process: SpawnProcess | None = None
+
+    def measure(self, pair: Pair) -> Outcome:
+        """Measure a pair; whatever happens to the process, the answer says it."""
+        if self._process is None:
+            self._start(pair.key)
+            kind, reason = self._receive(if_it_ends=UNUSABLE)
+            if kind != READY:
+                self.close()
+                return kind, reason
+        with contextlib.suppress(OSError):  # it has gone: what is received says how
+            self._connection.send(pair)
+        return self._receive(if_it_ends=FAILED)
+
+    def close(self) -> None:
+        """End the process and all that it started: at once if it is measuring, else as soon as it has cleaned up."""
+        if self._process is None:
+            return
+        self._connection.close()
+        if not self._busy:
+            self._exit_code(END_S)
+        self._end()
+
+    def __enter__(self) -> "MeasuringProcess":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def _start(self, key: Mapping[str, Any]) -> None:
+        """Start `work` in a fresh interpreter. It ignores Ctrl-C, which this process answers for both."""
+        context = multiprocessing.get_context("spawn")
+        self._connection, theirs = context.Pipe()
+        process = context.Process(target=work, args=(theirs, key, *self._arguments))
+        is_main = threading.current_thread() is threading.main_thread()
+        previous = signal.signal(signal.SIGINT, signal.SIG_IGN) if is_main else None
+        try:
+            with pinned_threads(self._threads):
+                process.start()
+        finally:
+            if is_main:
+                signal.signal(signal.SIGINT, previous)
+        theirs.close()
+        self._process, self._busy = process, True
+
+    def _receive(self, if_it_ends: str) -> Outcome:
+        """The next message; if the process ends instead, `if_it_ends` and how it ended."""
+        assert self._process is not None
+        self._busy = True
+        try:
+            while not self._connection.poll(LOOK_S):
+                if self._process.exitcode is not None and not self._connection.poll():
+                    raise EOFError
+            kind, reason = self._connection.recv()
+        except (EOFError, OSError):
+            code = self._exit_code(END_S)
+            reason = "its process closed its connection" if code is None else f"its process {how_it_ended(code)}"
+            self._connection.close()
+            self._end()
+            return if_it_ends, reason
+        self._busy = False
+        return kind, reason
+
+    def _exit_code(self, seconds: float) -> int | None:
+        """The exit code, waited for; `join` would also wait for children that hold the process's files open."""
+        assert self._process is not None
+        until = time.monotonic() + seconds
+        while self._process.exitcode is None and time.monotonic() < until:
+            time.sleep(0.01)
+        return self._process.exitcode
+
+    def _end(self) -> None:
+        assert self._process is not None and self._process.pid is not None
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)  # its session: itself, and what it started
+        self._process.kill()
+        self._process.join()
+        self._process = None
+
+
+def work(
+    connection: Connection, key: Mapping[str, Any], source: Source, out: Path, settings: Settings, origin: Origin
+) -> None:
+    """What the process does: load the system, then answer each pair with an Outcome, until the connection closes."""
+    os.setsid()
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    try:
+        check_made_by(source, key)
+        system, row = prepare(source, settings)
+    except (Exception, SystemExit) as error:
+        connection.send((UNUSABLE, told(error)))
+        return
+    connection.send((READY, ""))
+    while True:
+        try:
+            pair = connection.recv()
+        except (EOFError, OSError):
+            return
+        try:
+            measure_pair(system, row, pair, out, settings, origin)
+        except Exception as error:
+            connection.send((FAILED, told(error)))
+        else:
+            connection.send((DONE, ""))
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os.killpg(0, signal.SIGKILL)
+
+
+class Failures(list[Failure]):
+    """What failed in a run: each pair by itself, except that a system that cannot be loaded is given up."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._unusable: set[str] = set()
+
+    def gave_up(self, source: Source) -> bool:
+        """Whether a system cannot be loaded."""
+        return source.name in self._unusable
+
+    def note(self, pair: Pair, outcome: Outcome) -> None:
+        """Take note of how a pair went."""
+        kind, reason = outcome
+        if kind == FAILED:
+            self.append(Failure(pair.source.name, pair.title, reason))
+        elif kind == UNUSABLE and not self.gave_up(pair.source):
+            self._unusable.add(pair.source.name)
+            self.append(Failure(pair.source.name, "", reason))

@@ -1,0 +1,83 @@
+"""What a folder of results is of: `DIR/run.json`, written when a run begins and again when it ends.
+
+The report of a folder shows what its last run was about, whatever else lies there, finished or not.
+"""
+
+import json
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmark.runs.store import FORMAT, Failure, TrackId, read_result, result_path, track_id, track_titles
+
+RECORD_FILE = "run.json"
+
+
+@dataclass(frozen=True)
+class Record:
+    """A run.
+
+    Attributes:
+        data: what its tracks are, in words.
+        keys: the key of each result that it is made of, systems in order and tracks in order.
+        failures: what failed; empty while it runs.
+    """
+
+    data: str
+    keys: tuple[dict[str, Any], ...]
+    failures: tuple[Failure, ...] = ()
+
+    @property
+    def systems(self) -> list[str]:
+        """The systems' names in order."""
+        return list(dict.fromkeys(key["system"] for key in self.keys))
+
+    @property
+    def tracks(self) -> dict[TrackId, str]:
+        """What the tracks are called, in order."""
+        return track_titles(map(track_id, self.keys))
+
+    def results(self, out: Path) -> list[dict[str, Any]]:
+        """The results that are there, in the order of the keys."""
+        found = (read_result(result_path(out, key["system"], *track_id(key)), key) for key in self.keys)
+        return [result for result in found if result is not None]
+
+
+def write_record(out: Path, data: str, keys: Iterable[dict[str, Any]], failures: Sequence[Failure] = ()) -> None:
+    """Write a run's record, whole or not at all."""
+    record = Record(data, tuple(keys), tuple(failures))
+    out.mkdir(parents=True, exist_ok=True)
+    part = out / f"{RECORD_FILE}.{os.getpid()}.part"
+    part.write_text(json.dumps(asdict(record), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    os.replace(part, out / RECORD_FILE)
+
+
+def read_record(out: Path) -> Record:
+    """Read the record of the run that a folder holds.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: it is damaged, or of another version of this program.
+    """
+    path = out / RECORD_FILE
+    try:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        keys = tuple(dict(key) for key in stored["keys"])
+        if not all(isinstance(key[name], str) for key in keys for name in ("system", "track", "split")):
+            raise ValueError("a key names no system or track")
+        failures = tuple(Failure(**failure) for failure in stored["failures"])
+        record = Record(str(stored["data"]), keys, failures)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise FileNotFoundError(
+            f"{out} holds no run ({RECORD_FILE} is not there): expected the --out folder of `python -m benchmark run`"
+        ) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path}: damaged ({error}); the same `python -m benchmark run` writes it again") from error
+    if formats := {key.get("format") for key in keys} - {FORMAT}:
+        raise ValueError(
+            f"{out} holds a run of another version of this benchmark (format {min(map(str, formats))}, this one reads"
+            f" {FORMAT}): run the same `python -m benchmark run` again, which measures it anew"
+        )
+    return record

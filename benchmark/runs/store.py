@@ -1,0 +1,133 @@
+"""What is kept of a system on a track: a json file, `DIR/tracks/<system>/<split>/<track>.json`, whole or not there."""
+
+import hashlib
+import json
+import math
+import os
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmark.scoring.bsseval import METRICS
+from benchmark.scoring.scores import FRAME_MEDIANS, WHOLE_TRACK
+
+FORMAT = 4
+"""Raised when results of an older version must not be reused."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A system that did not finish a track (or any track, when `track` is empty), and why."""
+
+    system: str
+    track: str
+    reason: str
+
+
+TrackId = tuple[str, str]
+"""Split and name: two splits may have a track of one name."""
+
+
+def track_id(key: Mapping[str, Any]) -> TrackId:
+    """The track of a result's key."""
+    return key["split"], key["track"]
+
+
+def track_titles(ids: Iterable[TrackId]) -> dict[TrackId, str]:
+    """What each track is called in tables: its name, with its split where another split has a track of that name."""
+    different = list(dict.fromkeys(ids))
+    counts = Counter(name for _, name in different)
+    return {(split, name): name if counts[name] == 1 else f"{name} ({split})" for split, name in different}
+
+
+def result_path(out: Path, system: str, split: str, track: str) -> Path:
+    """Where the result of a system on a track is kept."""
+    return out / "tracks" / safe_name(system) / split / f"{safe_name(track)}.json"
+
+
+def num_older_results(out: Path) -> int:
+    """How many results lie where older versions of this program kept them."""
+    return sum(1 for _ in out.glob("tracks/*/*.json"))
+
+
+def safe_name(name: str) -> str:
+    """A file name for any text: letters, digits, `.`, `_` and `-`, and a hash where that loses something."""
+    safe = re.sub(r"[^A-Za-z0-9_.-]+", "_", name).lstrip(".")[:100]
+    return safe if safe == name else f"{safe}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def read_result(path: Path, key: dict[str, Any], frames: bool = True) -> dict[str, Any] | None:
+    """A stored result; None if there is none, it is damaged, or it was measured under another key.
+
+    Args:
+        path: its file.
+        key: what it must have been measured under.
+        frames: False leaves out the scores of single frames, which are most of a result.
+    """
+    try:
+        result = json.loads(path.read_text(encoding="utf-8"))
+        if result["key"] != key:
+            return None
+        scores = result["scores"]
+        for metric in WHOLE_TRACK:
+            scores[metric] = {stem: _from_json(scores[metric][stem]) for stem in scores["stems"]}
+        for group in scores["together"]:
+            stems = group["stems"]
+            for metric in FRAME_MEDIANS:
+                group[metric] = {stem: _from_json(group[metric][stem]) for stem in stems}
+            by_frame = {metric: group["frames"][metric] for metric in METRICS}
+            group["frames"] = {
+                metric: {stem: _from_json(values[stem]) for stem in stems} for metric, values in by_frame.items()
+            }
+        return result if frames else without_frames(result)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def read_key(path: Path) -> dict[str, Any] | None:
+    """The key of a stored result, whatever it is; None if there is no readable one."""
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8"))["key"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def without_frames(result: dict[str, Any]) -> dict[str, Any]:
+    """A result without the scores of single frames, which are most of it."""
+    groups = [
+        {name: part for name, part in group.items() if name != "frames"} for group in result["scores"]["together"]
+    ]
+    return {**result, "scores": {**result["scores"], "together": groups}}
+
+
+def has_audio(result: dict[str, Any], seconds: int) -> bool:
+    """Whether the audio that is asked for was kept with a result; if not, it must be measured again."""
+    return seconds == 0 or (result.get("audio") or {}).get("seconds") == seconds
+
+
+def write_result(path: Path, result: dict[str, Any]) -> None:
+    """Write a result so that the file is complete whenever it exists."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps(_to_json(result), indent=1, allow_nan=False, ensure_ascii=False) + "\n", "utf-8")
+    os.replace(part, path)
+
+
+def _to_json(value: Any) -> Any:
+    """Strict json has no numbers that are not finite: NaN becomes null, an infinite SDR "inf" or "-inf"."""
+    if isinstance(value, dict):
+        return {key: _to_json(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_to_json(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if math.isnan(value) else str(value)
+    return value
+
+
+def _from_json(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_from_json(item) for item in value]
+    return math.nan if value is None else float(value)

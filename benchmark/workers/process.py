@@ -1,0 +1,170 @@
+"""A separator that lives in another Python environment: one process, started once, that answers over its pipes."""
+
+import contextlib
+import os
+import subprocess
+import tempfile
+import weakref
+from collections.abc import Sequence
+from typing import IO, Any
+
+import numpy as np
+
+from benchmark.provenance.machine import how_it_ended
+from benchmark.workers.messages import PROTOCOL, read_message, write_message
+
+END_S = 5.0
+"""How long a worker may take to end once its input is closed, before it is killed."""
+
+
+class Worker:
+    """Talks to a worker program: it says when it is ready, then answers each mixture with its stems.
+
+    The worker ends by itself when this process does, however that ends, since its input then closes. After a crash the
+    next call starts another one.
+
+    Attributes:
+        ready: what the worker said of itself: `stems`, `sample_rate`, `parameters`.
+        peak_memory_bytes, cpu_s: what the last separation took in the worker's process.
+    """
+
+    def __init__(self, command: Sequence[str], label: str, cwd: str | None = None, **environment: str) -> None:
+        """Start the worker and wait until it is ready.
+
+        Args:
+            command: program and arguments.
+            label: what messages to the user call it.
+            cwd: its working directory.
+            environment: added to this process's environment variables.
+
+        Raises:
+            ValueError: the worker says that it cannot do its work, and why.
+            ChildProcessError: it cannot be started, ended before it was ready, or is of another version.
+        """
+        self._command, self._label, self._cwd = list(command), label, cwd
+        self._environment = {**os.environ, **environment}
+        self._process: subprocess.Popen[bytes] | None = None
+        self.peak_memory_bytes, self.cpu_s = 0, 0.0
+        self.ready: dict[str, Any] = self._start()
+
+    def separate(self, mixture: np.ndarray) -> dict[str, np.ndarray]:
+        """Have a mixture [C, T] separated into {stem: [C, T]}.
+
+        Raises:
+            ValueError: the worker could not separate it, and why.
+            ChildProcessError: the worker ended, or answered what is no answer.
+        """
+        if self._process is None:
+            self._start()
+        message, samples = self._ask(mixture)
+        if samples is None or samples.shape != (len(self.ready["stems"]), *mixture.shape):
+            self.close()
+            raise ChildProcessError(f"{self._label} answered with {message}: expected stems like {mixture.shape}")
+        self.peak_memory_bytes, self.cpu_s = int(message["peak_memory_bytes"]), float(message["cpu_s"])
+        return dict(zip(self.ready["stems"], samples, strict=True))
+
+    def close(self) -> None:
+        """End the worker."""
+        if self._process is not None:
+            self._process = None
+            self._finalizer()
+
+    def _start(self) -> dict[str, Any]:
+        log = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the worker)
+        self._doing = "starting"
+        try:
+            self._process = subprocess.Popen(
+                self._command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                cwd=self._cwd,
+                env=self._environment,
+                start_new_session=True,  # Ctrl-C is answered by the caller
+            )
+        except OSError as error:
+            log.close()
+            raise ChildProcessError(f"{self._label} could not be started ({error})") from error
+        self._log: IO[bytes] = log
+        self._finalizer = weakref.finalize(self, _end, self._process, log)
+        try:
+            message, _ = self._answer()
+        except ValueError:
+            self.close()
+            raise
+        if message["kind"] != "ready" or message.get("protocol") != PROTOCOL:
+            self.close()
+            raise ChildProcessError(
+                f"{self._label} is of another version: it speaks protocol {message.get('protocol')}, not {PROTOCOL}"
+            )
+        return message
+
+    def _ask(self, mixture: np.ndarray) -> tuple[dict[str, Any], np.ndarray | None]:
+        assert self._process is not None and self._process.stdin is not None
+        self._doing = "separating"
+        try:
+            write_message(self._process.stdin, "separate", mixture)
+        except BrokenPipeError:
+            pass  # the worker has gone: the answer says how
+        except BaseException:  # an interruption: the worker would wait for the rest
+            self.close()
+            raise
+        return self._answer()
+
+    def _answer(self) -> tuple[dict[str, Any], np.ndarray | None]:
+        """The next message that is no progress."""
+        assert self._process is not None and self._process.stdout is not None
+        while True:
+            try:
+                message, samples = read_message(self._process.stdout)
+            except EOFError:
+                raise ChildProcessError(self._why_it_ended()) from None
+            except ValueError as error:
+                self.close()
+                raise ChildProcessError(f"{self._label} answered with what is no answer ({error})") from error
+            except BaseException:  # an interruption: what follows on the pipe would answer another question
+                self.close()
+                raise
+            if message["kind"] == "progress":
+                self._doing = message["text"]
+            elif message["kind"] == "error":
+                raise ValueError(f"{self._label}: {message['reason']}")
+            else:
+                return message, samples
+
+    def _why_it_ended(self) -> str:
+        assert self._process is not None
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout=END_S)
+        self._log.seek(0)
+        lines = self._log.read().decode(errors="replace").strip().splitlines()
+        code = self._process.returncode
+        self.close()
+        if code is None:
+            return f"{self._label} closed its output while {self._doing}"
+        last = f": {lines[-1].strip()[:300]}" if lines else ""
+        return f"{self._label} {how_it_ended(code)} while {self._doing}{last}"
+
+
+class WorkerSystem:
+    """A system that separates in a worker's process, whose memory and processor time are its own as well.
+
+    Attributes:
+        worker: the process.
+    """
+
+    worker: Worker
+
+
+def _end(process: subprocess.Popen[bytes], log: IO[bytes]) -> None:
+    """Close a worker's pipes, which ends it, and kill it if it does not end."""
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            with contextlib.suppress(BrokenPipeError):
+                pipe.close()
+    try:
+        process.wait(timeout=END_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    log.close()

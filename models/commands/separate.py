@@ -1,0 +1,255 @@
+"""Songs in, stem files out: the `separate` command, at bounded memory however long the song is.
+
+python -m models separate song.mp3 --out stems/
+python -m models separate song.mp3 --out stems/ --stems vocals --device cpu --format flac24
+python -m models separate song.mp3 --out stems/ --checkpoint small --checkpoint tiny
+"""
+
+import argparse
+import contextlib
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple, NoReturn
+
+import torch
+
+from models.audio.reader import open_audio
+from models.audio.writer import FORMATS, AudioWriter, AudioWriters
+from models.checkpoints.checkpoint import CONFIG, find_checkpoint, read_config
+from models.ensembles.config import read_ensemble
+from models.ensembles.ensemble import EnsembleSeparator, members_of, open_separator
+from models.presets.settings import parse_assignments
+from models.separation.separator import NetworkSeparator
+from models.separation.whole_mixture import show_progress
+
+LARGE_GMACS = 20.0
+"""A network that computes more for a second of audio says so first, and shows the time left wherever it runs."""
+
+
+class StemFile(NamedTuple):
+    """A written stem."""
+
+    path: Path
+    clipped: int
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of the `separate` command."""
+    parser.add_argument(
+        "inputs", nargs="+", type=Path, metavar="FILE", help="songs: wav, flac, ogg, mp3, m4a, mp4, ..."
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="folder of the stems: DIR/vocals.wav, ...; with several songs DIR/<song>/vocals.wav, ...",
+    )
+    parser.add_argument(
+        "--checkpoint",
+        action="append",
+        metavar="NAME_OR_FOLDER",
+        help="a shipped checkpoint's name or a folder (default: small); given several times, the mean of what they say;"
+        " or an ensemble's .yaml of `models ensemble`",
+    )
+    parser.add_argument("--stems", type=_comma_list, metavar="A,B", help="stems to write (default: all)")
+    parser.add_argument(
+        "--overlap",
+        type=float,
+        metavar="F",
+        help="share of a chunk in common with the next (default: the checkpoint's)",
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="change a setting of the checkpoint, e.g. separate.segment_s=20",
+    )
+    parser.add_argument(
+        "--one-at-a-time",
+        action="store_true",
+        help="memory of one network, for checkpoints that have one for each stem",
+    )
+    parser.add_argument("--device", help="cpu, cuda, cuda:1, ... (default: a GPU if there is one)")
+    parser.add_argument(
+        "--format",
+        choices=FORMATS,
+        default="wav16",
+        help="default: wav16, which plays everywhere; wavfloat never clips",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the `separate` command; a file that cannot be separated costs one line on stderr, and the others still run.
+
+    Returns:
+        The exit status: 0, 2 if a file failed, 130 if interrupted, 143 if told to end (SIGTERM).
+
+    Raises:
+        FileNotFoundError: there is no such checkpoint.
+        ValueError: an argument is out of range, or two songs would write the same files.
+    """
+    with _ended_by_signals():
+        return _separate_all(args)
+
+
+def _separate_all(args: argparse.Namespace) -> int:
+    folders = output_folders(args.inputs, args.out)
+    settings = parse_assignments(args.set)
+    checkpoints = args.checkpoint or ["small"]
+    separator = open_separator(
+        checkpoints, args.device, args.stems, args.overlap, settings, one_at_a_time=args.one_at_a_time
+    )
+    check_no_input_is_output(args.inputs, folders, separator.stems, args.format)
+    gmacs = sum(told_cost(find_checkpoint(name)) for name in read_ensemble(checkpoints).checkpoints)
+    if is_large := gmacs >= LARGE_GMACS:
+        work_s = sum(measure_work(member) for member in members_of(separator))
+        print(
+            f"{separator.name}: {gmacs:.0f} GMAC for a second of audio, about {work_s:.1f} s on this machine",
+            file=sys.stderr,
+        )
+    status = 0
+    for path, folder in zip(args.inputs, folders, strict=True):
+        try:
+            written = separate_file(separator, path, folder, args.format, is_large or sys.stderr.isatty())
+        except (ValueError, OSError) as error:
+            print(f"{path}: {_one_line(error).removeprefix(f'{path}: ')}", file=sys.stderr)
+            status = 2
+        except (KeyboardInterrupt, SystemExit) as end:
+            print(f"{path}: interrupted, none of its stems were written", file=sys.stderr)
+            return 130 if isinstance(end, KeyboardInterrupt) else int(end.code or 0)
+        else:
+            _report(path, written)
+    return status
+
+
+def separate_file(
+    separator: NetworkSeparator | EnsembleSeparator,
+    path: Path,
+    folder: Path,
+    sample_format: str = "wav16",
+    progress: bool = False,
+) -> list[StemFile]:
+    """Separate one song into `folder`/<stem>.<extension>, replacing stems of an earlier run.
+
+    The stems have the song's sample rate, channels and length. They all appear when the song is done; when it fails or
+    is interrupted, none does.
+
+    Args:
+        separator: separates it.
+        path: the song.
+        folder: made if absent.
+        sample_format: one of `models.audio.writer.FORMATS`.
+        progress: whether to show a progress bar.
+
+    Raises:
+        FileNotFoundError: there is no such song.
+        ValueError: the song is damaged, truncated, or no audio file, or would be overwritten by one of its stems.
+        OSError: the stems cannot be written.
+    """
+    song = open_audio(path)
+    check_no_input_is_output([path], [folder], separator.stems, sample_format)
+    pieces = separator.separate_stream(song.blocks(), song.sample_rate)
+    if progress:
+        pieces = show_progress(pieces, song.num_frames, song.sample_rate, Path(path).stem)
+    folder.mkdir(parents=True, exist_ok=True)
+    writers = {
+        stem: AudioWriter(
+            stem_path(folder, stem, sample_format), song.sample_rate, song.channels, sample_format, song.num_frames
+        )
+        for stem in separator.stems
+    }
+    with AudioWriters(list(writers.values())):
+        for piece in pieces:
+            for stem, samples in piece.items():
+                writers[stem].write(samples)
+    return [StemFile(writer.path, writer.clipped) for writer in writers.values()]
+
+
+def told_cost(folder: Path) -> float:
+    """10^9 multiply-accumulates for a second of audio, as a checkpoint tells them; 0 where it does not."""
+    cost = read_config(folder / CONFIG)[1].get("gmacs_per_second")
+    return float(cost) if isinstance(cost, int | float) else 0.0
+
+
+def measure_work(separator: NetworkSeparator) -> float:
+    """Seconds of work for a second of audio here, overlaps included, by a second of noise."""
+    noise = 0.1 * torch.randn(1, separator.channels, separator.sample_rate, generator=torch.Generator().manual_seed(0))
+    start = time.perf_counter()
+    separator.separate_chunks(noise)
+    settings, rate = separator.settings, separator.sample_rate
+    return (time.perf_counter() - start) * settings.shifts * settings.window_size(rate) / settings.hop_size(rate)
+
+
+def stem_path(folder: Path, stem: str, sample_format: str) -> Path:
+    """The file of a stem."""
+    return folder / f"{stem}{FORMATS[sample_format].extension}"
+
+
+def output_folders(inputs: list[Path], out: Path) -> list[Path]:
+    """The folder for each song's stems: `out` itself for one song, `out`/<song> for several.
+
+    Raises:
+        ValueError: two songs have the same name.
+    """
+    if len(inputs) == 1:
+        return [out]
+    folders: dict[Path, Path] = {}
+    for path in inputs:
+        folder = out / (path.name if path.stem in (".", "..") else path.stem)
+        if folder in folders:
+            raise ValueError(f"{folders[folder]} and {path} would both write to {folder}: separate them one at a time")
+        folders[folder] = path
+    return list(folders)
+
+
+def check_no_input_is_output(
+    inputs: Iterable[Path], folders: Iterable[Path], stems: Iterable[str], sample_format: str
+) -> None:
+    """Refuse to overwrite a song with a stem.
+
+    Raises:
+        ValueError: a stem would take the place of one of the inputs.
+    """
+    songs = {Path(path).resolve() for path in inputs}
+    targets = (stem_path(folder, stem, sample_format) for folder in folders for stem in stems)
+    for target in targets:
+        if target.resolve() in songs:
+            raise ValueError(f"{target} is an input and would be overwritten by a stem: choose another output folder")
+
+
+@contextlib.contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP end the command as Ctrl-C does, so that what is half written is removed."""
+
+    def end(number: int, _: object) -> NoReturn:
+        raise SystemExit(128 + number)
+
+    numbers = [signal.SIGTERM, signal.SIGHUP] if threading.current_thread() is threading.main_thread() else []
+    before = {number: signal.signal(number, end) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _report(path: Path, written: list[StemFile]) -> None:
+    """Say what was written, and what was lost to clipping."""
+    print(f"{path} -> {' '.join(str(stem.path) for stem in written)}")
+    for stem in written:
+        if stem.clipped:
+            print(f"{stem.path}: {stem.clipped} samples clipped; --format wavfloat keeps them", file=sys.stderr)
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
+def _comma_list(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",")]

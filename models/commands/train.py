@@ -1,0 +1,164 @@
+"""The commands ``train`` and ``prepare``."""
+
+import argparse
+import contextlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from models.checkpoints.checkpoint import find_checkpoint, load_checkpoint
+from models.presets.preset import Preset, load_preset, preset_names, with_stems
+from models.presets.settings import override, parse_assignments
+from models.running.folder_lock import sole_writer
+from models.tracks import STEMS, check_stems, default_data_root
+from models.training.loop import train
+from models.training.packs import open_data, prepare_pack
+from models.training.world import World, join_world
+
+
+def add_train_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``train``."""
+    parser.add_argument(
+        "--preset", help=f"{', '.join(preset_names())}, or a .yaml file; with --init the checkpoint's own by default"
+    )
+    _add_data_argument(parser)
+    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder of the run")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", help="change one setting, e.g. train.lr=3e-4"
+    )
+    parser.add_argument("--stems", metavar="A,B", help="stems of your own, as their files are named: guitar,piano,rest")
+    parser.add_argument(
+        "--max-minutes", type=float, metavar="M", help="end this call after M minutes, with a checkpoint"
+    )
+    start = parser.add_mutually_exclusive_group()
+    start.add_argument("--resume", action="store_true", help="go on with the run in --out")
+    start.add_argument("--init", metavar="CHECKPOINT", help="begin with these weights: a name that ships, or a folder")
+    parser.add_argument("--device", default="cpu", help="cpu (default) or cuda")
+    parser.add_argument("--threads", type=int, metavar="N", help="processor threads")
+    parser.add_argument("--workers", type=int, default=0, metavar="N", help="processes that make batches ahead")
+
+
+def add_prepare_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``prepare``."""
+    _add_data_argument(parser)
+    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder of the pack")
+    parser.add_argument(
+        "--stems", default=",".join(STEMS), help=f"of each track, any names (default {','.join(STEMS)})"
+    )
+    parser.add_argument("--sample-rate", type=int, default=44100, metavar="HZ", help="of the pack (default 44100)")
+
+
+def run_train(args: argparse.Namespace) -> int:
+    """Train, or go on training; under ``torchrun``, together with the other processes."""
+    if args.max_minutes is not None and not args.max_minutes > 0:
+        raise ValueError(f"--max-minutes: expected minutes above 0, got {args.max_minutes}")
+    if args.workers < 0:
+        raise ValueError(f"--workers: expected at least 0, got {args.workers}")
+    initial = find_checkpoint(args.init) if args.init else None
+    preset = override(_named_preset(args.preset, initial), parse_assignments(args.set))
+    if args.stems:
+        preset = with_stems(preset, _names(args.stems))
+    _check_device(args.device)
+    if args.threads is not None:
+        _set_threads(args.threads)
+    with join_world(args.device) as world, _sole_run(args.out, world):
+        data = (_roots(args.data), args.out / "pack", preset.data.sources, preset.model.sample_rate)
+        if world.rank == 0:
+            open_data(*data)  # decodes
+        world.gather(None)
+        result = train(
+            preset,
+            open_data(*data),
+            args.out,
+            max_minutes=args.max_minutes,
+            resume=args.resume,
+            initial=initial,
+            workers=args.workers,
+            world=world,
+        )
+    if world.rank == 0:
+        ending = "finished" if result.finished else "stopped; go on with --resume"
+        print(
+            f"{args.out}: {result.steps} steps, {result.minutes:.1f} minutes, "
+            f"best validation SDR {result.best_sdr:.2f} dB; {ending}"
+        )
+    return 130 if result.interrupted else 0
+
+
+def run_prepare(args: argparse.Namespace) -> int:
+    """Decode data folders into a pack."""
+    stems = tuple(stem.strip() for stem in args.stems.split(","))
+    check_stems(stems, "--stems")
+    if args.sample_rate < 1:
+        raise ValueError(f"--sample-rate: expected at least 1 Hz, got {args.sample_rate}")
+    pack = prepare_pack(_roots(args.data), args.out, stems, args.sample_rate)
+    rendered = sum(track.rendered for track in pack.tracks)
+    recorded, valid = len(pack.split("train")) - rendered, len(pack.split("valid"))
+    also = f", {rendered} rendered tracks" if rendered else ""
+    print(f"{args.out}: {recorded} training and {valid} validation tracks{also}")
+    return 0
+
+
+@contextlib.contextmanager
+def _sole_run(folder: Path, world: World) -> Iterator[None]:
+    """Keep a run's folder to the processes that train together; the first of them holds it for all.
+
+    Raises:
+        ValueError: another run writes there; on every process, so that none waits for the others.
+    """
+    with contextlib.ExitStack() as held:
+        refusal = ""
+        if world.rank == 0:
+            try:
+                held.enter_context(sole_writer(folder))
+            except (ValueError, OSError) as error:
+                refusal = str(error)
+        if refusal := world.gather(refusal)[0]:
+            raise ValueError(refusal)
+        yield
+
+
+def _named_preset(name: str | None, initial: Path | None) -> Preset:
+    if name:
+        return load_preset(name)
+    if not initial:
+        raise ValueError(f"--preset: expected one of {', '.join(preset_names())} or a .yaml file (or --init), got none")
+    return load_checkpoint(initial).preset
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(stem.strip() for stem in text.split(","))
+
+
+def _add_data_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--data",
+        nargs="+",
+        metavar="DIR",
+        help="MUSDB18, MUSDB18-HQ, folders of track folders, or a pack (default: MUSDB_PATH)",
+    )
+
+
+def _roots(data: list[str] | None) -> list[Path]:
+    if data:
+        return [Path(folder) for folder in data]
+    root, message = default_data_root(None)
+    print(message, file=sys.stderr)
+    return [root]
+
+
+def _check_device(device: str) -> None:
+    import torch
+
+    if device not in ("cpu", "cuda"):
+        raise ValueError(f"--device: expected cpu or cuda, got {device!r}")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("--device: cuda asked for, but this machine has no usable GPU")
+
+
+def _set_threads(threads: int) -> None:
+    import torch
+
+    if threads < 1:
+        raise ValueError(f"--threads: expected at least 1, got {threads}")
+    torch.set_num_threads(threads)

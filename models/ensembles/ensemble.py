@@ -1,0 +1,166 @@
+"""Several networks as one separator: the weighted mean of what they say, stem by stem."""
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from torch import Tensor
+
+from models.checkpoints.checkpoint import CONFIG, find_checkpoint, read_config
+from models.ensembles.config import member_shares, read_ensemble
+from models.separation.separator import NetworkSeparator, chosen_stems, load_separator
+from models.separation.whole_mixture import Stems, Waveform, length, separate_whole
+
+
+class EnsembleSeparator:
+    """Separates with each of its members, and averages. Each one has its own chunks.
+
+    Loudness does not matter, as it does not to a member: separate(k x) = k separate(x).
+
+    Attributes:
+        members: what it is made of.
+        name: names of the members.
+        stems: names of the stems it returns, in order.
+        sample_rate: the rate all members work at, Hz.
+        channels: the channels all members hear.
+    """
+
+    def __init__(
+        self,
+        members: Sequence[NetworkSeparator],
+        shares: Sequence[Mapping[str, float]] | None = None,
+        stems: Sequence[str] | None = None,
+    ) -> None:
+        """Check that the members fit together.
+
+        Args:
+            members: at least one.
+            shares: how much each member counts in its stems, more than 0; a stem's sum is what 1 stands for. By default
+                all members count the same in all stems that they have.
+            stems: the stems to return, all that a member has by default.
+
+        Raises:
+            ValueError: the members have different sample rates or channels, or none has one of the stems.
+        """
+        traits = {(member.sample_rate, member.channels): member.name for member in members}
+        if len(traits) > 1:
+            listed = ", ".join(f"{name} {rate} Hz, {channels} channels" for (rate, channels), name in traits.items())
+            raise ValueError(f"an ensemble needs one sample rate and one number of channels, got {listed}")
+        self.members = tuple(members)
+        self.name = " + ".join(member.name for member in members)
+        self.sample_rate, self.channels = members[0].sample_rate, members[0].channels
+        self._shares = shares or [dict.fromkeys(member.stems, 1.0) for member in members]
+        self.stems = chosen_stems(stems, all_stems(self._shares))
+
+    def separate(
+        self, mixture: Waveform, sample_rate: int | None = None, progress: bool = False
+    ) -> dict[str, Waveform]:
+        """Separate a whole mixture; see ``models.separation.separator.NetworkSeparator.separate``."""
+        return separate_whole(self, mixture, sample_rate, progress)
+
+    def separate_stream(self, blocks: Iterable[Tensor], sample_rate: int) -> Iterator[Stems]:
+        """Separate a mixture of any length; see ``models.separation.separator.NetworkSeparator.separate_stream``.
+
+        What is kept of the mixture is what the member with the longest chunks reads ahead.
+        """
+        copies = copied(blocks, len(self.members))
+        streams = [member.separate_stream(copy, sample_rate) for member, copy in zip(self.members, copies, strict=True)]
+        for pieces in aligned(streams):
+            yield {stem: self._mean(stem, pieces) for stem in self.stems}
+
+    def _mean(self, stem: str, pieces: Sequence[Stems]) -> Tensor:
+        """The weighted mean of one stem, [C, t]."""
+        parts = [
+            (shares[stem], piece[stem]) for shares, piece in zip(self._shares, pieces, strict=True) if stem in shares
+        ]
+        total = sum(share for share, _ in parts)
+        return sum((share * part for share, part in parts[1:]), parts[0][0] * parts[0][1]) / total
+
+
+def all_stems(parts: Iterable[Iterable[str]]) -> tuple[str, ...]:
+    """The stems that any part has, in the order of their first appearance."""
+    return tuple(dict.fromkeys(stem for part in parts for stem in part))
+
+
+def copied(blocks: Iterable[Tensor], count: int) -> list[Iterator[Tensor]]:
+    """Copies of a stream; a block is kept until all have had it.
+
+    Differs: itertools.tee keeps up to 57 blocks longer, which are minutes of audio.
+    """
+    source = iter(blocks)
+    queues: list[deque[Tensor]] = [deque() for _ in range(count)]
+
+    def copy(own: deque[Tensor]) -> Iterator[Tensor]:
+        while True:
+            if not own:
+                block = next(source, None)
+                if block is None:
+                    return
+                for queue in queues:
+                    queue.append(block)
+            yield own.popleft()
+
+    return [copy(queue) for queue in queues]
+
+
+def aligned(streams: Sequence[Iterator[Stems]]) -> Iterator[list[Stems]]:
+    """Cut equally long streams at the same places; the one that is behind is asked first, so no more than a piece of
+    each waits.
+
+    Args:
+        streams: each yields consecutive pieces {stem: [C, t]}.
+
+    Yields:
+        A piece of each stream, all of one length.
+    """
+    waiting = [next(stream, None) for stream in streams]
+    while True:
+        for index, stream in enumerate(streams):
+            while (piece := waiting[index]) is not None and length(piece) == 0:
+                waiting[index] = next(stream, None)
+        ready = [piece for piece in waiting if piece is not None]
+        if not ready:
+            return
+        assert len(ready) == len(streams), "the streams of an ensemble are equally long"
+        size = min(length(piece) for piece in ready)
+        yield [{stem: samples[..., :size] for stem, samples in piece.items()} for piece in ready]
+        waiting = [{stem: samples[..., size:] for stem, samples in piece.items()} for piece in ready]
+
+
+def open_separator(
+    checkpoints: Sequence[str],
+    device: str | None = None,
+    stems: Sequence[str] | None = None,
+    overlap: float | None = None,
+    settings: Mapping[str, str | int | float] | None = None,
+    one_at_a_time: bool = False,
+) -> NetworkSeparator | EnsembleSeparator:
+    """Load what a command line names: one checkpoint, several for their mean, or an ensemble's file.
+
+    A checkpoint that counts in none of the stems is not loaded.
+
+    Args:
+        checkpoints: names of checkpoints that ship, or folders; or one YAML file, see ``models.ensembles.config``.
+        device, overlap, settings, one_at_a_time: see ``models.separation.separator.load_separator``.
+        stems: the stems to return, all by default.
+
+    Raises:
+        FileNotFoundError: there is no such checkpoint or file.
+        ValueError: the checkpoints do not fit together, or see ``models.separation.separator.load_separator``.
+    """
+    config = read_ensemble(checkpoints)
+    if len(config.checkpoints) == 1:
+        return load_separator(config.checkpoints[0], device, stems, overlap, settings, one_at_a_time)
+    have = [read_config(find_checkpoint(name) / CONFIG)[0].model.stems for name in config.checkpoints]
+    shares = member_shares(config, have)
+    wanted = chosen_stems(stems, all_stems(have))
+    members, counting = [], []
+    for name, own in zip(config.checkpoints, shares, strict=True):
+        if kept := {stem: own[stem] for stem in wanted if stem in own}:
+            members.append(load_separator(name, device, list(kept), overlap, settings, one_at_a_time))
+            counting.append(kept)
+    return EnsembleSeparator(members, counting, wanted)
+
+
+def members_of(separator: NetworkSeparator | EnsembleSeparator) -> tuple[NetworkSeparator, ...]:
+    """The networks of an ensemble, or the only one."""
+    return separator.members if isinstance(separator, EnsembleSeparator) else (separator,)

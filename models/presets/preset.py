@@ -1,0 +1,110 @@
+"""A preset: everything that describes one kind of model, how it is trained and how it separates."""
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from models.bsrnn import BSRNN, BSRNNConfig
+from models.peers import HDemucsConfig, HDemucsNetwork, OpenUnmixConfig, OpenUnmixNetwork
+from models.presets.settings import build, override, read_yaml
+from models.presets.training import DataConfig, TrainConfig
+from models.public.amanteur import AmanteurConfig, AmanteurNetworks
+from models.public.crlandsc import CrlandscConfig, CrlandscNetworks
+from models.public.magronp import MagronpConfig, MagronpNetworks
+from models.signal.chunking import SeparateConfig
+from models.tracks import check_stems
+
+PRESET_FOLDER = Path(__file__).parent
+
+ModelConfig = BSRNNConfig | OpenUnmixConfig | HDemucsConfig | MagronpConfig | AmanteurConfig | CrlandscConfig
+
+ARCHITECTURES: dict[str, tuple[type, type[nn.Module]]] = {
+    "bsrnn": (BSRNNConfig, BSRNN),
+    "openunmix": (OpenUnmixConfig, OpenUnmixNetwork),
+    "hdemucs": (HDemucsConfig, HDemucsNetwork),
+    "magronp": (MagronpConfig, MagronpNetworks),
+    "amanteur": (AmanteurConfig, AmanteurNetworks),
+    "crlandsc": (CrlandscConfig, CrlandscNetworks),
+}
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Settings of one model; each section's fields are the names on the command line (``model.hidden`` ...)."""
+
+    architecture: str
+    model: ModelConfig
+    data: DataConfig
+    train: TrainConfig
+    separate: SeparateConfig
+
+    def __post_init__(self) -> None:
+        """Check the names of the stems, which become file names.
+
+        Raises:
+            ValueError: a name that cannot be a stem's.
+        """
+        check_stems(self.model.stems, "model.stems")
+
+    def build_network(self) -> nn.Module:
+        """An untrained network: mixture [B, C, T] to ``Estimate``, with ``stems``, ``sample_rate`` and ``channels``."""
+        return ARCHITECTURES[self.architecture][1](self.model)
+
+
+def preset_from_mapping(values: Mapping[str, Any]) -> Preset:
+    """Build a preset from a mapping, as YAML and checkpoints hold it.
+
+    Raises:
+        ValueError: an unknown architecture or setting, or a value out of range.
+    """
+    if not isinstance(values, Mapping):
+        raise ValueError(f"preset: expected a mapping of settings, got {values!r}")
+    architecture = values.get("architecture")
+    if not isinstance(architecture, str) or architecture not in ARCHITECTURES:
+        raise ValueError(f"architecture: expected one of {', '.join(ARCHITECTURES)}, got {architecture!r}")
+    sections = {"model": ARCHITECTURES[architecture][0], "data": DataConfig, "train": TrainConfig}
+    sections["separate"] = SeparateConfig
+    if unknown := sorted(set(values) - set(sections) - {"architecture"}):
+        raise ValueError(f"unknown section {unknown[0]!r}; expected architecture, {', '.join(sections)}")
+    return Preset(architecture, **{name: build(kind, values.get(name, {}), name) for name, kind in sections.items()})
+
+
+def with_stems(preset: Preset, stems: Sequence[str]) -> Preset:
+    """Copy a preset for stems of one's own: what the data holds, and what the model separates.
+
+    Rendered sources stay as far as they are among the stems.
+
+    Raises:
+        ValueError: no name, a name given twice, an empty one, or "mixture".
+    """
+    check_stems(stems, "stems")
+    rendered = tuple(stem for stem in preset.data.rendered_stems if stem in stems)
+    changes: dict[str, Any] = {"model.stems": tuple(stems), "data.sources": tuple(stems)}
+    if rendered != preset.data.rendered_stems:
+        changes["data.rendered_stems"] = rendered
+        changes["data.rendered"] = preset.data.rendered if rendered else 0.0
+    return override(preset, changes)
+
+
+def preset_names() -> list[str]:
+    """Names of the presets that ship."""
+    return sorted(path.stem for path in PRESET_FOLDER.glob("*.yaml"))
+
+
+def load_preset(name_or_path: str) -> Preset:
+    """Load a preset that ships, by name, or a YAML file.
+
+    Raises:
+        ValueError: no such preset (the message gives the nearest name), or settings that do not hold.
+    """
+    path = Path(name_or_path)
+    if path.suffix not in (".yaml", ".yml"):
+        path = PRESET_FOLDER / f"{name_or_path}.yaml"
+        if name_or_path not in preset_names():
+            nearest = difflib.get_close_matches(name_or_path, preset_names(), n=1, cutoff=0.0)
+            raise ValueError(f"no preset {name_or_path!r}; did you mean {nearest[0]!r}? (or give a .yaml file)")
+    return preset_from_mapping(read_yaml(path))

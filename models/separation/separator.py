@@ -1,0 +1,250 @@
+"""From a mixture to its stems: the boundary between networks and the music that people have.
+
+A `Separator` takes any length, mono or stereo, at any sample rate, and returns stems of the same kind, length, channels
+and rate.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from models.audio.reader import check_finite
+from models.presets.settings import override
+from models.separation.whole_mixture import Stems, Waveform, separate_whole
+from models.signal.chunking import SeparateConfig, overlap_add
+from models.signal.resampling import resample_blocks
+
+
+class Separator(Protocol):
+    """What every system in this project looks like to those who use it.
+
+    Attributes:
+        stems: names of the stems it returns, in order.
+        sample_rate: the rate it works at, Hz.
+    """
+
+    stems: tuple[str, ...]
+    sample_rate: int
+
+    def separate(self, mixture: Waveform, sample_rate: int | None = None) -> dict[str, Waveform]:
+        """Separate a mixture [C, T] into {stem: [C, T]} of the same kind, at the same rate."""
+        ...
+
+
+class NetworkSeparator:
+    """Separates with a network, chunk by chunk.
+
+    Loudness does not matter: separate(k x) = k separate(x). Chunks of digital silence do not go through the network:
+    their stems are silent.
+
+    Attributes:
+        name: which network this is, for messages and tables.
+        network: the network, in evaluation mode, on the device.
+        settings: how the mixture is cut into chunks.
+        device: where the network runs.
+        stems: names of the stems it returns, in order.
+        sample_rate: the rate the network works at, Hz.
+        channels: the channels the network hears; a mono mixture is copied to them.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        settings: SeparateConfig,
+        device: str | torch.device = "cpu",
+        stems: Sequence[str] | None = None,
+        name: str = "network",
+    ) -> None:
+        """Put the network into evaluation mode and onto the device.
+
+        Args:
+            network: has `stems`, `sample_rate`, `channels` and, for more than one shift, `hop` (samples between its
+                frames), and maps mixtures [B, C, T] to an `Estimate`, for any T.
+            settings: how the mixture is cut into chunks.
+            device: where the network runs.
+            stems: the stems to return, all of the network's by default.
+            name: which network this is, for messages and tables.
+
+        Raises:
+            ValueError: a stem that the network does not have, or a device that this machine does not have.
+        """
+        traits: Any = network  # for type checkers: every attribute of a Module is a Tensor or a Module
+        self.name = name
+        self.settings = settings
+        self.device = _usable_device(device)
+        self.network = network.eval().to(self.device)
+        self.sample_rate: int = traits.sample_rate
+        self.stems = chosen_stems(stems, traits.stems)
+        self._stem_selection: list[int] | slice = [traits.stems.index(stem) for stem in self.stems]
+        if self.stems == traits.stems:
+            self._stem_selection = slice(None)  # a view, where a list makes a copy
+        self.channels: int = traits.channels
+
+    def separate(
+        self, mixture: Waveform, sample_rate: int | None = None, progress: bool = False
+    ) -> dict[str, Waveform]:
+        """Separate a whole mixture.
+
+        Args:
+            mixture: floating-point samples [C, T], array or tensor; C is 1 or the network's channels, T at least 1.
+            sample_rate: its rate in Hz, the network's by default.
+            progress: whether to show a progress bar.
+
+        Returns:
+            {stem: [C, T]} of the same kind, type and sample rate as the mixture.
+
+        Raises:
+            ValueError: the mixture is empty or of another shape or type, or it or the network's output is not finite.
+        """
+        return separate_whole(self, mixture, sample_rate, progress)
+
+    def separate_stream(self, blocks: Iterable[Tensor], sample_rate: int) -> Iterator[Stems]:
+        """Separate a mixture of any length at bounded memory.
+
+        Args:
+            blocks: consecutive float32 pieces of one mixture on the CPU, each [C, t] with any t.
+            sample_rate: their rate, Hz.
+
+        Yields:
+            Consecutive pieces {stem: [C, t']} of the stems, in all as long as the mixture.
+
+        Raises:
+            ValueError: as `separate`.
+        """
+        if not (isinstance(sample_rate, int | np.integer) and sample_rate > 0):
+            raise ValueError(f"the sample rate must be a positive whole number of Hz, got {sample_rate!r}")
+        sample_rate = int(sample_rate)
+        source = _Source(blocks, sample_rate, self.channels)
+        mixture = resample_blocks(source, sample_rate, self.sample_rate)
+        window, hop = self.settings.window_size(self.sample_rate), self.settings.hop_size(self.sample_rate)
+        separated = overlap_add(self.separate_chunks, mixture, window, hop, self.settings.batch)
+        separated = check_finite(separated, self.sample_rate, f"output of {self.name}")
+        num_out = 0
+        for piece in resample_blocks(separated, self.sample_rate, sample_rate):
+            piece = piece[..., : source.num_samples - num_out]  # two conversions may add a sample at the very end
+            num_out += piece.shape[-1]
+            if source.is_mono:
+                piece = piece.mean(dim=1, keepdim=True)
+            yield dict(zip(self.stems, piece, strict=True))
+
+    def separate_chunks(self, mixtures: Tensor) -> Tensor:
+        """Run the network on chunks [B, C, t] on the CPU; returns the chosen stems [B, S, C, t], on the CPU too.
+
+        The network gets each chunk with a peak of 1, as training mixes it, so that loudness does not matter; its stems
+        get the chunk's peak back.
+        """
+        peaks = mixtures.abs().amax(dim=(1, 2), keepdim=True)
+        is_audible = peaks.flatten() > 0
+        if is_audible.all():
+            with torch.inference_mode():
+                stems = self._estimate((mixtures / peaks).to(self.device))[:, self._stem_selection].float().cpu()
+                return stems * peaks[:, None]
+        num_chunks, channels, length = mixtures.shape
+        stems = torch.zeros(num_chunks, len(self.stems), channels, length)
+        if is_audible.any():
+            stems[is_audible] = self.separate_chunks(mixtures[is_audible])
+        return stems
+
+    def _estimate(self, mixtures: Tensor) -> Tensor:
+        """Chunks [B, C, t] to all stems [B, S, C, t]: the mean over the shifts.
+
+        Frames that begin elsewhere cut the music, and smear what they change, at other places: errors partly cancel.
+
+        Source: the "shift trick" of Defossez et al. 2019 (Demucs), section 4.1; there by random parts of half a second.
+        """
+        total = self.network(mixtures).waveforms
+        num_shifts = self.settings.shifts
+        for index in range(1, num_shifts):
+            delay = index * int(self.network.hop) // num_shifts  # type: ignore[arg-type]
+            delayed = nn.functional.pad(mixtures, (delay, 0))
+            total = total + self.network(delayed).waveforms[..., delay:]
+        return total / num_shifts if num_shifts > 1 else total
+
+
+class _Source:
+    """The mixture on its way into the network: checked, counted, and mono brought to the network's channels."""
+
+    def __init__(self, blocks: Iterable[Tensor], sample_rate: int, channels: int) -> None:
+        self.num_samples = 0
+        self.is_mono = False
+        self._blocks = check_finite(blocks, sample_rate, "mixture")
+        self._channels = channels
+
+    def __iter__(self) -> Iterator[Tensor]:
+        for block in self._blocks:
+            self.is_mono = block.shape[0] == 1 and self._channels > 1
+            if block.shape[0] != self._channels and not self.is_mono:
+                expected = "1" if self._channels == 1 else f"1 or {self._channels}"
+                raise ValueError(
+                    f"the mixture must be [channels, samples] with {expected} channels, got {block.shape[0]}"
+                )
+            self.num_samples += block.shape[-1]
+            yield block.expand(self._channels, -1)
+        if self.num_samples == 0:
+            raise ValueError("the mixture is empty: expected at least 1 sample, got 0")
+
+
+def load_separator(
+    name_or_path: str = "small",
+    device: str | None = None,
+    stems: Sequence[str] | None = None,
+    overlap: float | None = None,
+    settings: Mapping[str, str | int | float] | None = None,
+    one_at_a_time: bool = False,
+) -> NetworkSeparator:
+    """Load a trained network, ready to separate.
+
+    Args:
+        name_or_path: a checkpoint that ships with the project, or a checkpoint folder.
+        device: where to run; by default a CUDA GPU if there is one, else the CPU.
+        stems: the stems to return, all of the network's by default.
+        overlap: fraction of a chunk that it shares with the next one, the checkpoint's own setting by default.
+        settings: other settings of the checkpoint to change, `{"separate.segment_s": 20}`.
+        one_at_a_time: keep no network of a checkpoint of several in memory, but read each for every chunk.
+
+    Raises:
+        FileNotFoundError: there is no such checkpoint.
+        ValueError: an unknown stem or setting, a value out of range, or a device that this machine does not have.
+    """
+    from models.checkpoints.checkpoint import find_checkpoint, load_checkpoint
+    from models.checkpoints.streamed import load_streamed
+
+    folder = find_checkpoint(name_or_path)
+    checkpoint = load_streamed(folder) if one_at_a_time else load_checkpoint(folder)
+    changes = dict(settings or {})
+    if fixed := [name for name in changes if not name.startswith("separate.")]:
+        raise ValueError(f"{fixed[0]} is fixed by the checkpoint; only separate.* can be changed")
+    if overlap is not None:
+        changes["separate.overlap"] = overlap
+    chunks = override(checkpoint.preset, changes).separate
+    if device is None:
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    network: Any = checkpoint.network
+    if stems is not None and hasattr(network, "keep_stems"):
+        network.keep_stems(chosen_stems(stems, network.stems))
+    return NetworkSeparator(network, chunks, device, stems, checkpoint.identity)
+
+
+def chosen_stems(wanted: Sequence[str] | None, available: tuple[str, ...]) -> tuple[str, ...]:
+    """The stems that are wanted, all by default.
+
+    Raises:
+        ValueError: none, one named twice, or one that is not available.
+    """
+    chosen = available if wanted is None else tuple(wanted)
+    if not chosen or len(set(chosen)) < len(chosen) or not set(chosen) <= set(available):
+        raise ValueError(f"stems must be different ones of {', '.join(available)}, got {', '.join(chosen) or 'none'}")
+    return chosen
+
+
+def _usable_device(name: str | torch.device) -> torch.device:
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device).item()
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        usable = "cpu or cuda" if torch.cuda.is_available() else "cpu"
+        raise ValueError(f"device must be {usable} on this machine, got {name}") from error
+    return device

@@ -1,0 +1,105 @@
+"""From a separator of streams to whole mixtures, with a progress bar for either."""
+
+import math
+from collections.abc import Iterable, Iterator
+from typing import Protocol, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.audio.reader import BLOCK_S
+
+Waveform = TypeVar("Waveform", np.ndarray, Tensor)
+Stems = dict[str, Tensor]
+
+
+class StreamSeparator(Protocol):
+    """Separates a mixture piece by piece.
+
+    Attributes:
+        name: which one, for messages.
+        stems: names of the stems it returns, in order.
+        sample_rate: the rate it works at, Hz.
+    """
+
+    name: str
+    stems: tuple[str, ...]
+    sample_rate: int
+
+    def separate_stream(self, blocks: Iterable[Tensor], sample_rate: int) -> Iterator[Stems]:
+        """Separate consecutive pieces [C, t] into consecutive pieces {stem: [C, t']}."""
+        ...
+
+
+def separate_whole(
+    separator: StreamSeparator, mixture: Waveform, sample_rate: int | None, progress: bool
+) -> dict[str, Waveform]:
+    """Separate a whole mixture; see ``models.separation.separator.NetworkSeparator.separate``."""
+    _check_mixture(mixture)
+    sample_rate = separator.sample_rate if sample_rate is None else sample_rate
+    pieces = separator.separate_stream(_split(mixture, round(BLOCK_S * separator.sample_rate)), sample_rate)
+    if progress:
+        pieces = show_progress(pieces, mixture.shape[-1], sample_rate, separator.name)
+    stems = {stem: torch.empty(mixture.shape) for stem in separator.stems}
+    start = 0
+    for piece in pieces:
+        stop = start + length(piece)
+        for stem, samples in piece.items():
+            stems[stem][:, start:stop] = samples
+        start = stop
+    return {stem: _in_kind_of(mixture, waveform) for stem, waveform in stems.items()}
+
+
+def show_progress(pieces: Iterable[Stems], num_samples: int | None, sample_rate: int, label: str) -> Iterator[Stems]:
+    """Pass pieces of stems on while a bar on stderr counts the seconds of audio done and estimates the time left.
+
+    Args:
+        pieces: consecutive pieces {stem: [C, t]}.
+        num_samples: how many samples are to come in all, None if unknown.
+        sample_rate: their rate, Hz.
+        label: what stands before the bar.
+    """
+    from tqdm import tqdm
+
+    num_done = 0
+    total_s = None if num_samples is None else math.ceil(num_samples / sample_rate)
+    with tqdm(total=total_s, desc=label, unit="s") as bar:
+        for piece in pieces:
+            yield piece
+            num_done += length(piece)
+            bar.update(math.ceil(num_done / sample_rate) - bar.n)
+
+
+def length(piece: Stems) -> int:
+    """Samples in a piece {stem: [C, t]}: t."""
+    return next(iter(piece.values())).shape[-1]
+
+
+def _split(mixture: Waveform, size: int) -> Iterator[Tensor]:
+    """Cut a mixture [C, T] into float32 CPU tensors [C, size] (the last one shorter)."""
+    for start in range(0, mixture.shape[-1], size):
+        block = mixture[:, start : start + size]
+        if isinstance(block, Tensor):
+            yield block.detach().to("cpu", torch.float32)
+        else:
+            yield torch.from_numpy(np.array(block, dtype=np.float32))
+
+
+def _in_kind_of(mixture: Waveform, waveform: Tensor) -> Waveform:
+    """A waveform with the kind, type and device of the mixture."""
+    if isinstance(mixture, Tensor):
+        return waveform.to(mixture.device, mixture.dtype)
+    return waveform.numpy().astype(mixture.dtype, copy=False)
+
+
+def _check_mixture(mixture: np.ndarray | Tensor) -> None:
+    if not isinstance(mixture, np.ndarray | Tensor):
+        raise ValueError(f"the mixture must be a numpy array or a torch tensor, got {type(mixture).__name__}")
+    if mixture.ndim != 2:
+        raise ValueError(f"the mixture must have the shape [channels, samples], got {tuple(mixture.shape)}")
+    is_float = mixture.is_floating_point() if isinstance(mixture, Tensor) else mixture.dtype.kind == "f"
+    if not is_float:
+        raise ValueError(f"the mixture must hold floating-point samples between -1 and 1, got {mixture.dtype}")
+    if mixture.shape[-1] == 0:
+        raise ValueError("the mixture is empty: expected at least 1 sample, got 0")

@@ -1,0 +1,154 @@
+"""The grader, here: tracks in process trees, within the grader's limits, scored as the grader scores, and kept on disk.
+
+A result is one json file for each track, written whole or not at all; the same command run again takes up those that
+did not fail. Only results of the same submission, track and machine are taken up; and those of tracks that shared one
+process, where a track may change the next, all together or not at all.
+"""
+
+import hashlib
+import json
+import os
+import platform
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from models.checkpoints.checkpoint import write_atomically
+from models.running.folder_lock import sole_writer
+from models.tracks import Track
+from submission.grader.session import Grader, Result, run_tracks
+from submission.package.build import build, is_source
+from submission.sandbox.run import network_barrier
+from submission.sandbox.strays import LEFT_OUT
+
+FORMAT = 2
+"""Raised when results of an older version must not be taken up."""
+
+
+def evaluate(
+    submission: Path,
+    tracks: Sequence[Track],
+    out: Path,
+    grader: Grader | None = None,
+    tell: Callable[[Result], None] = lambda result: None,
+    one_process: bool = False,
+) -> list[Result]:
+    """Run and score a submission on tracks, except where the result is already there.
+
+    Args:
+        submission: a package or another checkout of the kit; or a Bandsplit repository, which is packaged first.
+        tracks: the tracks, with all four instruments.
+        out: folder of the results; one evaluation at a time may write there.
+        grader: the limits; the challenge's by default.
+        tell: called with each result as soon as it is there.
+        one_process: separate all tracks in one process, as the kit does, instead of each in one of its own.
+
+    Raises:
+        FileNotFoundError: `submission` is neither.
+        ValueError: a track cannot be read, or another process writes into `out`.
+    """
+    with sole_writer(out):
+        (out / "tracks").mkdir(exist_ok=True)
+        scratch = out / "scratch"
+        shutil.rmtree(scratch, ignore_errors=True)  # what a killed run left
+        scratch.mkdir()
+        with prepared(submission, scratch) as root:
+            results = _evaluate(root, tracks, out, grader or Grader(), tell, one_process)
+        scratch.rmdir()
+    return results
+
+
+def _evaluate(
+    root: Path,
+    tracks: Sequence[Track],
+    out: Path,
+    grader: Grader,
+    tell: Callable[[Result], None],
+    one_process: bool,
+) -> list[Result]:
+    identity = {"submission": folder_hash(root), "host": platform.node(), "cpus": os.cpu_count()}
+    audio = [track.fingerprint() for track in tracks]
+    common = {**identity, "one_process": audio if one_process else None, **asdict(grader)}
+    keys = [{"format": FORMAT, **common, "audio": hash_} for hash_ in audio]
+    paths = [_result_path(out, track) for track in tracks]
+    kept = [_read(path, key) for path, key in zip(paths, keys, strict=True)]
+    if one_process and None in kept:
+        kept = [None] * len(kept)
+    if num_kept := sum(result is not None for result in kept):
+        print(f"{num_kept} of {len(kept)} results are already in {out}", file=sys.stderr)
+    results: list[Result] = []
+
+    def keep(result: Result) -> None:
+        if kept[len(results)] is None:
+            _write(paths[len(results)], keys[len(results)], result)
+        results.append(result)
+        tell(result)
+
+    if one_process and None in kept:
+        run_tracks(root, tracks, grader, out / "scratch", tell=keep)
+        return results
+    for track, result in zip(tracks, kept, strict=True):
+        if result is None:
+            run_tracks(root, [track], grader, out / "scratch", tell=keep)
+        else:
+            keep(result)
+    return results
+
+
+@contextmanager
+def prepared(submission: Path, scratch: Path) -> Iterator[Path]:
+    """The root of a submission; for a Bandsplit repository, that of its package, which is deleted afterwards.
+
+    Args:
+        submission: a Bandsplit repository, or a checkout in the kit's layout.
+        scratch: where to build a package.
+
+    Raises:
+        FileNotFoundError: there is no `my_submission/user_config.py`.
+    """
+    if is_source(submission):
+        with tempfile.TemporaryDirectory(prefix="submission-", dir=scratch) as folder:
+            build(submission, Path(folder))
+            yield Path(folder).resolve()
+    elif (submission / "my_submission/user_config.py").is_file():
+        yield submission.resolve()
+    else:
+        raise FileNotFoundError(
+            f"{submission}: no submission here: expected my_submission/user_config.py, or a Bandsplit repository"
+        )
+
+
+def folder_hash(root: Path) -> str:
+    """Short hash of the names and contents of a submission's files; git's own and caches are left out."""
+    digest = hashlib.sha256()
+    for path in sorted(root.rglob("*")):
+        parts = path.relative_to(root).parts
+        if path.is_file() and not LEFT_OUT & set(parts):
+            digest.update(f"{path.relative_to(root)} {path.stat().st_size} ".encode())
+            digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()[:16]
+
+
+def _result_path(out: Path, track: Track) -> Path:
+    return out / "tracks" / f"{hashlib.sha256(track.name.encode()).hexdigest()[:16]}.json"
+
+
+def _read(path: Path, key: dict[str, Any]) -> Result | None:
+    """A stored result; None if there is none, it is damaged, it failed, or it belongs to another key."""
+    try:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        result = Result(**stored["result"])
+        return result if stored["key"] == key and not result.failure else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _write(path: Path, key: dict[str, Any], result: Result) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps({"key": key, "network": network_barrier(), "result": asdict(result)}, indent=1)
+    write_atomically(path, lambda temporary: temporary.write_text(text + "\n", encoding="utf-8"))

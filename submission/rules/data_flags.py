@@ -1,0 +1,70 @@
+"""What the flags of `aicrowd.json` must say of the music that the weights have heard, read from the model cards' facts.
+
+Board A takes models trained on the label-noise set alone, board B on the bleeding set alone, C everything.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from models.checkpoints.checkpoint import CARD, CONFIG
+
+FLAGS = ("labelnoise", "bleeding", "external_dataset_used")
+
+
+def read_info(folder: Path) -> dict[str, Any]:
+    """How a checkpoint was trained, as its `config.json` says.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is damaged, or does not say what the training data were.
+    """
+    path = folder / CONFIG
+    try:
+        info = json.loads(path.read_text(encoding="utf-8"))["info"]
+        data = info["training_data"]
+    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
+        raise ValueError(f"{path}: expected info.training_data, got none ({type(error).__name__})") from None
+    if not isinstance(data, str) or " from " not in data:
+        raise ValueError(f"{path}: expected info.training_data like '97 tracks, 35.4 minutes, from NAME, NAME'")
+    return info
+
+
+def read_card(folder: Path) -> str | None:
+    """The training data that a model card tells; None if it has no such row, or there is no card."""
+    try:
+        text = (folder / CARD).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None
+    row = re.search(r"^\| *training data *\| *(.+?) *\|$", text, re.MULTILINE)
+    return row[1] if row else None
+
+
+def sources(info: Mapping[str, Any]) -> list[str]:
+    """Names of the data sets that a checkpoint was trained on."""
+    return [name.strip() for name in info["training_data"].split(" from ", 1)[1].split(",")]
+
+
+def flags(infos: Iterable[Mapping[str, Any]]) -> dict[str, bool]:
+    """The data flags for weights with these histories.
+
+    The challenge's own sets are known by `labelnoise` or `bleeding` in their names. Anything else is external, and so
+    are weights that training began with: nobody can tell here what those have heard.
+    """
+    found = dict.fromkeys(FLAGS, False)
+    for info in infos:
+        for name in sources(info):
+            plain = re.sub("[^a-z]", "", name.lower())
+            kind = next((flag for flag in ("labelnoise", "bleeding") if flag in plain), "external_dataset_used")
+            found[kind] = True
+        found["external_dataset_used"] |= info.get("began_with", "nothing") != "nothing"
+    return found
+
+
+def board(values: Mapping[str, bool]) -> str:
+    """The strictest leaderboard that takes such weights: A, B or C."""
+    return {(True, False, False): "A", (False, True, False): "B"}.get(
+        (values["labelnoise"], values["bleeding"], values["external_dataset_used"]), "C"
+    )

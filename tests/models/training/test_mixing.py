@@ -1,0 +1,378 @@
+"""Random mixing: repeatable, its gains and drops as configured, targets that sum to the mixture."""
+
+import dataclasses
+import pickle
+import re
+
+import numpy as np
+import pytest
+import torch
+
+from conftest import SAMPLE_RATE, STEMS
+from models.presets.training import DataConfig
+from models.training.mixing import RandomMixer
+from models.training.packs import Pack, PackedTrack
+
+
+@pytest.fixture
+def pack(tmp_path):
+    """Two training tracks in which every stem is a constant: 1000, 2000, 3000, 4000, ten times that in track two."""
+    tracks = []
+    for index, (name, length) in enumerate((("one", 44100), ("two", 4 * 44100))):
+        levels = np.array([1000, 2000, 3000, 4000], dtype=np.int16)
+        audio = np.ones((4, 2, length), dtype=np.int16) * levels[:, None, None]
+        audio[:, 1] += 1 + index  # the right channel differs
+        np.save(tmp_path / f"{name}.npy", audio)
+        tracks.append(PackedTrack(name, "train", tmp_path / f"{name}.npy", 1e-4 * 10**index, (False,) * 4))
+    return Pack(tmp_path, STEMS, SAMPLE_RATE, tuple(tracks), "made")
+
+
+NOISY = DataConfig(crop_s=0.1, crops="random")
+PLAIN = DataConfig(crop_s=0.5, crops="random", channels=1, gain_db=0.0, drop=0.0)
+
+
+def test_a_step_is_repeatable_and_steps_differ(pack):
+    config = DataConfig(crop_s=0.5, crops="random")
+    first = RandomMixer(pack, config, STEMS, seed=1).batch(7, 4)
+    again = RandomMixer(pack, config, STEMS, seed=1).batch(7, 4)
+    assert torch.equal(first.targets, again.targets) and first.origins == again.origins
+    for step, seed in ((8, 1), (7, 2)):
+        assert not torch.equal(first.targets, RandomMixer(pack, config, STEMS, seed=seed).batch(step, 4).targets)
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_targets_sum_to_the_mixture_and_the_peak_is_one(pack, channels):
+    config = dataclasses.replace(PLAIN, channels=channels, gain_db=10.0, drop=0.3)
+    batch = RandomMixer(pack, config, STEMS, seed=0).batch(0, 16)
+    assert batch.mixture.shape == (16, channels, 22050) and batch.targets.shape == (16, 4, channels, 22050)
+    assert torch.allclose(batch.targets.sum(dim=1), batch.mixture, atol=1e-6)
+    peaks = torch.maximum(batch.mixture.abs().amax(dim=(1, 2)), batch.targets.abs().amax(dim=(1, 2, 3)))
+    assert torch.allclose(peaks[peaks > 0], torch.ones(()))
+
+
+def test_each_source_has_a_gain_of_its_own_within_the_range(pack):
+    mixer = RandomMixer(pack, dataclasses.replace(PLAIN, gain_db=10.0), STEMS, seed=0)
+    gains_db = []
+    generator = np.random.default_rng(0)
+    for _ in range(300):
+        example, _ = mixer._example(generator)
+        ratio = example[:, 0, 0] / np.array([0.1, 0.2, 0.3, 0.4])
+        gains_db.append(20 * np.log10(ratio) % 20)  # track two is 20 dB louder
+    gains_db = np.array(gains_db)
+    gains_db = np.where(gains_db > 10, gains_db - 20, gains_db)
+    assert gains_db.min() < -9.5 and gains_db.max() > 9.5
+    assert np.abs(np.corrcoef(gains_db.T) - np.eye(4)).max() < 0.2
+
+
+def test_without_gain_levels_are_the_tracks_and_sources_come_from_both_tracks(pack):
+    mixer = RandomMixer(pack, PLAIN, STEMS, seed=0)
+    generator = np.random.default_rng(0)
+    levels = {round(float(mixer._example(generator)[0][0, 0, 0]), 2) for _ in range(50)}
+    assert levels == {0.1, 1.0}
+
+
+def test_tracks_are_drawn_by_the_square_root_of_their_length(pack):
+    mixer = RandomMixer(pack, PLAIN, STEMS, seed=0)
+    assert np.allclose(mixer.pools[0].weights, [1 / 3, 2 / 3])
+
+
+def test_drop_leaves_out_a_source_and_its_target(pack):
+    mixer = RandomMixer(pack, dataclasses.replace(PLAIN, drop=0.25), STEMS, seed=0)
+    generator = np.random.default_rng(0)
+    dropped = np.mean([(mixer._example(generator)[0] == 0).all(axis=(1, 2)) for _ in range(500)])
+    assert 0.2 < dropped < 0.3
+
+
+def test_a_mono_example_is_one_channel_of_either_side(pack):
+    mixer = RandomMixer(pack, PLAIN, STEMS, seed=0)
+    generator = np.random.default_rng(0)
+    levels = {round(float(mixer._example(generator)[0][0, 0, 0]), 4) for _ in range(100)}
+    assert levels == {0.1, 0.1001, 1.0, 1.002}
+
+
+def test_a_stereo_mixture_of_mono_targets_has_the_sides_exchanged_at_random(pack):
+    mono = RandomMixer(pack, PLAIN, STEMS, seed=0).batch(0, 64)
+    batch = RandomMixer(pack, PLAIN, STEMS, seed=0, stereo_mixture=True).batch(0, 64)
+    assert batch.mixture.shape == (64, 2, 22050) and batch.targets.shape == (64, 4, 1, 22050)
+    torch.testing.assert_close(batch.targets.sum(dim=1)[:, 0], batch.mixture[:, 0])
+    assert batch.origins == mono.origins  # one draw serves both
+    ratio = batch.mixture[:, :1] / mono.mixture
+    torch.testing.assert_close(ratio, ratio[..., :1].expand_as(ratio))
+    louder = (batch.mixture[:, 1] > batch.mixture[:, 0]).any(dim=1)  # the right channel is, in every stem
+    assert louder.any() and not louder.all()
+
+
+@pytest.mark.parametrize("stereo_mixture", [False, True])
+def test_mid_and_side_are_those_of_the_whole_example(ramps, stereo_mixture):
+    config = dataclasses.replace(PLAIN, crop_s=0.01, mid_side=0.75)
+    plain = RandomMixer(ramps, dataclasses.replace(config, mid_side=0.0), STEMS, seed=0, stereo_mixture=True)
+    mixer = RandomMixer(ramps, config, STEMS, seed=0, stereo_mixture=stereo_mixture)
+    kinds = []
+    for seed in range(300):
+        stereo, _ = plain._example(np.random.default_rng(seed))
+        example, _ = mixer._example(np.random.default_rng(seed))
+        left, right = stereo[:, 0], stereo[:, 1]
+        pairs = {"left": (left, right), "mid": (left + right, left - right), "side": (left - right, left + right)}
+        matches = [
+            kind
+            for kind, pair in pairs.items()
+            if np.allclose(
+                example, np.stack(pair, axis=1)[:, : 1 + stereo_mixture] * (1 if kind == "left" else 0.5**0.5)
+            )
+        ]
+        kinds += matches[:1]
+    assert len(kinds) == 300
+    assert 0.18 < kinds.count("left") / 300 < 0.32
+    assert 0.25 < kinds.count("side") / (kinds.count("mid") + kinds.count("side")) < 0.42
+
+
+def test_a_network_of_some_stems_still_hears_all_sources(pack):
+    batch = RandomMixer(pack, PLAIN, ("bass",), seed=0).batch(0, 2)
+    assert batch.targets.shape[1] == 1
+    assert (batch.mixture > batch.targets[:, 0]).all()
+
+
+def test_stems_come_in_the_networks_order(pack):
+    forward = RandomMixer(pack, PLAIN, STEMS, seed=0).batch(0, 2)
+    backward = RandomMixer(pack, PLAIN, STEMS[::-1], seed=0).batch(0, 2)
+    assert torch.equal(forward.targets.flip(1), backward.targets)
+
+
+def test_short_tracks_are_padded(pack):
+    batch = RandomMixer(pack, dataclasses.replace(PLAIN, crop_s=6.0), STEMS, seed=0).batch(0, 2)
+    assert batch.mixture.shape[-1] == 6 * 44100
+    assert (batch.mixture[..., -2 * 44100 :] == 0).all() and (batch.mixture[..., 0] != 0).all()
+
+
+def test_origins_name_track_and_sample(pack):
+    origins = RandomMixer(pack, PLAIN, STEMS, seed=0).batch(0, 1).origins
+    assert "vocals of '" in origins[0] and "at sample" in origins[0]
+
+
+def test_parts_of_a_batch_are_the_batch(pack):
+    config = dataclasses.replace(NOISY, speed_semitones=2.0, remix=0.5)
+    mixer = RandomMixer(pack, config, STEMS, seed=3)
+    whole = mixer.batch(5, 7)
+    worker = pickle.loads(pickle.dumps(mixer))
+    parts = [mixer.batch(5, 7, slice(0, 7, 2)), worker.batch(5, 7, slice(1, 7, 2))]
+    for first, part in enumerate(parts):
+        assert torch.equal(whole.mixture[first::2], part.mixture)
+        assert torch.equal(whole.targets[first::2], part.targets)
+        assert whole.origins[first::2] == part.origins
+    assert torch.equal(mixer.batch(5, 3).targets, whole.targets[:3])
+
+
+def test_a_mixer_is_small_when_pickled_and_holds_no_file(pack):
+    assert len(pickle.dumps(RandomMixer(pack, PLAIN, STEMS, seed=0))) < 10_000
+
+
+@pytest.fixture
+def ramps(tmp_path):
+    """Two tracks whose value in stem s at sample t is 1000 s + t // 100, 500 more on the right, 10 000 in track two."""
+    tracks = []
+    for index, name in enumerate(("one", "two")):
+        audio = np.tile(np.arange(8 * 4410) // 100, (4, 2, 1)) + 1000 * np.arange(4)[:, None, None] + 10_000 * index
+        audio[:, 1] += 500
+        np.save(tmp_path / f"{name}.npy", audio.astype(np.int16))
+        tracks.append(PackedTrack(name, "train", tmp_path / f"{name}.npy", 1.0, (False,) * 4))
+    return Pack(tmp_path, STEMS, SAMPLE_RATE, tuple(tracks), "made")
+
+
+def test_without_remix_all_sources_are_one_track_at_one_moment(ramps):
+    mixer = RandomMixer(ramps, dataclasses.replace(PLAIN, remix=0.0, speed_semitones=3.0), STEMS, seed=0)
+    songs = set()
+    for seed in range(20):
+        example, origin = mixer._example(np.random.default_rng(seed))
+        assert np.allclose(np.diff(example[:, 0], axis=0), 1000, atol=0.1)
+        songs.add(example[0, 0, 0] > 9_000)
+        assert len(set(re.findall("of .*? at sample .*?(?=;|$)", origin))) == 1
+    assert songs == {False, True}
+
+
+def test_remix_is_the_probability_of_independent_tracks(ramps):
+    def share_of_mixed(remix):
+        mixer = RandomMixer(ramps, dataclasses.replace(PLAIN, crop_s=0.01, remix=remix), STEMS, seed=0)
+        examples = (mixer._example(np.random.default_rng(seed))[0] for seed in range(400))
+        return np.mean([np.ptp(example[:, 0, 0] - 1000 * np.arange(4)) > 0 for example in examples])
+
+    assert share_of_mixed(1.0) > 0.99 and share_of_mixed(0.0) == 0
+    assert 0.42 < share_of_mixed(0.5) < 0.58
+
+
+def test_real_songs_have_gains_and_omissions_of_each_source(pack):
+    mixer = RandomMixer(pack, dataclasses.replace(PLAIN, remix=0.0, gain_db=10.0, drop=0.25), STEMS, seed=0)
+    examples = np.stack([mixer._example(np.random.default_rng(seed))[0][:, 0, 0] for seed in range(300)])
+    assert 0.2 < np.mean(examples == 0) < 0.3
+    sounding = examples[(examples > 0).all(axis=1)] / [0.1, 0.2, 0.3, 0.4]
+    assert np.abs(np.diff(20 * np.log10(sounding), axis=1)).max() > 10
+
+
+def test_a_stem_that_is_silent_in_a_song_is_silent_there(ramps):
+    one, two = ramps.tracks
+    np.save(one.path, np.load(one.path) * np.array([0, 1, 1, 1], dtype=np.int16)[:, None, None])
+    songs = (dataclasses.replace(one, silent=(True, False, False, False)), dataclasses.replace(two, silent=(True,) * 4))
+    config = dataclasses.replace(PLAIN, remix=0.0, sources=STEMS[1:])
+    with pytest.raises(ValueError, match="'vocals' is silent"):
+        RandomMixer(dataclasses.replace(ramps, tracks=songs), config, STEMS, seed=0)
+    mixer = RandomMixer(dataclasses.replace(ramps, tracks=(songs[0], two)), config, STEMS, seed=0)
+    for seed in range(20):
+        example, origin = mixer._example(np.random.default_rng(seed))
+        assert ("vocals of" in origin) == bool(example[0].any()) == ("'two'" in origin)
+    empty = dataclasses.replace(two, name="empty", silent=(True,) * 4)
+    mixer = RandomMixer(dataclasses.replace(ramps, tracks=(*ramps.tracks, empty)), config, STEMS, seed=0)
+    assert [entry.track.name for entry in mixer.songs.entries] == ["one", "two"]
+
+
+def test_speed_takes_longer_or_shorter_crops(ramps):
+    mixer = RandomMixer(ramps, dataclasses.replace(PLAIN, crop_s=0.2, speed_semitones=12.0), STEMS, seed=0)
+    rates = []
+    for seed in range(100):
+        example, origin = mixer._example(np.random.default_rng(seed))
+        assert example.shape == (4, 1, 8820)
+        rates.append(np.diff(example[0, 0, [1000, 7000]])[0] / 60)
+        _, _, speed = origin.split(";")[0].partition(" at speed ")
+        assert rates[-1] == pytest.approx(float(speed or 1), abs=0.03)
+    assert min(rates) < 0.55 and max(rates) > 1.9
+
+
+def test_rendered_tracks_are_drawn_by_their_probability_only(ramps):
+    one, two = ramps.tracks
+    tracks = (one, dataclasses.replace(two, rendered=True, silent=(True, False, False, False)))
+    mixed = dataclasses.replace(ramps, tracks=tracks)
+
+    def shares(**changes):
+        mixer = RandomMixer(mixed, dataclasses.replace(PLAIN, crop_s=0.01, **changes), STEMS, seed=0)
+        examples = np.stack([mixer._example(np.random.default_rng(seed))[0][:, 0, 0] for seed in range(300)])
+        return (examples > 9_000).mean(axis=0)
+
+    assert not shares().any()
+    assert not shares(rendered=1.0, remix=0.0).any()  # recorded songs are of recorded tracks
+    assert np.array_equal(shares(rendered=1.0), [0, 1, 1, 1])
+    some = shares(rendered=0.25, rendered_stems=("bass", "other"))
+    assert not some[:2].any() and (abs(some[2:] - 0.25) < 0.07).all()
+
+
+def test_rendered_sources_must_be_there(ramps):
+    one, two = ramps.tracks
+    config = dataclasses.replace(PLAIN, rendered=0.5)
+    with pytest.raises(ValueError, match="'drums' is silent in all 0 rendered tracks; change data.rendered_stems, or"):
+        RandomMixer(ramps, config, STEMS, seed=0)
+    tracks = (one, dataclasses.replace(two, rendered=True, silent=(True, False, True, False)))
+    with pytest.raises(ValueError, match="'bass' is silent in all 1 rendered tracks"):
+        RandomMixer(dataclasses.replace(ramps, tracks=tracks), config, STEMS, seed=0)
+    with pytest.raises(ValueError, match="at least one training track, got 0"):
+        RandomMixer(dataclasses.replace(ramps, tracks=tracks[1:]), config, STEMS, seed=0)
+
+
+def test_flip_sign_is_a_probability_per_source(pack):
+    mixer = RandomMixer(pack, dataclasses.replace(PLAIN, flip_sign=0.25, remix=0.5), STEMS, seed=0)
+    signs = np.stack([np.sign(mixer._example(np.random.default_rng(seed))[0][:, 0, 0]) for seed in range(300)])
+    assert set(np.unique(signs)) == {-1.0, 1.0}
+    assert 0.2 < np.mean(signs < 0) < 0.3 and np.abs(np.corrcoef(signs.T) - np.eye(4)).max() < 0.2
+
+
+@pytest.mark.parametrize("remix", [0.0, 1.0])
+def test_reverse_plays_sources_backwards_and_recorded_songs_as_a_whole(ramps, remix):
+    mixer = RandomMixer(ramps, dataclasses.replace(PLAIN, reverse=0.25, remix=remix), STEMS, seed=0)
+    falls = []
+    for seed in range(200):
+        example, origin = mixer._example(np.random.default_rng(seed))
+        falls.append(example[:, 0, 0] > example[:, 0, -1])
+        assert [" backwards" in part for part in origin.split(";")] == list(falls[-1])
+        first, last = np.sort(example[:, 0, [0, -1]], axis=1).T
+        assert (last - first >= 219).all()  # the same half second either way
+    assert 0.18 < np.mean(falls) < 0.32
+    assert all(len(set(fall)) == 1 for fall in falls) == (remix == 0)
+
+
+@pytest.mark.parametrize("remix", [0.0, 1.0])
+def test_swap_channels_exchanges_left_and_right(ramps, remix):
+    config = dataclasses.replace(PLAIN, channels=2, swap_channels=0.25, remix=remix)
+    mixer = RandomMixer(ramps, config, STEMS, seed=0)
+    differences = np.stack(
+        [np.diff(mixer._example(np.random.default_rng(seed))[0][:, :, 0])[:, 0] for seed in range(200)]
+    )
+    assert set(np.unique(differences)) == {-500.0, 500.0}
+    assert 0.18 < np.mean(differences < 0) < 0.32
+    assert np.all(np.ptp(differences, axis=1) == 0) == (remix == 0)
+
+
+def halves(folder, name, playing, **changes):
+    """20 s of noise in the stems' halves that play: "01" is a stem silent for its first 10 s."""
+    audio = np.random.default_rng(len(name)).integers(-3000, 3000, (4, 2, 20 * 4410)).astype(np.int16)
+    for stem, flags in enumerate(playing):
+        for half, flag in enumerate(flags):
+            audio[stem, :, half * 44100 : (half + 1) * 44100] *= int(flag)
+    np.save(folder / f"{name}.npy", audio)
+    silent = tuple("1" not in flags for flags in playing)
+    return PackedTrack(name, "train", folder / f"{name}.npy", 1e-4, silent, **changes)
+
+
+def test_salient_crops_lie_where_the_source_plays(tmp_path):
+    tracks = (halves(tmp_path, "a", ["01", "11", "10", "00"]), halves(tmp_path, "bb", ["00", "01", "11", "01"]))
+    pack = Pack(tmp_path, STEMS, 4410, tracks, "made")
+    config = dataclasses.replace(PLAIN, crop_s=3.0, crops="salient")
+    mixer = RandomMixer(pack, config, STEMS, seed=0)
+    assert [[entry.track.name for entry in pool.entries] for pool in mixer.pools] == [
+        ["a"],
+        ["a", "bb"],
+        ["a", "bb"],
+        ["bb"],
+    ]
+    drums = mixer.pools[1]
+    assert np.allclose(drums.weights, np.array([len(entry.starts) for entry in drums.entries]) / 7)  # 5 and 2
+    generator = np.random.default_rng(0)
+    starts = np.array([mixer.pools[0].draw(generator, 3 * 4410)[1] for _ in range(200)]) / 4410
+    assert 9 <= starts.min() < 9.2 and 14.8 < starts.max() <= 15  # two segments, 9 to 15 s and 12 to 18 s
+    levels = [np.abs(mixer._example(np.random.default_rng(seed))[0]).mean(axis=(1, 2)) for seed in range(50)]
+    assert np.min(levels) > 0.05
+
+
+def test_salient_crops_longer_than_a_segment_stay_in_the_track(tmp_path):
+    pack = Pack(tmp_path, STEMS, 4410, (halves(tmp_path, "a", ["01"] * 4),), "made")
+    mixer = RandomMixer(pack, dataclasses.replace(PLAIN, crop_s=9.0, crops="salient"), STEMS, seed=0)
+    generator = np.random.default_rng(0)
+    starts = [mixer.pools[0].draw(generator, 9 * 4410)[1] for _ in range(100)]
+    assert set(starts) == {9 * 4410, 11 * 4410}
+    assert mixer.pools[0].draw(generator, 21 * 4410)[1] == 0
+
+
+def test_recorded_songs_start_where_any_source_plays(tmp_path):
+    pack = Pack(tmp_path, STEMS, 4410, (halves(tmp_path, "a", ["01", "00", "00", "01"]),), "made")
+    with pytest.raises(
+        ValueError, match="stem 'drums' has no salient segment in all 1 training tracks; .* data.crops=random"
+    ):
+        RandomMixer(pack, dataclasses.replace(PLAIN, crops="salient"), STEMS, seed=0)
+    pack = Pack(tmp_path, STEMS, 4410, (*pack.tracks, halves(tmp_path, "bb", ["11"] * 4)), "made")
+    mixer = RandomMixer(pack, dataclasses.replace(PLAIN, crops="salient", remix=0.0), STEMS, seed=0)
+    by_name = {entry.track.name: entry.starts for entry in mixer.songs.entries}
+    assert by_name["a"] == mixer.pools[0].entries[0].starts
+
+
+def test_rendered_sources_have_salient_segments_of_their_own(tmp_path):
+    tracks = (
+        halves(tmp_path, "a", ["11"] * 4),
+        halves(tmp_path, "bb", ["00", "01", "11", "11"], rendered=True),
+    )
+    pack = Pack(tmp_path, STEMS, 4410, tracks, "made")
+    config = dataclasses.replace(PLAIN, crop_s=3.0, crops="salient", rendered=1.0)
+    mixer = RandomMixer(pack, config, STEMS, seed=0)
+    starts = [mixer.rendered_pools[1].draw(np.random.default_rng(seed), 3 * 4410)[1] for seed in range(50)]
+    assert min(starts) >= 9 * 4410
+
+
+def test_silent_stems_are_not_drawn(pack):
+    one, two = pack.tracks
+    silent = dataclasses.replace(two, silent=(True, False, False, False))
+    mixer = RandomMixer(dataclasses.replace(pack, tracks=(one, silent)), PLAIN, STEMS, seed=0)
+    assert [entry.track.name for entry in mixer.pools[0].entries] == ["one"]
+    mute = dataclasses.replace(one, silent=(True, False, False, False))
+    with pytest.raises(ValueError, match="'vocals' is silent in all 2 training tracks"):
+        RandomMixer(dataclasses.replace(pack, tracks=(mute, silent)), PLAIN, STEMS, seed=0)
+
+
+def test_unusable_packs(pack):
+    with pytest.raises(ValueError, match="at least one training track, got 0"):
+        RandomMixer(dataclasses.replace(pack, tracks=()), PLAIN, STEMS, seed=0)
+    with pytest.raises(ValueError, match="asks for guitar too"):
+        RandomMixer(pack, PLAIN, ("vocals", "guitar"), seed=0)

@@ -1,0 +1,37 @@
+"""The folder of a finished search with known results."""
+
+from dataclasses import replace
+
+from conftest import TINY
+from tuning.space.budget import Budget
+from tuning.space.plan import Plan
+from tuning.trials.trial import FINISHED, Outcome, Trial, write_outcome, write_trial
+
+GRID = {"model.bands": ("v1", "100:1k,1k:20k"), "model.hidden": ("8", "16")}
+PLAN = Plan("tiny", TINY, GRID, Budget("steps", 4), "mean", 2, "fifo", "grid", 0, 2, "cpu", "3 tracks", ("run", "a b"))
+MEANS = {("v1", "8"): 1.0, ("v1", "16"): 3.0, ("100:1k,1k:20k", "8"): 2.0, ("100:1k,1k:20k", "16"): 1.5}
+COSTS = {"8": 1.0, "16": 2.0}
+
+
+def write_search(out, spread=0.1, seeds=2):
+    """Four cells whose seeds lie `spread` above and below their mean."""
+    out.mkdir(exist_ok=True)
+    replace(PLAN, seeds=seeds).save(out)
+    for seed in range(seeds):
+        for cell, ((bands, hidden), mean) in enumerate(MEANS.items()):
+            trial = Trial(
+                4 * seed + cell, {"model.bands": bands, "model.hidden": hidden}, seed, 1000 * int(hidden), COSTS[hidden]
+            )
+            write_trial(out, trial)
+            sdr = mean + spread * (-1) ** seed
+            metrics = {
+                "sdr": sdr,
+                "steps": 4,
+                "train_minutes": 0.5,
+                "wall_minutes": 1.0,
+                "budget_used": 1.0,
+                "rtf": 0.01,
+            }
+            write_outcome(out / trial.name, Outcome(FINISHED, metrics))
+            rows = f"step,minutes,cpu_minutes,valid_sdr\n2,0.2,0.1,{sdr - 1}\n4,0.4,0.2,{sdr}\n"
+            (out / trial.name / "metrics.csv").write_text(rows)

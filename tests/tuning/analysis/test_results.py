@@ -1,0 +1,141 @@
+"""What is concluded from trials: means, spread, what the seeds allow to say, the Pareto front, tables and pictures."""
+
+import csv
+import math
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from search_folder import GRID, PLAN, write_search
+from tuning.analysis.results import compare, effects, pareto, read_results
+from tuning.analysis.summary import summarise
+from tuning.commands import write_report
+from tuning.trials.trial import FAILED, STOPPED, Outcome, Trial, read_outcome, write_outcome, write_trial
+
+
+@pytest.fixture
+def search(tmp_path):
+    write_search(tmp_path / "out")
+    return tmp_path / "out"
+
+
+def test_cells_are_means_of_their_seeds_with_the_spread_between_them(search):
+    comparison = compare(read_results(search), PLAN)
+    assert list(comparison.cells["mean"]) == pytest.approx([3.0, 2.0, 1.5, 1.0])
+    assert list(comparison.cells["seeds"]) == [2] * 4
+    assert comparison.spread == pytest.approx(0.1 * math.sqrt(2))
+    assert list(comparison.cells["pareto"]) == [True, True, False, False]
+
+
+def fail(out, trial, status=FAILED):
+    """Make a trial of a search fail, or be stopped with what it had."""
+    metrics = read_outcome(out / f"trial-{trial:03d}").metrics if status == STOPPED else {}
+    write_outcome(out / f"trial-{trial:03d}", Outcome(status, metrics, "why"))
+
+
+@pytest.mark.parametrize("status", [FAILED, STOPPED])
+def test_a_cell_whose_seeds_failed_or_were_stopped_does_not_win(tmp_path, status):
+    write_search(tmp_path, seeds=3)
+    plan = replace(PLAN, seeds=3)
+    outcome = read_outcome(tmp_path / "trial-000")
+    write_outcome(tmp_path / "trial-000", replace(outcome, metrics={**outcome.metrics, "sdr": 5.5}))
+    for trial in (4, 8):  # the other seeds of its cell
+        fail(tmp_path, trial, status)
+    table = read_results(tmp_path)
+    comparison = compare(table, plan)
+    assert [round(mean, 1) for mean in comparison.cells["mean"]] == [3.0, 2.0, 1.5] and list(
+        comparison.cells.seeds
+    ) == [3] * 3
+    lucky = "model.bands=v1 model.hidden=8"
+    assert lucky not in comparison.cells.index and list(comparison.incomplete.index) == [lucky]
+    summary = summarise(table, comparison, plan)
+    assert "## Incomplete cells, not ranked" in summary
+    assert f"- `{lucky}`: 1 of 3 seeds finished, mean of these 5.50 dB" in summary
+    assert "| v1 | 8 |" not in summary and "Of 3 cells" in summary
+    assert all(effects(comparison, plan)["model.hidden"]["max"] < 5)
+
+
+def test_no_cell_is_ranked_before_its_last_seed(tmp_path):
+    write_search(tmp_path, seeds=1)
+    table = read_results(tmp_path)
+    comparison = compare(table, PLAN)  # which asks for two seeds
+    assert comparison.cells.empty and len(comparison.incomplete) == 4
+    summary = summarise(table, comparison, PLAN)
+    assert "No cell is complete" in summary and summary.count("1 of 2 seeds finished") == 4
+
+
+def test_nothing_is_on_the_front_that_another_point_beats():
+    rng = np.random.default_rng(0)
+    cost, value = rng.integers(1, 8, 40).astype(float), rng.integers(1, 8, 40).astype(float)
+    front = pareto(cost, value)
+    for index in range(40):
+        beaten = any(
+            cost[j] <= cost[index] and value[j] >= value[index] and (cost[j], value[j]) != (cost[index], value[index])
+            for j in range(40)
+        )
+        assert front[index] == (not beaten)
+
+
+def test_effects_are_over_all_other_settings(search):
+    found = effects(compare(read_results(search), PLAN), PLAN)
+    assert list(found) == list(GRID)
+    assert list(found["model.bands"]["mean"]) == pytest.approx([2.0, 1.75])
+    assert list(found["model.hidden"]["mean"]) == pytest.approx([1.5, 2.25])
+    assert list(found["model.hidden"]["max"]) == pytest.approx([2.0, 3.0])
+
+
+@pytest.mark.parametrize(
+    ("spread", "seeds", "message"),
+    [
+        (0.01, 2, "is better than every other cell"),
+        (0.2, 2, "The first 2 cells are not told apart; the best is better than the other 2"),
+        (2.0, 2, "this search does not tell them apart"),
+        (0.0, 1, "One seed each"),
+    ],
+)
+def test_the_summary_says_no_more_than_the_seeds_allow(tmp_path, spread, seeds, message):
+    write_search(tmp_path / "out", spread, seeds)
+    table, plan = read_results(tmp_path / "out"), replace(PLAN, seeds=seeds)
+    assert message in summarise(table, compare(table, plan), plan)
+
+
+def test_csv_summary_and_pictures(search, capsys):
+    write_outcome(search / "trial-001", Outcome(FAILED, {}, "ValueError: why"))
+    write_outcome(search / "trial-002", Outcome(STOPPED, {"sdr": 0.5, "budget_used": 0.25, "steps": 1}))
+    write_report(search, PLAN)
+    with (search / "trials.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 8 and "cell" not in rows[0]
+    assert rows[2]["model.bands"] == "100:1k,1k:20k" and rows[2]["status"] == STOPPED and rows[2]["sdr"] == "0.5"
+    assert rows[1]["error"] == "ValueError: why" and rows[1]["sdr"] == ""
+    assert len(pd.read_csv(search / "trials.csv")) == 8
+    summary = (search / "summary.md").read_text()
+    assert "- trial 1: `model.bands=v1 model.hidden=16` seed 0: ValueError: why" in summary
+    assert "- trial 2: `model.bands=100:1k,1k:20k model.hidden=8` seed 0: 0.50 dB at 25%" in summary
+    assert summary.count("1 of 2 seeds finished") == 2
+    assert "6 finished, 1 stopped early, 1 failed" in summary and "python -m tuning run 'a b'" in summary
+    for name in ("pareto.png", "effects.png", "curves.png"):
+        with Image.open(search / name) as image:
+            colours = image.convert("RGB").getcolors(1 << 20)
+        assert image.width > 300 and len(colours) > 20
+    assert "wrote trials.csv" in capsys.readouterr().out
+
+
+def test_a_search_without_a_finished_trial_has_a_report(tmp_path, capsys):
+    PLAN.save(tmp_path)
+    write_trial(tmp_path, Trial(0, {"model.bands": "v1", "model.hidden": "8"}, 0, 1000, 1.0))
+    write_report(tmp_path, PLAN)
+    assert "No cell is complete" in (tmp_path / "summary.md").read_text()
+    assert (tmp_path / "trials.csv").read_text().count("unfinished") == 1
+    assert not (tmp_path / "pareto.png").exists()
+
+
+def test_without_pandas_the_search_says_how_to_get_its_tables(search, monkeypatch, capsys):
+    import sys
+
+    monkeypatch.setitem(sys.modules, "tuning.analysis.results", None)
+    write_report(search, PLAN)
+    assert f"python -m tuning report {search}" in capsys.readouterr().out

@@ -1,0 +1,70 @@
+"""A search is what its folder records: it comes back whole, and another one is not taken for it."""
+
+import dataclasses
+
+import pytest
+
+from conftest import TINY
+from models.presets.settings import override
+from search_folder import PLAN
+from tuning.space.budget import Budget
+from tuning.space.grid import expand
+from tuning.space.plan import read_plan
+
+
+def test_a_plan_survives_its_folder(tmp_path):
+    PLAN.save(tmp_path)
+    assert read_plan(tmp_path) == PLAN
+    PLAN.check_same(dataclasses.replace(PLAN, arguments=("other",)), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"budget": Budget("steps", 8)}, "budget was 'steps=8' in .* and is 'steps=4' now"),
+        ({"grid": {"model.bands": ("v1",)}}, "grid was"),
+        ({"seeds": 3}, "seeds was 3"),
+        ({"data": "other tracks"}, "data was 'other tracks'"),
+        ({"preset": override(TINY, {"train.lr": "0.5"})}, "train.lr was 0.5"),
+        ({"device": "cuda"}, "device was 'cuda'"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_another_search_is_not_resumed(tmp_path, change, message):
+    with pytest.raises(ValueError, match=f"--resume: {message}"):
+        PLAN.check_same(dataclasses.replace(PLAN, **change), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"seeds": 0}, "--seeds: expected at least 1"),
+        ({"validations": 0}, "--validations: expected at least 1"),
+        ({"scheduler": "pbt"}, "--scheduler: expected fifo or asha, got 'pbt'"),
+        ({"search": "random"}, "--search: expected grid or optuna, got 'random'"),
+        ({"search": "optuna"}, "--trials: --search optuna needs how many"),
+        ({"search": "optuna", "trials": 3}, "a multiple of --seeds, got 3"),
+        ({"trials": 4}, "--trials: a grid has as many as it has cells"),
+        ({"scheduler": "asha", "validations": 1}, "--validations: --scheduler asha compares"),
+    ],
+    ids=str,
+)
+def test_what_is_no_plan_is_refused(change, message):
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(PLAN, **change)
+
+
+def test_the_metric_is_a_stem_of_every_cell():
+    cells, _ = expand(TINY, {"model.stems": ("vocals,drums", "drums")})
+    dataclasses.replace(PLAN, metric="drums").check_metric(cells)
+    with pytest.raises(ValueError, match="--metric: expected one of mean, drums, got 'vocals'"):
+        dataclasses.replace(PLAN, metric="vocals").check_metric(cells)
+
+
+@pytest.mark.parametrize("text", ["preset: {}\n", "x: 1\n", "- 1\n"])
+def test_a_damaged_plan_is_named(tmp_path, text):
+    (tmp_path / "search.yaml").write_text(text)
+    with pytest.raises(ValueError, match="search.yaml|architecture"):
+        read_plan(tmp_path)
+    with pytest.raises(FileNotFoundError, match="expected the folder of a search"):
+        read_plan(tmp_path / "none")

@@ -1,0 +1,120 @@
+"""Trials on Ray: the same rows as without it, workers that are killed go on, and losers are stopped early.
+
+One Ray session serves all: the backend takes the one there is.
+"""
+
+import os
+import signal
+import threading
+import time
+import warnings
+from dataclasses import replace
+
+import pytest
+
+from conftest import SAMPLE_RATE, STEMS, TINY
+from models.training.packs import prepare_pack
+from tuning.space.budget import Budget
+from tuning.space.grid import expand
+from tuning.trials import on_ray as ray_backend
+from tuning.trials.on_ray import RaySettings, run_on_ray
+from tuning.trials.order import GridSource, Maker
+from tuning.trials.trial import FAILED, FINISHED, STOPPED, TrialRunner, read_outcome
+
+SETTINGS = RaySettings(None, cpus=1, gpus=0, concurrent=0, retries=1, asha=False)
+
+
+@pytest.fixture(scope="session")
+def ray_session():
+    """Ray in a folder of its own, without a dashboard, for two trials at once."""
+    import shutil
+    import tempfile
+
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_AUTH_MODE", "disabled")
+    os.environ.setdefault("RAY_memory_monitor_refresh_ms", "0")
+    os.environ.setdefault("RAY_worker_niceness", "0")
+    import ray
+
+    folder = tempfile.mkdtemp(prefix="bandsplit-", dir="/tmp")
+    with warnings.catch_warnings(action="ignore"):
+        ray.init(
+            address="local",
+            num_cpus=2,
+            include_dashboard=False,
+            log_to_driver=False,
+            object_store_memory=2**27,
+            _temp_dir=folder,
+        )
+    yield
+    ray.shutdown()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def search(root, folder, grid, budget):
+    """A runner, and the source of its trials."""
+    pack = prepare_pack([root], folder / "pack", STEMS, SAMPLE_RATE)
+    runner = TrialRunner(TINY, budget, "mean", pack.folder, folder / "out", "cpu", 1, 2)
+    cells, _ = expand(TINY, grid)
+    return runner, GridSource(cells, Maker(cells, [(1000, 0.1)] * len(cells), (0,), folder / "out"))
+
+
+def test_trials_on_ray_fail_alone_and_a_killed_worker_goes_on(ray_session, hq_root, tmp_path):
+    runner, source = search(hq_root, tmp_path, {"train.lr": ("0.01", "1e30")}, Budget("steps", 40))
+    folder = runner.out / "trial-000"
+
+    def kill_worker():
+        while not (folder / "last.pt").exists():
+            time.sleep(0.02)
+        os.kill(int((folder / "lock").read_text()), signal.SIGKILL)
+
+    killer = threading.Thread(target=kill_worker)
+    killer.start()
+    ended, shares = {}, []
+    run_on_ray(
+        runner,
+        source,
+        SETTINGS,
+        lambda trial, share: shares.append(share),
+        lambda trial, outcome: ended.update({trial.index: outcome}),
+    )
+    killer.join()
+    assert ended == {index: read_outcome(runner.out / f"trial-{index:03d}") for index in (0, 1)}
+    assert (ended[0].status, ended[1].status) == (FINISHED, FAILED)
+    assert "FloatingPointError" in ended[1].error
+    assert len((folder / "calls.jsonl").read_text().splitlines()) == 2
+    assert ended[0].metrics["steps"] == 40 and max(shares) == 1
+    assert ended[0].metrics["budget_used"] == 1
+    here = replace(runner, out=tmp_path / "here")
+    alone = here(source_trial(runner), lambda *_: None)
+    assert ended[0].metrics["sdr"] == pytest.approx(alone.metrics["sdr"], rel=0.05)
+    too_large = replace(SETTINGS, cpus=64)
+    with pytest.raises(ValueError, match="no machine has 64 CPUs and 0 GPUs"):
+        run_on_ray(runner, source, too_large, lambda *_: None, lambda *_: None)
+
+
+def source_trial(runner):
+    from tuning.trials.trial import read_trials
+
+    return read_trials(runner.out)[0]
+
+
+def test_what_a_killed_search_left_is_removed(tmp_path):
+    dead, living = tmp_path / "bandsplit-999999999-abc", tmp_path / f"bandsplit-{os.getpid()}-abc"
+    for folder in (dead, living, tmp_path / "bandsplit-other"):
+        folder.mkdir()
+    ray_backend._remove_dead_sessions(str(tmp_path))
+    assert sorted(path.name for path in tmp_path.iterdir()) == [living.name, "bandsplit-other"]
+
+
+@pytest.mark.slow
+def test_asha_stops_what_is_worse_at_the_same_share_of_the_budget(ray_session, hq_root, tmp_path):
+    grid = {"train.lr": ("0.01", "1e-9", "1e-8", "2e-9")}
+    runner, source = search(hq_root, tmp_path, grid, Budget("steps", 40))
+    settings = replace(SETTINGS, asha=True, concurrent=1)
+    run_on_ray(runner, source, settings, lambda *_: None, lambda *_: None)
+    outcomes = [read_outcome(runner.out / f"trial-{index:03d}") for index in range(4)]
+    assert outcomes[0].status == FINISHED
+    assert STOPPED in {outcome.status for outcome in outcomes[1:]}
+    stopped = next(outcome for outcome in outcomes if outcome.status == STOPPED)
+    assert stopped.metrics["budget_used"] < 1 and stopped.is_over

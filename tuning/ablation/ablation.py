@@ -1,0 +1,142 @@
+"""Ablations: one change at a time to a preset, each trained on the same budget with the same seeds.
+
+A file says what is varied::
+
+    preset: small
+    init: checkpoints/small     # optional: every row goes on from these weights
+    set: {train.minutes: 4, train.clock: processor}
+    rows:
+      as it is: {}
+      Adam: {train.optimizer: adam, train.lr: 0.001}
+"""
+
+import csv
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from models.presets.preset import Preset, load_preset
+from models.presets.settings import override, read_yaml
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table.
+
+    Attributes:
+        name: what stands in the table; the first row of a file is what the others are compared with.
+        settings: dotted names and values that differ from the preset, the common ones included.
+        base: name of the preset.
+        preset: what the settings make of it.
+        init: the checkpoint to begin with, if any.
+    """
+
+    name: str
+    settings: dict[str, Any]
+    base: str
+    preset: Preset
+    init: str
+
+    @property
+    def folder(self) -> str:
+        """Name of the run folder of the row's first seed."""
+        return re.sub(r"[^a-z0-9]+", "-", self.name.lower()).strip("-")
+
+    def seed_folder(self, number: int) -> str:
+        """Name of the run folder of one of the row's seeds, counted from 0."""
+        return f"{self.folder}.seed-{number}" if number else self.folder
+
+
+@dataclass(frozen=True)
+class Run:
+    """What became of one seed of a row.
+
+    Attributes:
+        metrics: the last validated line of its metrics; empty if it failed.
+        error: what made it fail, else "".
+    """
+
+    metrics: dict[str, float] = field(default_factory=dict)
+    error: str = ""
+
+
+def read_ablation(path: Path) -> list[Row]:
+    """The rows of an ablation file.
+
+    Raises:
+        ValueError: an unknown key or setting, a value out of range, no row, or two rows of one name.
+        FileNotFoundError: no such file.
+    """
+    file = read_yaml(path)
+    if unknown := sorted(set(file) - {"preset", "init", "set", "rows"}):
+        raise ValueError(f"{path}: expected preset, init, set and rows, got {unknown[0]!r}")
+    changes, name = file.get("rows"), file.get("preset", "small")
+    if not isinstance(changes, dict) or not changes:
+        raise ValueError(f"{path}: rows: expected one or more names with their settings, got {changes!r}")
+    preset = load_preset(name)
+    rows = []
+    for title, own in changes.items():
+        settings = {**file.get("set", {}), **(own or {})}
+        rows.append(Row(str(title), settings, name, override(preset, settings), file.get("init", "")))
+    folders = [row.folder for row in rows]
+    if len(set(folders)) < len(folders) or "" in folders:
+        raise ValueError(f"{path}: rows: expected different names, got {', '.join(map(str, changes))}")
+    return rows
+
+
+def train_rows(rows: Sequence[Row], data: Sequence[Path], out: Path, jobs: int, seeds: int) -> list[list[Run]]:
+    """Train every row with every seed, each in a process of one thread; what is complete is kept, the rest resumed.
+
+    Args:
+        rows: what ``read_ablation`` gave.
+        data: data folders or a pack.
+        out: folder of the runs.
+        jobs: how many at once.
+        seeds: runs of each row, with the seeds ``train.seed``, ``train.seed + 1`` and so on.
+
+    Returns:
+        The runs of each row. One that failed says so and leaves the others alone.
+    """
+    tasks = [(row, number) for number in range(seeds) for row in rows]  # all rows once before one comes twice
+    bar = tqdm(total=len(tasks), desc="ablate", unit="run", file=sys.stderr, disable=None)
+
+    def one(task: tuple[Row, int]) -> Run:
+        row, number = task
+        run = _train(row, number, data, out / row.seed_folder(number))
+        if run.error:
+            tqdm.write(f"{row.name}, seed {number}: {run.error}", file=sys.stderr)
+        bar.update()
+        return run
+
+    with bar, ThreadPoolExecutor(jobs) as pool:
+        runs = list(pool.map(one, tasks))
+    return [runs[place :: len(rows)] for place in range(len(rows))]
+
+
+def _train(row: Row, number: int, data: Sequence[Path], folder: Path) -> Run:
+    settings = row.settings | ({"train.seed": row.preset.train.seed + number} if number else {})
+    command = [sys.executable, "-m", "models", "train", "--preset", row.base, "--out", str(folder), "--threads", "1"]
+    command += ["--data", *map(str, data)]
+    for name, value in settings.items():
+        text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
+        command += ["--set", f"{name}={text}"]
+    if (folder / "last.pt").exists():
+        command.append("--resume")
+    elif row.init:
+        command += ["--init", row.init]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode < 0:
+        return Run(error=f"ended by signal {-done.returncode}")
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}, no message"])[-1]
+        return Run(error=last.removeprefix("error: "))
+    with (folder / "metrics.csv").open() as file:
+        lines = [line for line in csv.DictReader(file) if line["valid_sdr"]]
+    return Run({name: float(value) for name, value in lines[-1].items() if value})

@@ -1,0 +1,125 @@
+"""A search in words and tables: ``summary.md``."""
+
+import math
+from pathlib import Path
+
+import pandas as pd
+
+from models.checkpoints.checkpoint import write_atomically
+from tuning.analysis.results import Comparison, effects
+from tuning.space.plan import Plan
+from tuning.trials.trial import FAILED, FINISHED, STOPPED, UNFINISHED
+
+SUMMARY = "summary.md"
+ROWS = 40
+
+
+def write_summary(out: Path, table: pd.DataFrame, comparison: Comparison, plan: Plan) -> None:
+    """Write ``summary.md``."""
+    text = summarise(table, comparison, plan)
+    write_atomically(out / SUMMARY, lambda path: path.write_text(text, encoding="utf-8"))
+
+
+def summarise(table: pd.DataFrame, comparison: Comparison, plan: Plan) -> str:
+    """What was searched, which cells are best, what the seeds allow to say, and what each setting does. Markdown."""
+    counts = table.status.value_counts()
+    states = ", ".join(f"{counts[name]} {name}" for name in (FINISHED, STOPPED, FAILED, UNFINISHED) if name in counts)
+    metric = "mean of the stems" if plan.metric == "mean" else plan.metric
+    parts = [
+        f"# Search: {', '.join(plan.grid)}",
+        f"Preset `{plan.preset_name}`; every trial spends {plan.budget} ({plan.device}); {states}.\n"
+        f"Data: {plan.data}. Validation SDR (global SDR, mean over tracks, {metric}), dB.",
+        "```\npython -m tuning " + " ".join(map(_quoted, plan.arguments)) + "\n```",
+    ]
+    if comparison.cells.empty:
+        parts.append("No cell is complete: none has finished with every seed.")
+    else:
+        parts += [_cells(comparison, plan), _conclusion(comparison), *_effects(comparison, plan)]
+    parts += [*_incomplete(comparison), *_others(table)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _cells(comparison: Comparison, plan: Plan) -> str:
+    titles = [*plan.grid, "SDR", "± seeds", "n", "parameters", "GMAC/s", "RTF", "steps", "minutes", "front"]
+    lines = [_row(titles), "|" + "---|" * len(plan.grid) + "--:|" * 8 + "---|"]
+    for _, cell in comparison.cells.head(ROWS).iterrows():
+        spread = "" if math.isnan(cell.spread) else f"{cell.spread:.2f}"
+        costs = [f"{cell.parameters / 1e6:.2f} M", f"{cell.gmacs_per_s:.2f}", f"{cell.rtf:.3f}"]
+        spent = [f"{cell.steps:.0f}", f"{cell.train_minutes:.1f}", "yes" if cell.pareto else ""]
+        lines.append(
+            _row([*(cell[key] for key in plan.grid), f"{cell['mean']:.2f}", spread, cell.seeds, *costs, *spent])
+        )
+    if len(comparison.cells) > ROWS:
+        lines.append(f"\nThe other {len(comparison.cells) - ROWS} cells: `trials.csv`.")
+    note = (
+        "\nGMAC/s: 10^9 multiply-accumulates for a second of stereo audio, overlap included; RTF: processor seconds "
+        "for the same, one thread; minutes: of the trainer's processor time; front: no cell is better at the same cost."
+    )
+    return "## Cells\n\n" + "\n".join(lines) + "\n" + note
+
+
+def _conclusion(comparison: Comparison) -> str:
+    cells, title = comparison.cells, "## What the seeds allow to say\n\n"
+    if math.isnan(comparison.spread):
+        return (
+            title + "One seed each: nothing is known of the spread between seeds, so no order of two cells is certain."
+        )
+    text = f"{title}Seeds of one cell differ with a standard deviation of {comparison.spread:.2f} dB (pooled). "
+    if len(cells) == 1:
+        return text + "There is one complete cell only."
+    level = int((cells["mean"].iloc[0] - cells["mean"] < cells["difference"]).sum())
+    text += (
+        f"Of {len(cells)} cells two means must be {cells['difference'].iloc[1]:.2f} dB apart to be told from chance "
+        "(Tukey's honestly significant difference, 95 %). "
+    )
+    if level == len(cells):
+        return text + "No cell is that far below the best: **this search does not tell them apart.**"
+    if level == 1:
+        return text + f"**`{cells.index[0]}` is better than every other cell.**"
+    return (
+        text
+        + f"**The first {level} cells are not told apart; the best is better than the other {len(cells) - level}.**"
+    )
+
+
+def _effects(comparison: Comparison, plan: Plan) -> list[str]:
+    parts = []
+    for key, table in effects(comparison, plan).items():
+        lines = [_row([key, "mean SDR", "lowest cell", "highest cell", "cells"]), "|---|--:|--:|--:|--:|"]
+        for value, row in table.iterrows():
+            lines.append(_row([value, *(f"{row[name]:.2f}" for name in ("mean", "min", "max")), int(row["size"])]))
+        parts.append("\n".join(lines))
+    return ["## Effect of each setting\n\n" + "\n\n".join(parts)] if parts else []
+
+
+def _incomplete(comparison: Comparison) -> list[str]:
+    if comparison.incomplete.empty:
+        return []
+    lines = [
+        f"- `{cell}`: {row['finished']:.0f} of {row['seeds']:.0f} seeds finished, mean of these {row['mean']:.2f} dB"
+        for cell, row in comparison.incomplete.iterrows()
+    ]
+    title = "## Incomplete cells, not ranked\n\nTheir other seeds failed, were stopped early or have not finished.\n\n"
+    return [title + "\n".join(lines)]
+
+
+def _others(table: pd.DataFrame) -> list[str]:
+    parts = []
+    for status, title in ((FAILED, "## Failed"), (STOPPED, "## Stopped early"), (UNFINISHED, "## Not finished")):
+        lines = []
+        for _, row in table[table.status == status].iterrows():
+            reason = row.error or (f"{row.sdr:.2f} dB at {row.budget_used:.0%}" if status == STOPPED else "")
+            lines.append(f"- trial {row.trial}: `{row.cell}` seed {row.seed}{': ' + reason if reason else ''}")
+        if lines:
+            parts.append(title + "\n\n" + "\n".join(lines))
+    return parts
+
+
+def _row(values: list) -> str:
+    return "| " + " | ".join(map(str, values)) + " |"
+
+
+def _quoted(argument: str) -> str:
+    import shlex
+
+    return shlex.quote(argument)

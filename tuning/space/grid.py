@@ -1,0 +1,153 @@
+"""Search spaces: settings and the values they may take, from files and ``--grid``, multiplied out into cells."""
+
+import difflib
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from models.bsrnn import parse_bands
+from models.presets.preset import Preset
+from models.presets.settings import override, read_yaml, typed
+from tuning.space.budget import DECIDED
+
+SPACE_FOLDER = Path(__file__).parent / "spaces"
+
+Grid = dict[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One point of the grid: what it overrides, and the preset that this gives."""
+
+    overrides: Mapping[str, str]
+    preset: Preset
+
+    @property
+    def name(self) -> str:
+        """The overrides in one line, `model.bands=v7 model.hidden=64`."""
+        return format_overrides(self.overrides)
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """A combination that the preset refuses, and why."""
+
+    overrides: Mapping[str, str]
+    reason: str
+
+
+def format_overrides(overrides: Mapping[str, str]) -> str:
+    """Overrides in one line, as they are typed."""
+    return " ".join(f"{key}={value}" for key, value in overrides.items())
+
+
+def parse_grid(arguments: Sequence[str]) -> Grid:
+    """Read `key=value,value` arguments, one for each key.
+
+    Values that hold commas themselves (band specs) are separated by semicolons: `model.bands=v7;100:1k,250:4k`.
+
+    Raises:
+        ValueError: an argument has no key or no value, or a key or a value comes twice.
+    """
+    grid: Grid = {}
+    for argument in arguments:
+        key, equals, text = argument.partition("=")
+        values = tuple(value.strip() for value in text.split(";" if ";" in text else ","))
+        if not key or not equals or not all(values):
+            raise ValueError(f"--grid: expected key=value,value such as model.hidden=64,128, got {argument!r}")
+        if len(set(values)) != len(values):
+            raise ValueError(f"--grid: {key} has the same value twice in {text!r}")
+        if key in grid:
+            raise ValueError(f"--grid: {key} is given twice; write its values in one --grid")
+        grid[key] = values
+    return grid
+
+
+def space_names() -> list[str]:
+    """Names of the spaces that ship."""
+    return sorted(path.stem for path in SPACE_FOLDER.glob("*.yaml"))
+
+
+def read_space(name_or_path: str) -> Grid:
+    """The grid of a space that ships, by name, or of a YAML file of settings and lists of values.
+
+    Raises:
+        ValueError: no such space (the message gives the nearest name), or a file that holds something else.
+        FileNotFoundError: no such file.
+    """
+    path = Path(name_or_path)
+    if path.suffix not in (".yaml", ".yml"):
+        path = SPACE_FOLDER / f"{name_or_path}.yaml"
+        if name_or_path not in space_names():
+            nearest = difflib.get_close_matches(name_or_path, space_names(), n=1, cutoff=0.0)
+            raise ValueError(f"--space: no space {name_or_path!r}; did you mean {nearest[0]!r}? (or give a .yaml file)")
+    grid: Grid = {}
+    for key, values in read_yaml(path).items():
+        if not isinstance(values, list) or not values:
+            raise ValueError(f"{path}: {key}: expected a list of values, got {values!r}")
+        grid[str(key)] = tuple(_text(value) for value in values)
+        if len(set(grid[str(key)])) != len(values):
+            raise ValueError(f"{path}: {key} has the same value twice")
+    return grid
+
+
+def _text(value: Any) -> str:
+    """A value of a YAML file as it is typed after ``--grid``."""
+    if isinstance(value, list):
+        return ",".join(map(str, value))
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def join_grids(spaces: Sequence[Grid], typed_grid: Grid) -> Grid:
+    """All settings of several spaces and of ``--grid``, whose values take the place of a space's.
+
+    Raises:
+        ValueError: two spaces vary one setting, or there is nothing to vary.
+    """
+    joined: Grid = {}
+    for space in spaces:
+        if both := sorted(set(joined) & set(space)):
+            raise ValueError(f"--space: {both[0]} is varied by two spaces; choose its values with --grid")
+        joined |= space
+    joined |= typed_grid
+    if not joined:
+        raise ValueError("expected --space or --grid: what is to be varied")
+    return joined
+
+
+def check_values(preset: Preset, grid: Mapping[str, Sequence[str]]) -> None:
+    """Refuse what is a slip of the pen rather than a combination that cannot be.
+
+    Raises:
+        ValueError: an unknown setting, a value of another type, an impossible band spec, or a setting that is not the
+            grid's to vary.
+    """
+    for key, values in grid.items():
+        if key in DECIDED:
+            raise ValueError(f"--grid: {key} is what --budget decides")
+        if key == "train.seed":
+            raise ValueError("--grid: train.seed is what --seeds decides; the first is --set train.seed=N")
+        for value in values:
+            typed(preset, {key: value})
+            if key == "model.bands":
+                parse_bands(value)
+
+
+def expand(preset: Preset, grid: Mapping[str, Sequence[str]]) -> tuple[list[Cell], list[Rejection]]:
+    """Every combination of the grid's values, as cells and as rejections with the preset's own reason.
+
+    Raises:
+        ValueError: no combination is valid; the message is the first reason.
+    """
+    cells, rejections = [], []
+    for values in itertools.product(*grid.values()):
+        overrides = dict(zip(grid, values, strict=True))
+        try:
+            cells.append(Cell(overrides, override(preset, overrides)))
+        except ValueError as error:
+            rejections.append(Rejection(overrides, str(error)))
+    if not cells:
+        raise ValueError(f"--grid: none of the {len(rejections)} combinations is valid: {rejections[0].reason}")
+    return cells, rejections

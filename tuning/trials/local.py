@@ -1,0 +1,38 @@
+"""Trials in this process, one after another, without Ray: for a machine that has none, such as a lent accelerator."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tuning.space.grid import format_overrides
+from tuning.trials.order import Source
+from tuning.trials.trial import Outcome, Trial, TrialRunner
+
+
+def run_here(
+    runner: TrialRunner,
+    source: Source,
+    progress: Callable[[Trial, float], None],
+    ended: Callable[[Trial, Outcome], None],
+) -> None:
+    """Run all trials of a source.
+
+    Args:
+        runner: trains one trial.
+        source: gives them out.
+        progress: called with the share of its budget that a trial has used.
+        ended: called with what became of each trial.
+
+    Raises:
+        InterruptedError: Ctrl-C or a termination signal; the state is saved.
+    """
+    while trial := source.next():
+        print(f"{trial.name}: {format_overrides(trial.overrides)} seed {trial.seed}", file=sys.stderr)
+
+        def report(metrics: dict[str, Any], folder: Path, trial: Trial = trial) -> None:
+            progress(trial, metrics["percent"] / 100)
+
+        outcome = runner(trial, report)
+        source.done(trial, outcome)
+        ended(trial, outcome)

@@ -1,0 +1,285 @@
+"""Trials on Ray Tune: on this machine, or on a cluster that is running, in processes of their own.
+
+What a trial is and what became of it stands in its folder, not in Ray's records: a search that was killed goes on in a
+new Ray session, another cluster, or without Ray.
+"""
+
+import os
+import shutil
+import signal
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from models.running.repository import ROOT
+from tuning.space.grid import format_overrides
+from tuning.trials.order import Source
+from tuning.trials.trial import FAILED, STOPPED, Outcome, Trial, TrialRunner, best_row, read_outcome, write_outcome
+
+OBJECT_STORE_BYTES = 2**27
+TABLE_EVERY_S = 30
+ASHA_FACTOR = 3
+"""At each rung one trial in so many goes on."""
+SESSION = "bandsplit-"
+
+Progress = Callable[[Trial, float], None]
+"""Takes the share of its budget that a trial has used."""
+
+
+@dataclass(frozen=True)
+class RaySettings:
+    """What a search asks of Ray.
+
+    Attributes:
+        address: of a running cluster, ``auto`` for the one on this machine; None starts one that ends with the search.
+        cpus: of each trial.
+        gpus: of each trial; a fraction shares one.
+        concurrent: most trials at once; 0 leaves it to CPUs and GPUs.
+        retries: how often a trial whose worker died is taken up again.
+        asha: whether trials that do worse than others at the same share of their budget are stopped.
+    """
+
+    address: str | None
+    cpus: int
+    gpus: float
+    concurrent: int
+    retries: int
+    asha: bool
+
+
+def run_on_ray(
+    runner: TrialRunner,
+    source: Source,
+    settings: RaySettings,
+    progress: Progress,
+    ended: Callable[[Trial, Outcome], None],
+) -> None:
+    """Run all trials of a source; those that Ctrl-C leaves undone keep their state.
+
+    Args:
+        runner: trains one trial, in a worker.
+        source: gives them out.
+        settings: of Ray.
+        progress: called at each validation of a trial.
+        ended: called with what became of each trial.
+
+    Raises:
+        ValueError: no cluster there, or one that can never run a trial.
+    """
+    with _cluster(settings):
+        from ray import tune
+
+        if threading.current_thread() is threading.main_thread():  # after Ray's own: Tune ends well at Ctrl-C alone
+            signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
+
+        tuner = tune.Tuner(
+            tune.with_resources(_trainable(runner), {"cpu": settings.cpus, "gpu": settings.gpus}),
+            tune_config=tune.TuneConfig(
+                metric="sdr",
+                mode="max",
+                search_alg=_searcher(source),
+                num_samples=source.num_trials,
+                max_concurrent_trials=settings.concurrent or None,
+                scheduler=_asha(runner.validations) if settings.asha else None,
+                trial_name_creator=lambda trial: Trial(**trial.config["trial"]).name,
+                trial_dirname_creator=lambda trial: Trial(**trial.config["trial"]).name,
+            ),
+            run_config=tune.RunConfig(
+                name="ray",
+                storage_path=str(_empty(runner.out / "ray").parent),
+                verbose=1,
+                progress_reporter=_table(),
+                failure_config=tune.FailureConfig(max_failures=settings.retries),
+                checkpoint_config=tune.CheckpointConfig(num_to_keep=1),
+                callbacks=[_callback(runner, source, progress, ended)],
+            ),
+        )
+        tuner.fit()
+
+
+def _empty(folder: Path) -> Path:
+    """Ray's records of an earlier call say nothing that the trials' folders do not."""
+    shutil.rmtree(folder, ignore_errors=True)
+    return folder
+
+
+@contextmanager
+def _cluster(settings: RaySettings) -> Iterator[None]:
+    """A Ray session: the one there is, the cluster at an address, or one of our own in a folder of its own."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")  # the old output takes a table of our columns
+    os.environ.setdefault("TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S", "0")
+    if settings.address is None:
+        os.environ.setdefault("RAY_AUTH_MODE", "disabled")  # a token would be written to the home folder
+        os.environ.setdefault("RAY_memory_monitor_refresh_ms", "0")  # else it may kill a trial for what others use
+        os.environ.setdefault("RAY_worker_niceness", "0")  # as this process: Ray would give way to everything else
+    import ray
+
+    if ray.is_initialized():
+        _check_resources(settings)
+        yield
+        return
+    path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+    common: dict[str, Any] = {"log_to_driver": False, "runtime_env": {"env_vars": {"PYTHONPATH": path}}}
+    session = None
+    try:
+        if settings.address is None:
+            parent = "/tmp" if os.path.isdir("/tmp") else None  # sockets have short paths, TMPDIR may be long
+            _remove_dead_sessions(parent)
+            session = tempfile.mkdtemp(prefix=f"{SESSION}{os.getpid()}-", dir=parent)
+            ray.init(
+                address="local",
+                include_dashboard=False,
+                object_store_memory=OBJECT_STORE_BYTES,
+                _temp_dir=session,
+                **common,
+            )
+        else:
+            try:
+                ray.init(address=settings.address, **common)
+            except (ConnectionError, ValueError, RuntimeError) as error:
+                raise ValueError(
+                    f"--address: no Ray cluster at {settings.address!r}; start one with `ray start --head` ({error})"
+                ) from None
+        _check_resources(settings)
+        yield
+    finally:
+        ray.shutdown()
+        if session:
+            shutil.rmtree(session, ignore_errors=True)
+
+
+def _remove_dead_sessions(parent: str | None) -> None:
+    """Remove the folders of sessions whose search was killed."""
+    for folder in Path(parent or tempfile.gettempdir()).glob(f"{SESSION}*-*"):
+        owner = folder.name.removeprefix(SESSION).partition("-")[0]
+        if owner.isdigit() and not _is_running(int(owner)):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except PermissionError:
+        return True  # somebody else's
+    except OSError:
+        return False
+    return True
+
+
+def _check_resources(settings: RaySettings) -> None:
+    """Raise ValueError if no node can run a trial: Ray would wait for one for ever."""
+    import ray
+
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    if not any(node.get("CPU", 0) >= settings.cpus and node.get("GPU", 0) >= settings.gpus for node in nodes):
+        cpus = max((node.get("CPU", 0) for node in nodes), default=0)
+        gpus = max((node.get("GPU", 0) for node in nodes), default=0)
+        raise ValueError(
+            f"--cpus-per-trial, --gpus-per-trial: no machine has {settings.cpus} CPUs and {settings.gpus:g} GPUs "
+            f"for a trial; the largest have {cpus:g} and {gpus:g}"
+        )
+
+
+def _trainable(runner: TrialRunner) -> Callable[[Mapping[str, Any]], None]:
+    def train_trial(config: Mapping[str, Any]) -> None:
+        from ray import tune
+
+        def report(metrics: dict[str, Any], folder: Path) -> None:
+            tune.report(metrics, checkpoint=tune.Checkpoint.from_directory(str(folder)))
+
+        trial = Trial(**config["trial"])
+        if (checkpoint := tune.get_checkpoint()) is None:
+            outcome = runner(trial, report)
+        else:
+            with checkpoint.as_directory() as earlier:
+                outcome = runner(trial, report, Path(earlier))
+        last = {"sdr": float("-inf"), "percent": 100, **outcome.metrics, "status": outcome.status}
+        with tempfile.TemporaryDirectory() as small:  # in the place of the last state, which is of no use any more
+            (Path(small) / "status").write_text(outcome.status)
+            tune.report(last, checkpoint=tune.Checkpoint.from_directory(small))
+
+    return train_trial
+
+
+def _searcher(source: Source) -> Any:
+    from ray.tune.search import Searcher
+
+    class FromSource(Searcher):
+        """Hands a source's trials to Ray."""
+
+        def __init__(self) -> None:
+            super().__init__(metric="sdr", mode="max")
+
+        def suggest(self, trial_id: str) -> Any:
+            trial = source.next()
+            return (
+                Searcher.FINISHED
+                if trial is None
+                else {"trial": asdict(trial), "settings": f"{format_overrides(trial.overrides)} seed {trial.seed}"}
+            )
+
+        def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
+            """The callback does it: it knows what became of the trial."""
+
+        def save(self, checkpoint_path: str) -> None:
+            """The trials' folders keep all there is."""
+
+        def restore(self, checkpoint_path: str) -> None:
+            """See ``save``."""
+
+    return FromSource()
+
+
+def _asha(validations: int) -> Any:
+    from ray.tune.schedulers import AsyncHyperBandScheduler
+
+    return AsyncHyperBandScheduler(
+        time_attr="percent", grace_period=100 // validations, max_t=100, reduction_factor=ASHA_FACTOR
+    )
+
+
+def _table() -> Any:
+    from ray import tune
+
+    columns = {"sdr": "SDR (dB)", "step": "step", "percent": "% of budget", "status": "ended"}
+    return tune.CLIReporter(
+        metric_columns=columns,
+        parameter_columns={"settings": "settings"},
+        max_column_length=60,
+        max_report_frequency=TABLE_EVERY_S,
+    )
+
+
+def _callback(runner: TrialRunner, source: Source, progress: Progress, ended: Callable[[Trial, Outcome], None]) -> Any:
+    from ray import tune
+
+    def end(ray_trial: Any, otherwise: str) -> None:
+        trial = Trial(**ray_trial.config["trial"])
+        folder = runner.out / trial.name
+        outcome = read_outcome(folder)
+        if not outcome.is_over and outcome.status != FAILED:
+            row = best_row(folder, runner.metric)
+            error = "its worker died: killed, or out of memory" if otherwise == FAILED else ""
+            outcome = Outcome(otherwise, runner.metrics(trial, row) if row else {}, error)
+            write_outcome(folder, outcome)
+        source.done(trial, outcome)
+        ended(trial, outcome)
+
+    class Watch(tune.Callback):
+        """Follows the trials from where the search was started."""
+
+        def on_trial_result(self, iteration: int, trials: list, trial: Any, result: dict, **info: Any) -> None:
+            progress(Trial(**trial.config["trial"]), result.get("percent", 0) / 100)
+
+        def on_trial_complete(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
+            end(trial, STOPPED)
+
+        def on_trial_error(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
+            end(trial, FAILED)
+
+    return Watch()
