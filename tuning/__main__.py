@@ -14,7 +14,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from models.checkpoints.checkpoint import write_atomically
+from models.running import atomic
 from models.running.console import show_any_name
 from models.running.folder_lock import sole_writer
 from tuning.ablation.ablation import read_ablation, train_rows
@@ -79,7 +79,7 @@ def ablate(options: argparse.Namespace) -> int:
         pack = open_common_data(options.data, cells, options.out / "pack")
         runs = train_rows(rows, [pack.folder], options.out, options.jobs, options.seeds)
         table = ablation_table([row.name for row in rows], runs)
-        write_atomically(options.out / "table.md", lambda path: path.write_text(table, encoding="utf-8"))
+        atomic.write_text(options.out / "table.md", table)
     print(table, end="")
     return int(any(run.error for each in runs for run in each))
 

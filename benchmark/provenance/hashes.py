@@ -2,10 +2,11 @@
 
 import hashlib
 import json
-import os
 import time
 from collections.abc import Iterable
 from pathlib import Path
+
+from models.running import atomic
 
 HASHES_FILE = "hashes.json"
 JUST_CHANGED_S = 2.0
@@ -46,9 +47,7 @@ class FileHashes:
         if not self._path or not self._changed:
             return
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        part = self._path.with_name(f"{HASHES_FILE}.{os.getpid()}.part")
-        part.write_text(json.dumps(self._known, indent=0) + "\n", encoding="utf-8")
-        os.replace(part, self._path)
+        atomic.write_json(self._path, self._known, indent=0)
         self._changed = False
 
     def _of_file(self, file: Path) -> str:

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import math
-import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -13,6 +12,7 @@ from typing import Any
 
 from benchmark.scoring.bsseval import METRICS
 from benchmark.scoring.scores import FRAME_MEDIANS, WHOLE_TRACK
+from models.running import atomic
 
 FORMAT = 4
 """Raised when results of an older version must not be reused."""
@@ -111,9 +111,7 @@ def has_audio(result: dict[str, Any], seconds: int) -> bool:
 def write_result(path: Path, result: dict[str, Any]) -> None:
     """Write a result so that the file is complete whenever it exists."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(_to_json(result), indent=1, allow_nan=False, ensure_ascii=False) + "\n", "utf-8")
-    os.replace(part, path)
+    atomic.write_json(path, _to_json(result), ensure_ascii=False, allow_nan=False)
 
 
 def _to_json(value: Any) -> Any:

@@ -18,12 +18,12 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from models.checkpoints.checkpoint import write_atomically
 from models.rendering.levels import balance, remove_offset
 from models.rendering.midi import read_messages, split_song, write_midi
 from models.rendering.soundfont import Soundfont, open_soundfont
 from models.rendering.synthesis import SAMPLE_RATE, Synthesizer
 from models.rendering.variation import draw_soundfont, draw_variation
+from models.running import atomic
 from models.tracks import RENDER_FILE, STEMS
 
 RENDERER = 2
@@ -228,8 +228,7 @@ def _render(rendition: Rendition, out: Path, synthesizer: Synthesizer) -> float:
             ],
             "duration_s": silence.shape[-1] / SAMPLE_RATE,
         }
-        text = json.dumps(facts, indent=1) + "\n"
-        write_atomically(folder / RENDER_FILE, lambda path: path.write_text(text, encoding="utf-8"))
+        atomic.write_json(folder / RENDER_FILE, facts)
         target = out / rendition.name
         shutil.rmtree(target, ignore_errors=True)
         folder.rename(target)

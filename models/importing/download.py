@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from models.checkpoints.checkpoint import write_atomically
 from models.importing.catalog import find_entry
+from models.running import atomic
 
 SCHEMES = ("https", "http")
 RECORD = "downloads.json"
@@ -109,8 +109,7 @@ def fetch(file: RemoteFile, folder: Path) -> str:
     part.replace(target)
     address = file.url.partition("?")[0]  # what follows may be a password
     record = read_record(folder) | {file.name: {"url": address, "bytes": size, "sha256": digest}}
-    text = json.dumps(record, indent=1) + "\n"
-    write_atomically(folder / RECORD, lambda path: path.write_text(text, encoding="utf-8"))
+    atomic.write_json(folder / RECORD, record)
     return digest
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from models.checkpoints.checkpoint import write_atomically
+from models.running import atomic
 from models.signal.resampling import resample
 from models.tracks import Track, check_stems, open_tracks
 
@@ -150,7 +150,7 @@ def prepare_pack(roots: Sequence[Path], out: Path, stems: tuple[str, ...], sampl
     out.mkdir(parents=True, exist_ok=True)
     entries = _for_all(pack_track, found, "decode")
     index = json.dumps({"stems": stems, "sample_rate": sample_rate, "tracks": entries}, indent=1)
-    write_atomically(out / INDEX, lambda path: path.write_text(index))
+    atomic.write_text(out / INDEX, index)
     return open_pack(out)
 
 
@@ -253,10 +253,6 @@ def _write_track(audio: np.ndarray, path: Path) -> None:
     scale = max(1.0, float(np.abs(audio).max())) / FULL_SCALE
     integers = np.round(audio / scale).astype(np.int16)
     facts = json.dumps({"scale": scale, "silent": [not stem.any() for stem in integers]})
-
-    def save_array(temporary: Path) -> None:
-        with temporary.open("wb") as file:
-            np.save(file, integers)
-
-    write_atomically(path.with_suffix(".npy"), save_array)
-    write_atomically(path.with_suffix(".json"), lambda temporary: temporary.write_text(facts))
+    with atomic.replacing(path.with_suffix(".npy")) as part, part.open("wb") as file:
+        np.save(file, integers)
+    atomic.write_text(path.with_suffix(".json"), facts)

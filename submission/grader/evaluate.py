@@ -18,7 +18,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from models.checkpoints.checkpoint import write_atomically
+from models.running import atomic
 from models.running.folder_lock import sole_writer
 from models.tracks import Track
 from submission.grader.session import Grader, Result, run_tracks
@@ -150,5 +150,4 @@ def _read(path: Path, key: dict[str, Any]) -> Result | None:
 
 def _write(path: Path, key: dict[str, Any], result: Result) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps({"key": key, "network": network_barrier(), "result": asdict(result)}, indent=1)
-    write_atomically(path, lambda temporary: temporary.write_text(text + "\n", encoding="utf-8"))
+    atomic.write_json(path, {"key": key, "network": network_barrier(), "result": asdict(result)})

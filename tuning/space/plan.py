@@ -6,9 +6,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from models.checkpoints.checkpoint import write_atomically
 from models.presets.preset import Preset, preset_from_mapping
 from models.presets.settings import read_yaml, to_mapping
+from models.running import atomic
 from models.training.packs import Pack
 from tuning.space.budget import Budget, parse_budget
 from tuning.space.grid import Cell, Grid
@@ -87,7 +87,7 @@ class Plan:
         import yaml
 
         text = yaml.safe_dump(self._to_mapping(), sort_keys=False, width=120)
-        write_atomically(out / PLAN, lambda path: path.write_text(text, encoding="utf-8"))
+        atomic.write_text(out / PLAN, text)
 
     def check_same(self, earlier: "Plan", out: Path) -> None:
         """Raise ValueError if the search in a folder is another one than this."""
