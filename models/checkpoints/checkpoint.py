@@ -3,7 +3,6 @@
 Loading executes no code.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,7 +16,8 @@ from torch import Tensor, nn
 
 from models.presets.preset import Preset, preset_from_mapping
 from models.presets.settings import to_mapping
-from models.running import atomic
+from models.running import atomic, git_lfs
+from models.running.hashes import sha256
 from models.running.repository import ROOT
 
 CHECKPOINT_FOLDER = ROOT / "checkpoints"
@@ -93,11 +93,9 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     for name in (WEIGHTS, CONFIG):
         if not (folder / name).is_file():
             raise FileNotFoundError(f"{folder}: expected a checkpoint folder with {WEIGHTS} and {CONFIG}, no {name}")
-    with (folder / WEIGHTS).open("rb") as file:
-        if file.read(23) == b"version https://git-lfs":
-            raise ValueError(f"{folder / WEIGHTS} is a git-LFS pointer, not weights; run `git lfs pull`")
-        file.seek(0)
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if git_lfs.is_pointer(folder / WEIGHTS):
+        raise ValueError(f"{folder / WEIGHTS} is a git-LFS pointer, not weights; run `git lfs pull`")
+    digest = sha256(folder / WEIGHTS)
     preset, info = read_config(folder / CONFIG)
     check_shapes(folder, preset)
     network = preset.build_network()

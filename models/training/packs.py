@@ -4,7 +4,6 @@ Decoding once is what keeps the processor free for the network, and a memory map
 """
 
 import json
-import os
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +17,7 @@ import torch
 from tqdm import tqdm
 
 from models.running import atomic
+from models.running.processors import num_cpus
 from models.signal.resampling import resample
 from models.tracks import Track, check_stems, open_tracks
 
@@ -200,7 +200,7 @@ def open_pack(folder: Path) -> Pack:
 
 def _for_all(work: Callable[[Any], Any], items: Sequence[Any], label: str) -> list[Any]:
     """What ``work`` makes of each item, in order, on all processors: decoders are processes of their own."""
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(num_cpus()) as pool:
         futures = [pool.submit(work, item) for item in items]
         try:
             return [

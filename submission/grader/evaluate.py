@@ -20,11 +20,12 @@ from typing import Any
 
 from models.running import atomic
 from models.running.folder_lock import sole_writer
+from models.running.hashes import sha256
 from models.tracks import Track
 from submission.grader.session import Grader, Result, run_tracks
 from submission.package.build import build, is_source
 from submission.sandbox.run import network_barrier
-from submission.sandbox.strays import LEFT_OUT
+from submission.sandbox.strays import all_files
 
 FORMAT = 2
 """Raised when results of an older version must not be taken up."""
@@ -126,11 +127,9 @@ def prepared(submission: Path, scratch: Path) -> Iterator[Path]:
 def folder_hash(root: Path) -> str:
     """Short hash of the names and contents of a submission's files; git's own and caches are left out."""
     digest = hashlib.sha256()
-    for path in sorted(root.rglob("*")):
-        parts = path.relative_to(root).parts
-        if path.is_file() and not LEFT_OUT & set(parts):
-            digest.update(f"{path.relative_to(root)} {path.stat().st_size} ".encode())
-            digest.update(hashlib.sha256(path.read_bytes()).digest())
+    for path in all_files(root):
+        digest.update(f"{path} {(root / path).stat().st_size} ".encode())
+        digest.update(bytes.fromhex(sha256(root / path)))
     return digest.hexdigest()[:16]
 
 
