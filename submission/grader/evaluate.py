@@ -6,7 +6,6 @@ process, where a track may change the next, all together or not at all.
 """
 
 import hashlib
-import json
 import os
 import platform
 import shutil
@@ -21,6 +20,7 @@ from typing import Any
 from models.running import atomic
 from models.running.folder_lock import sole_writer
 from models.running.hashes import sha256
+from models.running.keyed_results import read_keyed
 from models.tracks import Track
 from submission.grader.session import Grader, Result, run_tracks
 from submission.package.build import build, is_source
@@ -139,12 +139,8 @@ def _result_path(out: Path, track: Track) -> Path:
 
 def _read(path: Path, key: dict[str, Any]) -> Result | None:
     """A stored result; None if there is none, it is damaged, it failed, or it belongs to another key."""
-    try:
-        stored = json.loads(path.read_text(encoding="utf-8"))
-        result = Result(**stored["result"])
-        return result if stored["key"] == key and not result.failure else None
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+    result = read_keyed(path, key, lambda stored: Result(**stored["result"]))
+    return None if result is None or result.failure else result
 
 
 def _write(path: Path, key: dict[str, Any], result: Result) -> None:
