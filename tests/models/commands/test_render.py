@@ -69,7 +69,7 @@ def test_each_stem_has_its_notes_at_sane_levels(tmp_path, capsys):
     assert render(songs, tmp_path / "out") == 0
     assert "4 tracks" in capsys.readouterr().out
     expected = {"d": ["drums"], "b": ["bass"], "o": ["other"], "all": ["drums", "bass", "other"]}
-    for folder in (tmp_path / "out").glob("[!.]*"):
+    for folder in (tmp_path / "out").glob("[!.]*/"):
         stems = read(folder)
         assert len({audio.shape for audio in stems.values()}) == 1
         assert {stem for stem in STEMS if stems[stem].any()} == set(expected[folder.name.split("-")[0]])
@@ -115,7 +115,7 @@ def test_only_what_is_missing_is_rendered(songs, tmp_path, capsys):
     out = tmp_path / "out"
     assert render(songs, out) == 0
     before = audio_bytes(out)
-    first, second = sorted(out.glob("[!.]*"))
+    first, second = sorted(out.glob("[!.]*/"))
     kept = (first / "drums.flac").stat().st_mtime_ns
     # What a kill leaves: a folder under the hidden name. And one without its marker, which nothing of ours leaves.
     (out / ".unfinished" / second.name).mkdir(parents=True)
