@@ -12,37 +12,30 @@ The real run, and a toy one of a few seconds on the excerpt that stempeg ships:
 """
 
 import argparse
-import os
 import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from models.running.console import show_any_name
+from models.running.arguments import positive
+from models.running.console import run_command
+from models.running.processors import num_cpus
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status (1: something failed, 2: wrong input, 130: interrupted)."""
     arguments = sys.argv[1:] if arguments is None else arguments
     args = _parser().parse_args(arguments)
-    show_any_name()
     args.typed = shlex.join(["python", "-m", "benchmark", *arguments])
-    try:
-        commands = {
-            "run": _run,
-            "report": _report,
-            "speed": _speed,
-            "scorer-speed": _scorer_speed,
-            "install": _install,
-        }
-        return commands[args.command](args)
-    except (ValueError, OSError) as error:
-        print(f"benchmark: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        kept = f": finished tracks are in {args.out}, the same command goes on" if args.command == "run" else ""
-        print(f"\ninterrupted{kept}", file=sys.stderr)
-        return 130
+    commands = {
+        "run": _run,
+        "report": _report,
+        "speed": _speed,
+        "scorer-speed": _scorer_speed,
+        "install": _install,
+    }
+    kept = f": finished tracks are in {args.out}, the same command goes on" if args.command == "run" else ""
+    return run_command(lambda: commands[args.command](args), "benchmark", f"\ninterrupted{kept}")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -81,13 +74,13 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         help="folder for the results; those in it count while system, music, our code and its packages are the same",
     )
-    run.add_argument("--limit", type=_positive, metavar="N", help="only the first N tracks")
+    run.add_argument("--limit", type=positive, metavar="N", help="only the first N tracks")
     run.add_argument("--download", action="store_true", help="allow official weights to be downloaded")
     run.add_argument(
-        "--threads", type=_positive, metavar="N", help="CPU threads of each system (default: all, shared by the jobs)"
+        "--threads", type=positive, metavar="N", help="CPU threads of each system (default: all, shared by the jobs)"
     )
     run.add_argument(
-        "--jobs", type=_positive, metavar="N", help="pairs of a system and a track at once, as Ray tasks (default: 1)"
+        "--jobs", type=positive, metavar="N", help="pairs of a system and a track at once, as Ray tasks (default: 1)"
     )
     run.add_argument(
         "--address",
@@ -109,16 +102,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     speed = commands.add_parser("speed", help="time the shipped checkpoint beside the peers at their official sizes")
     speed.add_argument("--checkpoint", default="small", help="name or folder (default: small)")
-    speed.add_argument("--seconds", type=_positive, default=30, metavar="S", help="length of the audio (default: 30)")
-    speed.add_argument("--repeats", type=_positive, default=5, metavar="N", help="runs of each system (default: 5)")
-    speed.add_argument("--threads", type=_positive, metavar="N", help="CPU threads (default: all)")
+    speed.add_argument("--seconds", type=positive, default=30, metavar="S", help="length of the audio (default: 30)")
+    speed.add_argument("--repeats", type=positive, default=5, metavar="N", help="runs of each system (default: 5)")
+    speed.add_argument("--threads", type=positive, metavar="N", help="CPU threads (default: all)")
     speed.add_argument("--device", default="cpu", help="where the systems run: cpu, cuda, ... (default: cpu)")
     scorers = commands.add_parser("scorer-speed", help="time our BSSEval beside museval's, and compare what they say")
     scorers.add_argument("--data", help="data set (default: MUSDB_PATH, else the excerpt of stempeg)")
-    scorers.add_argument("--limit", type=_positive, default=3, metavar="N", help="test tracks (default: 3)")
-    scorers.add_argument("--seconds", type=_positive, metavar="S", help="only the first S of each (default: all)")
-    scorers.add_argument("--repeats", type=_positive, default=3, metavar="N", help="runs of each (default: 3)")
-    scorers.add_argument("--threads", type=_positive, metavar="N", help="threads of ours (default: all)")
+    scorers.add_argument("--limit", type=positive, default=3, metavar="N", help="test tracks (default: 3)")
+    scorers.add_argument("--seconds", type=positive, metavar="S", help="only the first S of each (default: all)")
+    scorers.add_argument("--repeats", type=positive, default=3, metavar="N", help="runs of each (default: 3)")
+    scorers.add_argument("--threads", type=positive, metavar="N", help="threads of ours (default: all)")
     install = commands.add_parser("install", help="make the environment that a system needs for itself (uses pip)")
     install.add_argument("system", choices=("spleeter",), help="which system")
     report = commands.add_parser("report", help="make one HTML page of a run, with players and plots")
@@ -135,21 +128,10 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _positive(text: str) -> int:
-    value = int(text) if text.isdigit() else 0
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
-    return value
-
-
 def _seconds(text: str) -> int:
     if not text.isdigit() or int(text) > 3600:
         raise argparse.ArgumentTypeError(f"expected whole seconds from 0 to 3600, got {text!r}")
     return int(text)
-
-
-def _num_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _usable_device(name: str) -> str:
@@ -173,7 +155,7 @@ def _report(args: argparse.Namespace) -> int:
 def _speed(args: argparse.Namespace) -> int:
     from benchmark.timing.speed import measure_speed, render_speed, speed_systems
 
-    threads = args.threads or _num_cores()
+    threads = args.threads or num_cpus()
     device = _usable_device(args.device)
     systems = speed_systems(args.checkpoint, device)
     timings = measure_speed(systems, args.seconds, args.repeats, threads, device)
@@ -190,7 +172,7 @@ def _scorer_speed(args: argparse.Namespace) -> int:
     tracks = open_tracks(root, "test")[: args.limit]
     if not tracks:
         raise ValueError(f"no test tracks in {root}")
-    threads = args.threads or _num_cores()
+    threads = args.threads or num_cpus()
     print("\n" + render_scorers(measure_scorers(tracks, args.repeats, threads, args.seconds), threads))
     return 0
 
@@ -217,7 +199,7 @@ def _run(args: argparse.Namespace) -> int:
         raise ValueError(f"--split {args.split}: no such tracks in {root}; try another split")
     sources = resolve_all(names, args.estimates, args.system, args.download)
     jobs = args.jobs or 1
-    threads = args.threads or max(1, _num_cores() // jobs)
+    threads = args.threads or max(1, num_cpus() // jobs)
     scorer = "museval" if args.museval else "bandsplit"
     device = args.device if args.address else _usable_device(args.device)
     settings = Settings(device, threads, args.keep_audio, scorer)

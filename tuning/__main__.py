@@ -9,14 +9,15 @@
 """
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from models.checkpoints.checkpoint import write_atomically
-from models.running.console import show_any_name
+from models.running import atomic
+from models.running.arguments import check_at_least
+from models.running.console import run_command
 from models.running.folder_lock import sole_writer
+from models.running.processors import num_cpus
 from tuning.ablation.ablation import read_ablation, train_rows
 from tuning.ablation.table import ablation_table
 from tuning.commands import add_run_arguments, open_common_data, promote_trial, report, run
@@ -49,18 +50,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--out", required=True, type=Path, metavar="DIR", help="folder of the runs; goes on there"
     )
     ablate_parser.add_argument("--seeds", type=int, default=1, metavar="N", help="runs of each row (default 1)")
-    ablate_parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="runs at once")
+    ablate_parser.add_argument("--jobs", type=int, default=num_cpus(), metavar="N", help="runs at once")
     options = parser.parse_args(arguments)
-    show_any_name()
-    try:
-        return options.command(options)
-    except (ValueError, OSError) as error:
-        print(f"tuning: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        go_on = "; go on with --resume" if options.command is run else ""
-        print(f"tuning: interrupted{go_on}", file=sys.stderr)
-        return 130
+    go_on = "; go on with --resume" if options.command is run else ""
+    return run_command(lambda: options.command(options), "tuning", f"tuning: interrupted{go_on}")
 
 
 def ablate(options: argparse.Namespace) -> int:
@@ -71,15 +64,14 @@ def ablate(options: argparse.Namespace) -> int:
         FileNotFoundError: no file or no data.
     """
     for name in ("jobs", "seeds"):
-        if getattr(options, name) < 1:
-            raise ValueError(f"--{name}: expected at least 1, got {getattr(options, name)}")
+        check_at_least(name, getattr(options, name), 1)
     rows = read_ablation(options.file)
     cells = [Cell(row.settings, row.preset) for row in rows]
     with sole_writer(options.out):
         pack = open_common_data(options.data, cells, options.out / "pack")
         runs = train_rows(rows, [pack.folder], options.out, options.jobs, options.seeds)
         table = ablation_table([row.name for row in rows], runs)
-        write_atomically(options.out / "table.md", lambda path: path.write_text(table, encoding="utf-8"))
+        atomic.write_text(options.out / "table.md", table)
     print(table, end="")
     return int(any(run.error for each in runs for run in each))
 

@@ -12,6 +12,7 @@ import torch
 from models.macs import count_parameters, gmacs_per_second
 from models.presets.preset import Preset, load_preset
 from models.presets.settings import override, parse_assignments
+from models.running.arguments import check_at_least
 from models.running.folder_lock import LOCK, sole_writer
 from models.training.packs import Pack, open_data
 from models.training.validation import check_validation
@@ -288,8 +289,7 @@ def _ray_settings(options: argparse.Namespace) -> RaySettings:
     if gpus > torch.cuda.device_count() and options.address is None:
         raise ValueError(f"--gpus-per-trial: this machine has {torch.cuda.device_count()} usable GPUs, got {gpus:g}")
     for name in ("concurrent", "retries", "trials"):
-        if getattr(options, name) < 0:
-            raise ValueError(f"--{name}: expected at least 0, got {getattr(options, name)}")
+        check_at_least(name, getattr(options, name), 0)
     return RaySettings(
         options.address,
         options.cpus_per_trial,

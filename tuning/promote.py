@@ -7,9 +7,10 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from models.checkpoints.checkpoint import CHECKPOINT_FOLDER, load_checkpoint, save_checkpoint, write_atomically
+from models.checkpoints.checkpoint import CHECKPOINT_FOLDER, load_checkpoint, save_checkpoint
 from models.presets.preset import PRESET_FOLDER
 from models.presets.settings import override, to_mapping
+from models.running import atomic
 from models.training.card import model_card
 from models.training.run_folder import BEST
 from tuning.space.grid import format_overrides
@@ -119,7 +120,7 @@ def promote(
         os.rename(made, folder)
     text = yaml.safe_dump(to_mapping(override(plan.preset, trial.overrides)), sort_keys=False, width=120)
     header = f"# Found by `python -m tuning`: {settings}, changed from {plan.preset_name}.\n"
-    write_atomically(preset_file, lambda path: path.write_text(header + text, encoding="utf-8"))
+    atomic.write_text(preset_file, header + text)
     return Promoted(trial, preset_file, folder)
 
 

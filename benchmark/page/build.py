@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-import os
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from benchmark.page.markup import escape, json_island
 from benchmark.scoring.scores import WHOLE_TRACK
 from benchmark.tables.statistics import MEAN
 from benchmark.tables.summary import WHOLE
+from models.running import atomic
 
 FOLDER = Path(__file__).parent
 SCRIPTS = ("table.js", "player.js", "plot.js", "track.js", "page.js")
@@ -80,32 +80,27 @@ def write_report(out: Path, target: Path | None = None, wanted: Sequence[str] = 
     audible: list[str] = []
     num_left_out = num_silent = num_bytes = 0
     target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        # Audio goes to the disk track by track: all of it may be more than fits into memory.
-        with tempfile.TemporaryFile("w+", encoding="utf-8", dir=target.parent) as islands:
-            for track in tqdm(chosen, desc="audio", unit="track", leave=False, dynamic_ncols=True):
-                results = {system.name: system.results[track] for system in contents.systems if track in system.results}
-                found = excerpt(out, names, results)
-                if found is None:
-                    num_silent += 1
-                    continue
-                island = json_island(f"audio-{contents.tracks.index(track)}", found)
-                if not wanted and audible and num_bytes + len(island) > DEFAULT_BYTES:
-                    num_left_out += 1
-                    continue
-                islands.write(island)
-                audible.append(track)
-                num_bytes += len(island)
-            islands.seek(0)
-            before, after = render(contents, audible)
-            with part.open("w", encoding="utf-8") as file:
-                file.write(before)
-                shutil.copyfileobj(islands, file)
-                file.write(after)
-        os.replace(part, target)
-    finally:
-        part.unlink(missing_ok=True)
+    # Audio goes to the disk track by track: all of it may be more than fits into memory.
+    with tempfile.TemporaryFile("w+", encoding="utf-8", dir=target.parent) as islands:
+        for track in tqdm(chosen, desc="audio", unit="track", leave=False, dynamic_ncols=True):
+            results = {system.name: system.results[track] for system in contents.systems if track in system.results}
+            found = excerpt(out, names, results)
+            if found is None:
+                num_silent += 1
+                continue
+            island = json_island(f"audio-{contents.tracks.index(track)}", found)
+            if not wanted and audible and num_bytes + len(island) > DEFAULT_BYTES:
+                num_left_out += 1
+                continue
+            islands.write(island)
+            audible.append(track)
+            num_bytes += len(island)
+        islands.seek(0)
+        before, after = render(contents, audible)
+        with atomic.replacing(target) as part, part.open("w", encoding="utf-8") as file:
+            file.write(before)
+            shutil.copyfileobj(islands, file)
+            file.write(after)
     return Report(target, target.stat().st_size, len(contents.tracks), len(audible), num_silent, num_left_out)
 
 

@@ -2,12 +2,12 @@
 
 import contextlib
 import os
-import platform
-import signal
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+
+from models.running.processors import processor_name
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -82,11 +82,7 @@ class Stopwatch:
 
 def processor() -> str:
     """The CPU's name where the system tells it, and how many cores there are."""
-    name = platform.processor() or platform.machine()
-    with contextlib.suppress(OSError, StopIteration):
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        name = next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    return f"{name} ({os.cpu_count()} cores)"
+    return f"{processor_name()} ({os.cpu_count()} cores)"
 
 
 def machine(device: str = "cpu") -> str:
@@ -96,15 +92,3 @@ def machine(device: str = "cpu") -> str:
     import torch
 
     return f"{processor()}, {torch.cuda.get_device_name(device)}"
-
-
-def how_it_ended(exit_code: int) -> str:
-    """How a process ended, in words: its exit code, or the signal's number and name."""
-    if exit_code >= 0:
-        return f"ended with exit code {exit_code}"
-    try:
-        name = f" ({signal.Signals(-exit_code).name})"
-    except ValueError:
-        name = ""
-    killed = ", perhaps by the kernel for lack of memory" if -exit_code == signal.SIGKILL else ""
-    return f"was ended by signal {-exit_code}{name}{killed}"

@@ -1,11 +1,12 @@
 """A system's weights on disk: found, identified, downloaded only on request, and not yet loaded."""
 
-import hashlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from models.running.hashes import sha256
 
 TEST_SET_NOTE = "trained on the MUSDB18 test set: not comparable"
 TEST_SET_FLAG, EXTRA_DATA_FLAG, UNKNOWN_DATA_FLAG = "trained on the test set", "extra data", "training data unknown"
@@ -49,12 +50,7 @@ class Source:
 
 def file_hash(files: list[Path]) -> str:
     """The start of the SHA-256 of the files' contents, one after the other."""
-    digest = hashlib.sha256()
-    for file in files:
-        with file.open("rb") as stream:
-            while block := stream.read(1 << 20):
-                digest.update(block)
-    return digest.hexdigest()[:8]
+    return sha256(*files)[:8]
 
 
 def torch_cache() -> Path:

@@ -7,7 +7,6 @@ for: another recording of that name never meets old files. A file is complete wh
 """
 
 import io
-import os
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from benchmark.runs.store import safe_name
+from models.running import atomic
 from models.tracks import Track
 
 MIXTURE = "mixture"
@@ -65,7 +65,8 @@ def keep_audio(
     with ThreadPoolExecutor(2) as pool:  # the encoder lets other threads run
         encoded = pool.map(lambda audio: encode(audio[:, span], track.sample_rate), wanted.values())
         for path, data in zip(wanted, encoded, strict=True):
-            _write(out / path, data)
+            (out / path).parent.mkdir(parents=True, exist_ok=True)
+            atomic.write_bytes(out / path, data)
     length = min(mixture.shape[-1] - start, seconds * track.sample_rate)
     return {
         "folder": folder,
@@ -151,13 +152,3 @@ def decode(data: bytes) -> tuple[np.ndarray, int]:
     except soundfile.SoundFileError as error:
         raise ValueError(f"a kept audio file cannot be decoded ({error})") from error
     return audio.T, sample_rate
-
-
-def _write(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        part.write_bytes(data)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)

@@ -14,7 +14,6 @@ Threads are no part of it: scores do not depend on them, and times say with how 
 commit and command are stored with a result, see `pair`, but no part of it either.
 """
 
-import hashlib
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -29,6 +28,7 @@ from benchmark.runs.settings import Settings
 from benchmark.runs.store import FORMAT
 from benchmark.systems.catalog import LOADERS
 from benchmark.systems.estimates import estimate_files
+from models.running.hashes import names_and_hashes, sha256
 from models.tracks import StemFileTrack, Track
 
 MEASURE = "benchmark.runs.measure"
@@ -49,11 +49,9 @@ WORDS = {
 def made_by(source: Source, scorer: str) -> dict[str, Any]:
     """`code`, a hash of our files that decide a system's results, and `packages`, {name: version}."""
     code = made_of([MEASURE, LOADERS[source.loader].__module__])
-    digest = hashlib.sha256()
-    for place, path in code.files.items():
-        digest.update(f"{place}\n{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+    files = names_and_hashes((place, sha256(path)) for place, path in code.files.items())
     packages = code.packages - NOT_DECIDING | ({"museval"} if scorer == "museval" else set())
-    return {"code": digest.hexdigest()[:16], "packages": {name: version_of(name) for name in sorted(packages)}}
+    return {"code": files, "packages": {name: version_of(name) for name in sorted(packages)}}
 
 
 def result_key(source: Source, track: Track, settings: Settings, hashes: FileHashes | None = None) -> dict[str, Any]:

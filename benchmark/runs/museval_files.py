@@ -4,15 +4,14 @@ They are `DIR/museval/<system>/<split>/<track>.json`. As with its own files, mus
 `museval.MethodStore().add_eval_dir("DIR/museval/<system>")`.
 """
 
-import json
 import math
-import os
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from benchmark.runs.store import safe_name
 from benchmark.scoring.bsseval import METRICS
+from models.running import atomic
 
 
 def museval_path(out: Path, system: str, split: str, track: str) -> Path:
@@ -40,9 +39,6 @@ def write_museval(out: Path, result: dict[str, Any]) -> Path:
             targets.setdefault(stem, [frame(group["frames"], stem, index) for index in indices])
     path = museval_path(out, key["system"], key["split"], key["track"])
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
     listed = [{"name": stem, "frames": frames} for stem, frames in targets.items()]
-    text = json.dumps({"targets": listed, "museval_version": version("museval")}, indent=2)
-    part.write_text(text + "\n", encoding="utf-8")
-    os.replace(part, path)
+    atomic.write_json(path, {"targets": listed, "museval_version": version("museval")}, indent=2)
     return path

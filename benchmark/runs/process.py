@@ -17,12 +17,13 @@ from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any
 
-from benchmark.provenance.machine import how_it_ended, pinned_threads
+from benchmark.provenance.machine import pinned_threads
 from benchmark.provenance.weights import Source
 from benchmark.runs.identity import check_made_by
 from benchmark.runs.pair import Origin, Pair, measure_pair, prepare, told
 from benchmark.runs.settings import Settings
 from benchmark.runs.store import Failure
+from models.running.child_process import how_it_ended, kill_group
 
 READY, DONE, FAILED, UNUSABLE = "ready", "done", "failed", "unusable"
 Outcome = tuple[str, str]
@@ -120,8 +121,8 @@ class MeasuringProcess:
 
     def _end(self) -> None:
         assert self._process is not None and self._process.pid is not None
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)  # its session: itself, and what it started
+        with contextlib.suppress(PermissionError):
+            kill_group(self._process.pid)  # its session: itself, and what it started
         self._process.kill()
         self._process.join()
         self._process = None

@@ -4,13 +4,13 @@ The report of a folder shows what its last run was about, whatever else lies the
 """
 
 import json
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from benchmark.runs.store import FORMAT, Failure, TrackId, read_result, result_path, track_id, track_titles
+from models.running import atomic
 
 RECORD_FILE = "run.json"
 
@@ -49,9 +49,7 @@ def write_record(out: Path, data: str, keys: Iterable[dict[str, Any]], failures:
     """Write a run's record, whole or not at all."""
     record = Record(data, tuple(keys), tuple(failures))
     out.mkdir(parents=True, exist_ok=True)
-    part = out / f"{RECORD_FILE}.{os.getpid()}.part"
-    part.write_text(json.dumps(asdict(record), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(part, out / RECORD_FILE)
+    atomic.write_json(out / RECORD_FILE, asdict(record), ensure_ascii=False)
 
 
 def read_record(out: Path) -> Record:

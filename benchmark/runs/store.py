@@ -3,7 +3,6 @@
 import hashlib
 import json
 import math
-import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -13,6 +12,8 @@ from typing import Any
 
 from benchmark.scoring.bsseval import METRICS
 from benchmark.scoring.scores import FRAME_MEDIANS, WHOLE_TRACK
+from models.running import atomic
+from models.running.keyed_results import read_keyed
 
 FORMAT = 4
 """Raised when results of an older version must not be reused."""
@@ -67,24 +68,24 @@ def read_result(path: Path, key: dict[str, Any], frames: bool = True) -> dict[st
         key: what it must have been measured under.
         frames: False leaves out the scores of single frames, which are most of a result.
     """
-    try:
-        result = json.loads(path.read_text(encoding="utf-8"))
-        if result["key"] != key:
-            return None
-        scores = result["scores"]
-        for metric in WHOLE_TRACK:
-            scores[metric] = {stem: _from_json(scores[metric][stem]) for stem in scores["stems"]}
-        for group in scores["together"]:
-            stems = group["stems"]
-            for metric in FRAME_MEDIANS:
-                group[metric] = {stem: _from_json(group[metric][stem]) for stem in stems}
-            by_frame = {metric: group["frames"][metric] for metric in METRICS}
-            group["frames"] = {
-                metric: {stem: _from_json(values[stem]) for stem in stems} for metric, values in by_frame.items()
-            }
-        return result if frames else without_frames(result)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None
+    result = read_keyed(path, key, _with_numbers)
+    return result if result is None or frames else without_frames(result)
+
+
+def _with_numbers(result: dict[str, Any]) -> dict[str, Any]:
+    """A result with the scores that `_to_json` wrote made numbers again."""
+    scores = result["scores"]
+    for metric in WHOLE_TRACK:
+        scores[metric] = {stem: _from_json(scores[metric][stem]) for stem in scores["stems"]}
+    for group in scores["together"]:
+        stems = group["stems"]
+        for metric in FRAME_MEDIANS:
+            group[metric] = {stem: _from_json(group[metric][stem]) for stem in stems}
+        by_frame = {metric: group["frames"][metric] for metric in METRICS}
+        group["frames"] = {
+            metric: {stem: _from_json(values[stem]) for stem in stems} for metric, values in by_frame.items()
+        }
+    return result
 
 
 def read_key(path: Path) -> dict[str, Any] | None:
@@ -111,9 +112,7 @@ def has_audio(result: dict[str, Any], seconds: int) -> bool:
 def write_result(path: Path, result: dict[str, Any]) -> None:
     """Write a result so that the file is complete whenever it exists."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(_to_json(result), indent=1, allow_nan=False, ensure_ascii=False) + "\n", "utf-8")
-    os.replace(part, path)
+    atomic.write_json(path, _to_json(result), ensure_ascii=False, allow_nan=False)
 
 
 def _to_json(value: Any) -> Any:

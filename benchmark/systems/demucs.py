@@ -1,6 +1,5 @@
 """Demucs from its own package: official weights by name, or a local folder of them."""
 
-import hashlib
 import importlib.util
 import pickle
 from pathlib import Path
@@ -18,6 +17,7 @@ from benchmark.provenance.weights import (
     torch_cache,
 )
 from benchmark.systems.interface import System, count_parameters, four_stems, separate_at
+from models.running.hashes import sha256
 from models.tracks import STEMS
 
 OVERLAP = 0.25
@@ -235,7 +235,7 @@ def load_demucs_official(name: str, device: str) -> System:
     bag = yaml.safe_load(description.read_text(encoding="utf-8"))
     for file in files:
         expected = file.stem.partition("-")[2] if file.suffix == ".th" else ""
-        if expected and not hashlib.sha256(file.read_bytes()).hexdigest().startswith(expected):
+        if expected and not sha256(file).startswith(expected):
             raise ValueError(f"{file}: damaged download, its hash is not {expected}; delete it and pass --download")
     models = [load_safetensors_model(file) if file.suffix == ".safetensors" else load_model(file) for file in files]
     return DemucsSystem(BagOfModels(models, bag.get("weights"), bag.get("segment")), device)

@@ -5,7 +5,6 @@ own. Nothing but the network is in the files: the STFT around it is here.
 """
 
 import hashlib
-import os
 import zipfile
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -16,6 +15,7 @@ import numpy as np
 
 from benchmark.provenance.weights import TEST_SET_FLAG, TEST_SET_NOTE, Source, download_weights, file_hash, torch_cache
 from benchmark.systems.interface import separate_at
+from models.running import atomic
 from models.tracks import STEMS
 
 SAMPLE_RATE = 44100
@@ -83,9 +83,7 @@ def _download(folder: Path) -> None:
         with zipfile.ZipFile(archive) as content:
             members = {Path(member).name: member for member in content.namelist()}
             for file in _official_files(folder):
-                part = file.with_suffix(".part")
-                part.write_bytes(content.read(members[file.name]))
-                os.replace(part, file)
+                atomic.write_bytes(file, content.read(members[file.name]))
     finally:
         archive.unlink(missing_ok=True)
 

@@ -1,7 +1,6 @@
 """The tables of a run: `table.md` for people and csv files for programs, made of the stored results alone."""
 
 import math
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +20,7 @@ from benchmark.tables.summary import (
     summarise,
     summary_frame,
 )
+from models.running import atomic
 from models.tracks import STEMS
 
 if TYPE_CHECKING:
@@ -58,9 +58,7 @@ def write(
     }
     out.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():
-        part = out / f"{name}.part"
-        part.write_text(text, encoding="utf-8")
-        os.replace(part, out / name)
+        atomic.write_text(out / name, text)
     return table
 
 

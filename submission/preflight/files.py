@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from models.checkpoints.checkpoint import CARD, CONFIG, WEIGHTS, load_checkpoint
+from models.running import git_lfs
 from submission.package.user_config import USER_CONFIG, read_checkpoints
 from submission.preflight.findings import Finding
 from submission.rules.challenge import CHALLENGE_ID, INSTRUMENTS, LFS_BYTES
 from submission.rules.data_flags import FLAGS, board, flags, read_card, read_info, sources
-from submission.sandbox.strays import LEFT_OUT
+from submission.sandbox.strays import all_files
 
-LFS_HEADER = b"version https://git-lfs"
 WRAPPER = "my_submission/aicrowd_wrapper.py"
 WRAPPER_HASHES = (
     "6e405e6246568ad3ceceb45b10610465c73cba503bab653fa6538a58966c01d0",  # the kit's
@@ -41,14 +41,6 @@ def check_files(root: Path) -> list[Finding]:
         *check_unpickling(root),
         *check_apt(root),
     ]
-
-
-def all_files(root: Path) -> Iterator[Path]:
-    """The files of a submission, relative to `root`; git's own, caches and the kit's data folders are left out."""
-    for path in sorted(root.rglob("*")):
-        relative = path.relative_to(root)
-        if path.is_file() and not LEFT_OUT & set(relative.parts):
-            yield relative
 
 
 def check_aicrowd_json(root: Path) -> Iterator[Finding]:
@@ -165,7 +157,7 @@ def check_checkpoints(root: Path) -> Iterator[Finding]:
                 yield Finding(
                     "the file is missing", f"{where}/{file}", f"add it, or take {folder.name} out of {USER_CONFIG}"
                 )
-        if not ((folder / WEIGHTS).is_file() and (folder / CONFIG).is_file()) or _is_pointer(folder / WEIGHTS):
+        if not ((folder / WEIGHTS).is_file() and (folder / CONFIG).is_file()) or git_lfs.is_pointer(folder / WEIGHTS):
             is_complete = False
             continue  # a pointer is told by check_lfs
         try:
@@ -186,7 +178,7 @@ def check_lfs(root: Path) -> Iterator[Finding]:
     rules = _lfs_rules(root)
     for path in all_files(root):
         size = (root / path).stat().st_size
-        if size < 1024 and _is_pointer(root / path):
+        if size < 1024 and git_lfs.is_pointer(root / path):
             yield Finding(
                 f"a git-LFS pointer of {size} bytes, not the file", str(path), "run `git lfs pull`, then check again"
             )
@@ -196,11 +188,6 @@ def check_lfs(root: Path) -> Iterator[Finding]:
                 str(path),
                 f"add a line to .gitattributes: *{path.suffix} filter=lfs diff=lfs merge=lfs -text",
             )
-
-
-def _is_pointer(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(len(LFS_HEADER)) == LFS_HEADER
 
 
 def _lfs_rules(root: Path) -> list[tuple[str, bool]]:
@@ -232,7 +219,7 @@ def check_unpickling(root: Path) -> Iterator[Finding]:
     """Pickled files, and code that would unpickle: a pickle runs what its maker wants."""
     mend = "ship weights as safetensors and load them with safetensors.torch"
     for path in all_files(root):
-        if path.suffix in PICKLE_SUFFIXES and not _is_pointer(root / path):
+        if path.suffix in PICKLE_SUFFIXES and not git_lfs.is_pointer(root / path):
             yield Finding(f"{path.suffix} files are pickles, as a rule", str(path), mend)
         if path.suffix == ".py":
             for line, what in _unpickling(root / path):

@@ -13,7 +13,6 @@ import contextlib
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -24,6 +23,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from models.running.child_process import how_it_ended, kill_group, last_lines
 from models.running.repository import ROOT
 from submission.sandbox.messages import FAILED, LineReader, MessageError, parse, printable
 from submission.sandbox.mounts import unix_sockets
@@ -162,7 +162,8 @@ def run_child(
         finally:
             _end(process)
             reader.close()
-    outcome.log = _tail(scratch / "log.txt")
+    with (scratch / "log.txt").open("rb") as log:  # which the child may have made as long as it likes
+        outcome.log = printable("\n".join(last_lines(log, 15)))
     return outcome
 
 
@@ -238,8 +239,7 @@ def _child_environment(scratch: Path, environment: Mapping[str, str]) -> dict[st
 
 def _end(process: subprocess.Popen) -> None:
     """Kill what is left of the tree: the process group, and with a process namespace everything in it."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
+    kill_group(process.pid)
     if process.stdin is not None:
         with contextlib.suppress(BrokenPipeError):
             process.stdin.close()
@@ -251,10 +251,9 @@ def _how_it_ended(process: subprocess.Popen) -> str:
         code = process.wait(timeout=5)
     except subprocess.TimeoutExpired:
         return "stopped answering"
-    code = code - 128 if _namespace_command() and code > 128 else -code if code < 0 else 0
-    if code:
-        return f"ended with signal {code}" + (" (out of memory?)" if code == signal.SIGKILL else "")
-    return f"ended with exit code {process.returncode} before it was done"
+    if _namespace_command() and code > 128:  # how `unshare` tells of a signal that ended what it started
+        code = 128 - code
+    return how_it_ended(code) + (" before it was done" if code >= 0 else "")
 
 
 def _tree_bytes(root: int) -> int | None:
@@ -274,14 +273,6 @@ def _tree_bytes(root: int) -> int | None:
         with contextlib.suppress(OSError, ValueError, IndexError):
             total += int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE_BYTES
     return total
-
-
-def _tail(path: Path, num_lines: int = 15, num_bytes: int = 1 << 16) -> str:
-    """The last lines of a log, which the child may have made as long as it likes."""
-    with path.open("rb") as log:
-        log.seek(max(0, path.stat().st_size - num_bytes))
-        text = log.read(num_bytes).decode(errors="replace")
-    return printable("\n".join(text.strip().splitlines()[-num_lines:]))
 
 
 _BEGIN = (

@@ -7,7 +7,7 @@ Python code opens for writing anywhere. Temporary files (below $HOME and $TMPDIR
 import contextlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,14 @@ LEFT_OUT = frozenset({".git", "__pycache__", "evaluator_outputs", "public_datase
 """Folders of a submission that are git's, Python's or the kit's."""
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _MOST = 20
+
+
+def all_files(root: Path) -> Iterator[Path]:
+    """The files of a submission, relative to `root`, sorted; without the folders of `LEFT_OUT`."""
+    for path in sorted(root.rglob("*")):
+        relative = path.relative_to(root)
+        if path.is_file() and not LEFT_OUT & set(relative.parts):
+            yield relative
 
 
 class Snapshot:

@@ -24,6 +24,7 @@ from tqdm import tqdm
 
 from models.presets.preset import Preset, load_preset
 from models.presets.settings import override, read_yaml
+from models.running.child_process import how_it_ended
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,7 @@ def _train(row: Row, number: int, data: Sequence[Path], folder: Path) -> Run:
         command += ["--init", row.init]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode < 0:
-        return Run(error=f"ended by signal {-done.returncode}")
+        return Run(error=how_it_ended(done.returncode))
     if done.returncode:
         last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}, no message"])[-1]
         return Run(error=last.removeprefix("error: "))

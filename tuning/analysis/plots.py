@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from models.checkpoints.checkpoint import write_atomically
+from models.running import atomic
 from tuning.analysis.results import Comparison, effects
 from tuning.space.plan import Plan
 from tuning.trials.trial import Trial, read_rows, read_trials
@@ -107,4 +107,5 @@ def _figure(width: float, height: float, columns: int = 1):
 
 
 def _save(figure, path: Path) -> None:
-    write_atomically(path, lambda temporary: figure.savefig(temporary, dpi=DPI, format="png"))
+    with atomic.replacing(path) as part:
+        figure.savefig(part, dpi=DPI, format="png")

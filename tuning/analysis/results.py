@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from models.checkpoints.checkpoint import write_atomically
+from models.running import atomic
 from tuning.analysis.significance import honest_difference, pooled_spread
 from tuning.space.grid import format_overrides
 from tuning.space.plan import Plan
@@ -40,7 +40,7 @@ def read_results(out: Path) -> pd.DataFrame:
 
 def write_csv(out: Path, table: pd.DataFrame) -> None:
     """Write ``trials.csv``."""
-    write_atomically(out / CSV, lambda path: table.drop(columns="cell").to_csv(path, index=False))
+    atomic.write_text(out / CSV, table.drop(columns="cell").to_csv(index=False))
 
 
 @dataclass(frozen=True)

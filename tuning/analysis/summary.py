@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from models.checkpoints.checkpoint import write_atomically
+from models.running import atomic
 from tuning.analysis.results import Comparison, effects
 from tuning.space.plan import Plan
 from tuning.trials.trial import FAILED, FINISHED, STOPPED, UNFINISHED
@@ -17,7 +17,7 @@ ROWS = 40
 def write_summary(out: Path, table: pd.DataFrame, comparison: Comparison, plan: Plan) -> None:
     """Write ``summary.md``."""
     text = summarise(table, comparison, plan)
-    write_atomically(out / SUMMARY, lambda path: path.write_text(text, encoding="utf-8"))
+    atomic.write_text(out / SUMMARY, text)
 
 
 def summarise(table: pd.DataFrame, comparison: Comparison, plan: Plan) -> str:

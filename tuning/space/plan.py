@@ -6,9 +6,10 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from models.checkpoints.checkpoint import write_atomically
 from models.presets.preset import Preset, preset_from_mapping
 from models.presets.settings import read_yaml, to_mapping
+from models.running import atomic
+from models.running.arguments import check_at_least
 from models.training.packs import Pack
 from tuning.space.budget import Budget, parse_budget
 from tuning.space.grid import Cell, Grid
@@ -58,8 +59,7 @@ class Plan:
             ValueError: a value out of range, named as on the command line.
         """
         for name in ("seeds", "validations"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"--{name}: expected at least 1, got {getattr(self, name)}")
+            check_at_least(name, getattr(self, name), 1)
         for name, known in (("scheduler", SCHEDULERS), ("search", SEARCHES)):
             if getattr(self, name) not in known:
                 raise ValueError(f"--{name}: expected {' or '.join(known)}, got {getattr(self, name)!r}")
@@ -87,7 +87,7 @@ class Plan:
         import yaml
 
         text = yaml.safe_dump(self._to_mapping(), sort_keys=False, width=120)
-        write_atomically(out / PLAN, lambda path: path.write_text(text, encoding="utf-8"))
+        atomic.write_text(out / PLAN, text)
 
     def check_same(self, earlier: "Plan", out: Path) -> None:
         """Raise ValueError if the search in a folder is another one than this."""

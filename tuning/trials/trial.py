@@ -11,9 +11,10 @@ from typing import Any
 
 import torch
 
-from models.checkpoints.checkpoint import load_checkpoint, write_atomically
+from models.checkpoints.checkpoint import load_checkpoint
 from models.presets.preset import Preset
 from models.presets.settings import override
+from models.running import atomic
 from models.running.folder_lock import sole_writer
 from models.training.loop import train
 from models.training.packs import open_pack
@@ -226,8 +227,7 @@ def write_trial(out: Path, trial: Trial) -> None:
     """Say in its folder what a trial is."""
     folder = out / trial.name
     folder.mkdir(parents=True, exist_ok=True)
-    text = json.dumps({**asdict(trial), "overrides": dict(trial.overrides)}, indent=1) + "\n"
-    write_atomically(folder / TRIAL, lambda path: path.write_text(text, encoding="utf-8"))
+    atomic.write_json(folder / TRIAL, {**asdict(trial), "overrides": dict(trial.overrides)})
 
 
 def read_trials(out: Path) -> list[Trial]:
@@ -247,8 +247,7 @@ def read_trials(out: Path) -> list[Trial]:
 
 def write_outcome(folder: Path, outcome: Outcome) -> None:
     """Say in its folder what became of a trial."""
-    text = json.dumps(asdict(outcome), indent=1) + "\n"
-    write_atomically(folder / OUTCOME, lambda path: path.write_text(text, encoding="utf-8"))
+    atomic.write_json(folder / OUTCOME, asdict(outcome))
 
 
 def read_outcome(folder: Path) -> Outcome:

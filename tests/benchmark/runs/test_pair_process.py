@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.provenance.machine import how_it_ended
 from benchmark.provenance.weights import Source
 from benchmark.runs.process import DONE, FAILED, UNUSABLE, Failures, MeasuringProcess
 from benchmark.runs.settings import Settings
@@ -53,21 +52,6 @@ def test_another_code_than_the_runs_is_refused(track, tmp_path):
     with MeasuringProcess(users("Halves"), tmp_path, SETTINGS, ORIGIN) as process:
         kind, reason = process.measure(pair)
     assert kind == UNUSABLE and "other code or packages than the run began with: our code; run it again" in reason
-
-
-@pytest.mark.parametrize(
-    ("code", "words"),
-    [
-        (3, "ended with exit code 3"),
-        (0, "ended with exit code 0"),
-        (-11, "was ended by signal 11 (SIGSEGV)"),
-        (-9, "was ended by signal 9 (SIGKILL), perhaps by the kernel for lack of memory"),
-        (-15, "was ended by signal 15 (SIGTERM)"),
-        (-40, "was ended by signal 40"),
-    ],
-)
-def test_memory_is_a_guess_where_the_kernel_kills_and_nowhere_else(code, words):
-    assert how_it_ended(code) == words
 
 
 def test_a_system_that_cannot_be_loaded_is_given_up(track):

@@ -1,5 +1,6 @@
 """benchmark.systems.catalog and the adapters: names, weights that are there or not, and each kind loaded and run."""
 
+import hashlib
 import json
 import pickle
 from pathlib import Path
@@ -214,7 +215,7 @@ def test_official_demucs_out_of_torchs_cache_and_after_a_download(tmp_path, monk
     remote.mkdir()
     write_demucs(tmp_path, "5c90dfd2")
     content = (tmp_path / "5c90dfd2.th").read_bytes()
-    signature_hash = demucs_system.hashlib.sha256(content).hexdigest()[:8]
+    signature_hash = hashlib.sha256(content).hexdigest()[:8]
     (remote / "small.yaml").write_text("models: ['5c90dfd2']\n")
     (remote / "files.txt").write_text(f"root: x/\n5c90dfd2-{signature_hash}.th\n")
     monkeypatch.setattr(demucs_system, "_demucs_remote", lambda: remote)

@@ -16,7 +16,7 @@ from models import load_separator
 from models.__main__ import main
 from models.checkpoints.checkpoint import load_checkpoint
 from models.commands.import_weights import import_checkpoint
-from models.importing.files import sha256
+from models.running.hashes import sha256
 from models.running.repository import ROOT
 from models.training.initial import initialise
 

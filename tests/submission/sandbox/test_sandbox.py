@@ -122,6 +122,7 @@ def test_memory_counts_over_the_whole_tree(root: Path):
     ("code", "failure"),
     [
         ("import os; os._exit(7)", "ended with exit code 7 before it was done"),
+        ("import ctypes; ctypes.string_at(0)", "was ended by signal 11 (SIGSEGV)"),
         ("raise RuntimeError('a\\nb')", "RuntimeError: a b"),
         ("import sys; sys.exit('enough')", "SystemExit: enough"),
     ],

@@ -111,6 +111,13 @@ def test_a_row_that_fails_loses_no_other(ablate, in_process, tmp_path, capsys):
     assert seeds == [0, 1]
 
 
+def test_a_row_whose_process_is_killed_says_so(ablate, monkeypatch, capsys):
+    killed = types.SimpleNamespace(run=lambda command, **_: subprocess.CompletedProcess(command, -9, "", ""))
+    monkeypatch.setattr(ablation, "subprocess", killed)
+    assert ablate({"as it is": {}}) == 1
+    assert "- as it is, seed 0 failed: was ended by signal 9 (SIGKILL), perhaps" in capsys.readouterr().out
+
+
 def test_an_ablation_is_the_only_writer_of_its_folder(ablate, tmp_path, capsys):
     with sole_writer(tmp_path / "out"):
         assert ablate({"as it is": {}}) == 2
