@@ -49,14 +49,14 @@ class FakeClock(Clock):
         with self._changed:
             self._worker, self._left_s = thread, seconds
             self._changed.notify_all()
-            while self._worker is thread and not thread.is_left:
+            while self._worker is thread and not thread.is_abandoned:
                 self._changed.wait(0.01)  # not woken when it is left
 
     def wait(self, event: threading.Event, seconds: float) -> None:
         with self._changed:
             end = self.now + seconds
             while not event.is_set() and self.now < end:
-                if self._worker is None or self._worker.is_left:
+                if self._worker is None or self._worker.is_abandoned:
                     self._changed.wait(0.001)  # who does not work begins or ends in no time
                     continue
                 share_s = min(end - self.now, self._left_s / self.speed)

@@ -24,7 +24,7 @@ from models.tracks import Track
 from submission.grader.session import Grader, Result, run_tracks
 from submission.package.build import build, is_source
 from submission.sandbox.run import network_barrier
-from submission.sandbox.strays import LEFT_OUT
+from submission.sandbox.written_elsewhere import LEFT_OUT
 
 FORMAT = 2
 """Raised when results of an older version must not be taken up."""

@@ -1,4 +1,4 @@
-"""A track within its deadline, on machines of any speed: full quality, less, or the last resort, but never late."""
+"""Tracks on machines of any speed: full quality, lower quality or the last resort, always within the deadline."""
 
 import random
 import threading
@@ -14,8 +14,8 @@ from models.separation.separator import NetworkSeparator
 from models.signal.chunking import SeparateConfig
 from models.signal.resampling import resample_blocks
 from submission.predictor import separator as separation
-from submission.predictor.account import LAST_RESORT, Account
 from submission.predictor.planner import HANDOVER_S, LAST_SHARE, SHORTEST_STEP_S
+from submission.predictor.separation_record import LAST_RESORT, SeparationRecord
 from submission.predictor.separator import DeadlineSeparator, _Track
 from submission.rules.challenge import INSTRUMENTS
 
@@ -44,7 +44,7 @@ def random_network(stems=tuple(GAINS), seed: int = 0) -> NetworkSeparator:
 
 
 @pytest.mark.parametrize(("channels", "rate"), [(2, RATE), (1, RATE), (2, 22050)])
-def test_with_time_enough_it_is_the_separator_to_the_bit(channels: int, rate: int):
+def test_with_enough_time_the_stems_equal_the_separators_bit_by_bit(channels: int, rate: int):
     network, mixture = random_network(), noise(1.7, channels, rate)
     stems, account = DeadlineSeparator(INSTRUMENTS, [network], clock=FakeClock()).separate(mixture, rate, 100.0, 10.0)
     expected = network.separate(mixture, rate)
@@ -56,7 +56,7 @@ def test_with_time_enough_it_is_the_separator_to_the_bit(channels: int, rate: in
 @pytest.mark.parametrize("cost", [0.01, 0.3, 0.6, 0.9, 1.3, 1.6, 3.0, 50.0])
 @pytest.mark.parametrize("fallback_cost", [None, 0.1])
 @pytest.mark.parametrize("seconds", [0.5, 12.25])
-def test_no_machine_is_late(cost: float, fallback_cost: float | None, seconds: float):
+def test_every_machine_is_in_time(cost: float, fallback_cost: float | None, seconds: float):
     clock, separator = machine(cost, fallback_cost)
     mixture, started, limit_s = noise(seconds), clock(), 1.57 * seconds
     stems, account = separator.separate(mixture, RATE, started, limit_s)
@@ -74,14 +74,14 @@ def test_less_overlap_before_a_smaller_network_before_the_last_resort():
     for cost in (0.4, 0.8, 1.5, 30.0):
         clock, separator = machine(cost, cost / 5)
         account = separator.separate(noise(20), RATE, clock(), 1.57 * 20)[1]
-        used[cost] = max(account.audio_s, key=lambda rung: account.audio_s[rung])
+        used[cost] = max(account.audio_s, key=lambda mode: account.audio_s[mode])
     assert used[0.4].startswith("main, overlap 0.5")
     assert used[0.8].startswith("main, overlap 0,")
     assert used[1.5].startswith("spare")
     assert used[30.0] == LAST_RESORT
 
 
-def test_a_machine_that_slows_down_half_way_is_caught():
+def test_a_machine_that_slows_down_half_way_is_still_in_time():
     clock, separator = machine(0.1, 0.02)
     network = separator._networks["main"].network
 
@@ -96,13 +96,13 @@ def test_a_machine_that_slows_down_half_way_is_caught():
     network.forward = forward.__get__(network)
     started = clock()
     _, account = separator.separate(noise(30), RATE, started, 1.57 * 30)
-    rungs = list(account.audio_s)
-    assert rungs[0] == "main, overlap 0.5, float32" and any(rung.startswith("spare") for rung in rungs)
-    assert LAST_RESORT not in rungs
+    modes = list(account.audio_s)
+    assert modes[0] == "main, overlap 0.5, float32" and any(mode.startswith("spare") for mode in modes)
+    assert LAST_RESORT not in modes
     assert clock() - started < 1.57 * 30 * 0.85
 
 
-def test_what_does_not_fit_becomes_a_quarter_of_the_mixture():
+def test_audio_without_time_becomes_a_quarter_of_the_mixture():
     clock, separator = machine(100.0)
     mixture = noise(2)
     stems, account = separator.separate(mixture, RATE, clock(), 3.14)
@@ -166,7 +166,7 @@ def test_an_ensemble_that_is_too_slow_becomes_its_first_network():
     assert LAST_RESORT not in account.audio_s
 
 
-def test_a_network_that_fails_gives_way_to_the_next_and_is_named():
+def test_a_network_that_fails_is_replaced_by_the_next_and_named():
     clock, separator = machine(0.1, 0.1)
     separator._networks["main"].network.fail = RuntimeError("no such kernel")
     mixture = noise(3)
@@ -203,13 +203,13 @@ def test_memory_that_runs_out_halves_the_batch():
     assert not account.reduced and not account.faults
 
 
-def test_half_precision_that_overflows_is_done_again_in_float32():
+def test_an_overflow_in_half_precision_is_repeated_in_float32():
     clock, separator = machine(1.0, overlap=0.5)  # too slow for the overlap in float32; half is said to be faster
     network = separator._networks["main"]
-    separator._rungs = {
-        rung: 0.4 if rung.precision == "half" else 0.9
-        for rung in separator._rungs
-        if rung.overlap == 0.5 or rung.precision == "float32"
+    separator._modes = {
+        mode: 0.4 if mode.precision == "half" else 0.9
+        for mode in separator._modes
+        if mode.overlap == 0.5 or mode.precision == "float32"
     }
     original = network.network.forward
 
@@ -221,7 +221,7 @@ def test_half_precision_that_overflows_is_done_again_in_float32():
     network.network.cost = 0.3
     stems, account = separator.separate(noise(10), RATE, clock(), 15.7)
     assert "half" in {call[2] for call in network.network.calls[4:]}
-    assert stems.isfinite().all() and not any("half" in rung for rung in account.audio_s)
+    assert stems.isfinite().all() and not any("half" in mode for mode in account.audio_s)
 
 
 def test_batches_are_whole_chunks_and_the_last_one_is_shorter():
@@ -237,7 +237,7 @@ def test_batches_are_whole_chunks_and_the_last_one_is_shorter():
     assert lengths == [(3, 1), (2, 1), (1, Fraction(45, 100))]
 
 
-def test_silence_is_not_taken_for_speed():
+def test_silence_does_not_count_as_speed():
     clock, separator = machine(0.7, 0.1)
     mixture = noise(20)
     mixture[:, : 10 * RATE] = 0
@@ -265,8 +265,10 @@ def stalling(
     return clock, separator
 
 
-def separate_in_time(clock: FakeClock, separator: DeadlineSeparator, seconds: float, channels: int = 2) -> Account:
-    """The account of a track, after a check that it was in time."""
+def separate_in_time(
+    clock: FakeClock, separator: DeadlineSeparator, seconds: float, channels: int = 2
+) -> SeparationRecord:
+    """The record of a track, after a check that it was in time."""
     mixture, started, limit_s = noise(seconds, channels, SHORT_RATE), clock(), 1.57 * seconds
     num_stalls = len(clock.stalls)
     stems, account = separator.separate(mixture, SHORT_RATE, started, limit_s)
@@ -278,14 +280,14 @@ def separate_in_time(clock: FakeClock, separator: DeadlineSeparator, seconds: fl
     return account
 
 
-def test_after_a_stall_the_next_tracks_are_separated_the_best_way():
+def test_after_a_stall_the_next_tracks_have_full_quality():
     clock, separator = stalling([(0.1, 25.0)])
     assert separate_in_time(clock, separator, 7.0).audio_s == {LAST_RESORT: 7.0}  # its time was over
     for _ in range(3):
         assert not separate_in_time(clock, separator, 7.0).reduced
 
 
-def test_after_a_track_of_5_ms_the_next_one_is_separated_the_best_way():
+def test_after_a_track_of_5_ms_the_next_one_has_full_quality():
     clock, separator = stalling([])
     separator._networks["main"].network.least_s = separator._networks["spare (fallback)"].network.least_s = 0.3
     separate_in_time(clock, separator, 0.005)
@@ -293,7 +295,7 @@ def test_after_a_track_of_5_ms_the_next_one_is_separated_the_best_way():
     assert not separate_in_time(clock, separator, 7.0).reduced
 
 
-def test_a_machine_that_hung_is_found_to_work_again():
+def test_after_a_slow_track_the_machine_is_measured_anew():
     """One long track at a hundredth of the speed, then tracks of one chunk."""
     clock, separator = stalling([], speed=0.01)
     assert separate_in_time(clock, separator, 30.0).audio_s[LAST_RESORT] > 20
@@ -305,7 +307,7 @@ def test_a_machine_that_hung_is_found_to_work_again():
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_what_no_network_has_heard_is_what_the_time_left_after_the_stalls_could_not_cover(seed: int):
+def test_only_audio_beyond_the_time_after_the_stalls_gets_the_last_resort(seed: int):
     random_ = random.Random(seed)
     seconds = random_.choice([0.5, 5.0, 20.0]) * random_.uniform(0.5, 2)
     last = min(LAST_SHARE * 1.57 * seconds, 1.57 * seconds - HANDOVER_S)
@@ -321,14 +323,14 @@ def test_what_no_network_has_heard_is_what_the_time_left_after_the_stalls_could_
     assert account.audio_s.get(LAST_RESORT, 0.0) <= expected_s + SHORTEST_STEP_S + 0.01
 
 
-def test_what_was_separated_before_a_stall_is_kept():
+def test_stems_from_before_a_stall_are_kept():
     clock, separator = stalling([(1.0, 100.0)])
     account = separate_in_time(clock, separator, 30.0)
     assert account.audio_s["main, overlap 0.05, float32"] == pytest.approx(7.0)
     assert account.audio_s[LAST_RESORT] == pytest.approx(23.0)
 
 
-def test_a_step_that_hangs_is_left_and_the_cheapest_still_does_the_track():
+def test_a_hanging_step_is_abandoned_and_the_cheapest_mode_covers_the_track():
     released = threading.Event()
     separator, spare = scaling_separator(name="main"), scaling_separator(name="spare")
     deadline = DeadlineSeparator(INSTRUMENTS, [separator], [spare])
@@ -339,7 +341,7 @@ def test_a_step_that_hangs_is_left_and_the_cheapest_still_does_the_track():
         return original(mixture)
 
     separator.network.forward = hang
-    deadline._rungs = {rung: 0.2 if rung.networks == ("main",) else 0.1 for rung in deadline._rungs}
+    deadline._modes = {mode: 0.2 if mode.networks == ("main",) else 0.1 for mode in deadline._modes}
     mixture = noise(0.5)
     try:
         stems, account = deadline.separate(mixture, RATE, deadline._clock(), 1.57 * 0.5)
@@ -350,7 +352,7 @@ def test_a_step_that_hangs_is_left_and_the_cheapest_still_does_the_track():
 
 
 @pytest.mark.parametrize(("channels", "examples"), [(1, 1), (2, 1), (6, 6)])
-def test_every_channel_that_is_an_example_of_its_own_counts(channels: int, examples: int):
+def test_each_channel_that_is_its_own_example_counts_as_cost(channels: int, examples: int):
     clock, separator = stalling([], cost=0.1)
     step = separator.plan(channels).choose(7.0, 100.0, 100.0)
     assert step is not None and step.takes_s == pytest.approx(0.7 * examples)
@@ -358,7 +360,7 @@ def test_every_channel_that_is_an_example_of_its_own_counts(channels: int, examp
     assert not account.reduced and separator._slowdowns[-1] == pytest.approx(1.0)
 
 
-def test_six_channels_take_the_fallback_where_two_do_not():
+def test_six_channels_use_the_fallback_where_two_do_not():
     for channels, name in ((2, "main"), (6, "spare")):
         clock, separator = stalling([], cost=0.3)
         account = separate_in_time(clock, separator, 20.0, channels)
@@ -367,7 +369,7 @@ def test_six_channels_take_the_fallback_where_two_do_not():
 
 @pytest.mark.parametrize("set_up_s", [0.0, 2.0])
 def test_the_resampler_is_timed_without_its_set_up(set_up_s: float, monkeypatch: pytest.MonkeyPatch):
-    """Which is paid once, and would stand for the way back of four stems."""
+    """The set-up happens once; it must not be multiplied by the number of stems."""
     clock, separator = stalling([])
 
     def slow_resample(blocks, from_hz: int, to_hz: int):
@@ -387,7 +389,7 @@ def test_the_resampler_is_timed_without_its_set_up(set_up_s: float, monkeypatch:
     assert before - track._last == pytest.approx(1.5 * 4 * 0.07, rel=0.1)
 
 
-def test_a_resampler_that_takes_all_the_time_leaves_the_last_resort(monkeypatch: pytest.MonkeyPatch):
+def test_a_resampler_that_takes_all_the_time_leads_to_the_last_resort(monkeypatch: pytest.MonkeyPatch):
     clock, separator = stalling([])
 
     def slow_resample(blocks, from_hz: int, to_hz: int):
@@ -401,7 +403,7 @@ def test_a_resampler_that_takes_all_the_time_leaves_the_last_resort(monkeypatch:
 
 
 @pytest.mark.parametrize("seconds", [0.001, 0.005, 0.02, 0.05])
-def test_a_track_too_short_for_any_network_starts_none(seconds: float):
+def test_a_track_too_short_for_any_network_runs_none(seconds: float):
     separator = DeadlineSeparator(INSTRUMENTS, [scaling_separator()])
     calls = separator._networks["scaling"].network.calls
     calls.clear()
@@ -417,10 +419,10 @@ def test_any_number_of_channels(channels: int):
     torch.testing.assert_close(stems[0], 0.2 * mixture)
 
 
-def test_a_missing_stem_and_networks_that_do_not_go_together_are_refused():
-    with pytest.raises(ValueError, match="lacks bass, other"):
+def test_a_missing_stem_and_mismatched_networks_are_refused():
+    with pytest.raises(ValueError, match="without bass, other"):
         DeadlineSeparator(INSTRUMENTS, [scaling_separator(gains={"vocals": 1.0, "drums": 1.0})])
-    with pytest.raises(ValueError, match=r"fallback.* lacks bass, other, vocals"):
+    with pytest.raises(ValueError, match=r"fallback.* without bass, other, vocals"):
         DeadlineSeparator(INSTRUMENTS, [scaling_separator()], [scaling_separator(gains={"drums": 1.0})])
     with pytest.raises(ValueError, match="one sample rate"):
         DeadlineSeparator(INSTRUMENTS, [scaling_separator(), scaling_separator(rate=22050)])

@@ -13,7 +13,7 @@ from submission.preflight.dockerfile import check_dockerfile, copied, instructio
 from submission.preflight.files import check_files
 from submission.preflight.findings import Finding
 from submission.preflight.requirements import check_requirements
-from submission.rules.data_flags import board, flags, sources
+from submission.rules.data_flags import flags, leaderboard, sources
 from submissions import INFO, edit, write_checkpoint, write_light_submission
 
 MUSIC_S = 1.0
@@ -35,7 +35,7 @@ def copy(sound: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def index(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
-    """What the package index is said to have, instead of the real one."""
+    """Replaces the package index."""
     listed = {"numpy": ["2.0"], "soundfile": ["0.13.0", "0.14.0"]}
     monkeypatch.setattr(
         "submission.preflight.requirements.index_versions", lambda name, timeout_s: listed.get(name, [])
@@ -127,7 +127,7 @@ FILES = [
     ("three stems", three_stems, "no checkpoint separates other", CLASS),
     ("large file", large_file, "not in git-LFS", "models/weights.npz"),
     ("LFS switched off", lfs_switched_off, "not in git-LFS", "models/weights.npz"),
-    ("no aicrowd.json", remove("aicrowd.json"), "there is none", "aicrowd.json"),
+    ("no aicrowd.json", remove("aicrowd.json"), "the file is missing", "aicrowd.json"),
     ("broken json", write("aicrowd.json", "{'gpu': true}"), "is not JSON", "aicrowd.json"),
     ("json list", write("aicrowd.json", "[]"), "expected an object", "aicrowd.json"),
     ("challenge", set_entry("challenge_id", "mdx-21"), "challenge_id", "aicrowd.json"),
@@ -142,17 +142,22 @@ FILES = [
     (
         "card says more",
         write("checkpoints/toy/README.md", "| training data | 1 track, from A |\n"),
-        "tells of",
+        "names the training data",
         "README.md",
     ),
     ("changed wrapper", change_wrapper, "differs from the kit's", "my_submission/aicrowd_wrapper.py"),
-    ("no wrapper", remove("my_submission/aicrowd_wrapper.py"), "there is none", "my_submission/aicrowd_wrapper.py"),
-    ("unreadable names", computed_names, "the checkpoints are not known", CLASS),
+    (
+        "no wrapper",
+        remove("my_submission/aicrowd_wrapper.py"),
+        "the file is missing",
+        "my_submission/aicrowd_wrapper.py",
+    ),
+    ("unreadable names", computed_names, "cannot read which checkpoints it loads", CLASS),
     ("pickle", write("models/net.pth", "x"), "pickles", "models/net.pth"),
     ("torch.load", write("models/load.py", "import torch\nw = torch.load('x')\n"), "torch.load", "models/load.py:2"),
     ("import pickle", write("models/load.py", "from pickle import loads\n"), "pickle unpickles", "models/load.py:1"),
-    ("apt", write("apt.txt", "ffmpeg libsndfile1\n"), "no Debian package", "apt.txt:1"),
-    ("no apt", remove("apt.txt"), "there is none", "apt.txt"),
+    ("apt", write("apt.txt", "ffmpeg libsndfile1\n"), "expected a Debian package", "apt.txt:1"),
+    ("no apt", remove("apt.txt"), "the file is missing", "apt.txt"),
 ]
 
 
@@ -160,7 +165,7 @@ FILES = [
 def test_sabotaged_files(copy: Path, sabotage: Callable[[Path], None], what: str, where: str):
     sabotage(copy)
     finding = only(check_files(copy))
-    assert what in finding.what and finding.where.endswith(where) and finding.mend
+    assert what in finding.what and finding.where.endswith(where) and finding.advice
 
 
 def test_the_wrapper_may_have_other_line_ends(copy: Path):
@@ -183,7 +188,7 @@ def test_safe_loading_is_no_finding(copy: Path):
         ("numpy\n", "soundfile is missing", "requirements.txt"),
         ("numpy\nsoundfile\nbandsplit-nonsense==1.0\n", "no such version", "requirements.txt:3"),
         ("numpy\nsoundfile==99.9\n", "no such version", "requirements.txt:2"),
-        ("numpy\nsoundfile\nthis is no requirement\n", "is no requirement", "requirements.txt:3"),
+        ("numpy\nsoundfile\nthis is no requirement\n", "expected a requirement, got", "requirements.txt:3"),
     ],
 )
 def test_sabotaged_requirements(copy: Path, text: str, what: str, where: str):
@@ -192,7 +197,7 @@ def test_sabotaged_requirements(copy: Path, text: str, what: str, where: str):
     assert what in finding.what and finding.where == where
 
 
-def test_pins_that_rule_each_other_out_are_found(copy: Path):
+def test_conflicting_pins_are_found(copy: Path):
     write("requirements.txt", "scipy\nsoundfile\nnumpy==1.0\n")(copy)
     findings, _ = check_requirements(copy)
     assert any("numpy==1.0 does not resolve: scipy" in finding.what for finding in findings)
@@ -216,7 +221,7 @@ def test_without_an_index_what_is_not_installed_is_a_note(copy: Path, index: dic
 
 def test_missing_requirements_file(copy: Path):
     remove("requirements.txt")(copy)
-    assert only(check_requirements(copy)[0]).what == "there is none"
+    assert only(check_requirements(copy)[0]).what == "the file is missing"
 
 
 @pytest.mark.parametrize(
@@ -317,7 +322,7 @@ BEHAVIOUR = [
         in_init("raise AssertionError('Torch not compiled with CUDA enabled')"),
         "AssertionError: Torch",
     ),
-    ("exit", in_class(STEM, f"import os; os._exit(3); {STEM}"), "broke off after 'built': ended with exit code 3"),
+    ("exit", in_class(STEM, f"import os; os._exit(3); {STEM}"), "failed after 'built': ended with exit code 3"),
     ("instruments", in_class("return INSTRUMENTS", "return INSTRUMENTS[:3]"), "instruments: expected"),
     ("error type", in_class("raise NameError", "raise ValueError"), "raise_aicrowd_error: expected NameError"),
     ("other class", in_class("class MySeparationModel", "class Model"), "cannot be built: ImportError"),
@@ -353,18 +358,18 @@ def test_sabotaged_behaviour(copy: Path, sabotage: Callable[[Path], None], what:
     sabotage(copy)
     findings, _ = check_behaviour(copy, MUSIC_S)
     matching = [finding for finding in findings if what in str(finding)]
-    assert matching and matching[0].mend, "\n".join(map(str, findings)) or "nothing found"
+    assert matching and matching[0].advice, "\n".join(map(str, findings)) or "nothing found"
 
 
 @pytest.mark.parametrize(
     ("load", "faults", "expected"),
     [
-        (0.5, [], ["too slow for its best way here: 0.5 s by mixture scaled"]),
+        (0.5, [], ["too slow for full quality here: 0.5 s by mixture scaled"]),
         (1e6, [], []),
         (1e6, ["main: no such kernel"], ["a network fails: main: no such kernel; instead: 0.5 s by mixture scaled"]),
     ],
 )
-def test_a_predictor_that_could_not_do_its_best_is_found_unless_the_machine_is_busy(
+def test_reduced_quality_is_found_unless_the_machine_is_busy(
     copy: Path, monkeypatch: pytest.MonkeyPatch, load: float, faults: list[str], expected: list[str]
 ):
     account = f"type('A', (), {{'reduced': {{'mixture scaled': 0.5}}, 'faults': {faults}}})()"
@@ -372,17 +377,17 @@ def test_a_predictor_that_could_not_do_its_best_is_found_unless_the_machine_is_b
     monkeypatch.setattr("os.getloadavg", lambda: (load, load, load))
     findings, notes = check_behaviour(copy, MUSIC_S)
     assert [finding.what for finding in findings] == expected
-    assert any("separated less well" in note for note in notes)
+    assert any("separated at lower quality" in note for note in notes)
 
 
-def test_each_fault_is_told_once_and_the_report_counts(copy: Path):
+def test_each_fault_is_reported_once_and_counted(copy: Path):
     after("stems['bass'] = stem * np.nan")(copy)
     set_entry("gpu", 1)(copy)
     findings, notes = check(copy, MUSIC_S)
     assert len(findings) == 2
-    assert "not tried on real music: mend its behaviour first" in notes
+    assert "not tried on real music: fix its behaviour first" in notes
     report = render(findings, notes)
-    assert report.endswith("2 found: mend them before the push") and report.count("    -> ") == 2
+    assert report.endswith("2 found: fix them before the push") and report.count("    -> ") == 2
 
 
 @pytest.mark.parametrize(
@@ -396,8 +401,8 @@ def test_each_fault_is_told_once_and_the_report_counts(copy: Path):
         ("9 tracks, 1.0 minutes, from labelnoise, musdb18", "nothing", "C"),
     ],
 )
-def test_boards_by_training_data(data: str, began_with: str, expected: str):
-    assert board(flags([{"training_data": data, "began_with": began_with}])) == expected
+def test_leaderboards_by_training_data(data: str, began_with: str, expected: str):
+    assert leaderboard(flags([{"training_data": data, "began_with": began_with}])) == expected
 
 
 def test_sources_and_flags_of_several_checkpoints():
