@@ -83,7 +83,9 @@ def test_the_predictor_reads_the_weights_beside_its_checkpoints(tmp_path, monkey
     stems, _ = Both(clock=clock).separate_music_file(mixture, 44100)
     np.testing.assert_allclose(stems["bass"], 0.15 * mixture, atol=1e-6)
     (tmp_path / "ensemble.yaml").write_text("checkpoints: [b, a]\n")
-    with pytest.raises(ValueError, match=r"expected weights of the ensemble a, b, got b, a; delete the file to use equal"):
+    with pytest.raises(
+        ValueError, match=r"expected weights of the ensemble a, b, got b, a; delete the file to use equal"
+    ):
         Both(clock=clock)
 
 

@@ -65,8 +65,8 @@ SABOTAGES = [
     ),
     ("channels exchanged", after("stems = {n: s[:, ::-1] for n, s in stems.items()}"), "left and right are exchanged"),
     ("late", after("stems = {n: np.roll(s, 100, 0) for n, s in stems.items()}"), "100 samples too late: "),
-    ("half gain", after("stems = {n: s / 2 for n, s in stems.items()}"), "not at the level that the mixture has"),
-    ("one at half gain", after("stems['bass'] = stems['bass'] / 2"), "mixture has them at: bass x 0.50"),
+    ("half gain", after("stems = {n: s / 2 for n, s in stems.items()}"), "stems at another level than in the mixture"),
+    ("one at half gain", after("stems['bass'] = stems['bass'] / 2"), "than in the mixture: bass x 0.50"),
     ("noise", after("stems = {n: np.sin(1e4 * s) for n, s in stems.items()}"), "dB, where silence scores 0"),
     ("fails when long", on_long("1 / 0"), "ZeroDivisionError"),
     (
@@ -82,7 +82,7 @@ SABOTAGES = [
     (
         "other music when long",
         on_long("stems = {n: s[::-1] for n, s in stems.items()}"),
-        "the same music is not repeated",
+        "on the same music without repetition",
     ),
     (
         "remembers",

@@ -59,7 +59,7 @@ def search(root, folder, grid, budget):
     return runner, GridSource(cells, Maker(cells, [(1000, 0.1)] * len(cells), (0,), folder / "out"))
 
 
-def test_trials_on_ray_fail_alone_and_a_killed_worker_goes_on(ray_session, hq_root, tmp_path):
+def test_on_ray_a_failed_trial_does_not_stop_the_others_and_a_killed_worker_is_resumed(ray_session, hq_root, tmp_path):
     runner, source = search(hq_root, tmp_path, {"train.lr": ("0.01", "1e30")}, Budget("steps", 40))
     folder = runner.out / "trial-000"
 
@@ -99,7 +99,7 @@ def source_trial(runner):
     return read_trials(runner.out)[0]
 
 
-def test_what_a_killed_search_left_is_removed(tmp_path):
+def test_the_session_of_a_killed_search_is_removed(tmp_path):
     dead, living = tmp_path / "bandsplit-999999999-abc", tmp_path / f"bandsplit-{os.getpid()}-abc"
     for folder in (dead, living, tmp_path / "bandsplit-other"):
         folder.mkdir()
@@ -108,7 +108,7 @@ def test_what_a_killed_search_left_is_removed(tmp_path):
 
 
 @pytest.mark.slow
-def test_asha_stops_what_is_worse_at_the_same_share_of_the_budget(ray_session, hq_root, tmp_path):
+def test_asha_stops_worse_trials_at_the_same_share_of_the_budget(ray_session, hq_root, tmp_path):
     grid = {"train.lr": ("0.01", "1e-9", "1e-8", "2e-9")}
     runner, source = search(hq_root, tmp_path, grid, Budget("steps", 40))
     settings = replace(SETTINGS, asha=True, concurrent=1)
