@@ -1,4 +1,4 @@
-"""Networks that scale the mixture and whose work takes the time they are told, by a clock of their own."""
+"""Networks that scale the mixture and take a given time, by a fake clock."""
 
 import threading
 
@@ -39,7 +39,7 @@ class FakeClock(Clock):
         return self.now
 
     def work(self, seconds: float) -> None:
-        """Take some time; returns at once in a thread that was left."""
+        """Take some time; returns at once in an abandoned thread."""
         thread = threading.current_thread()
         if not isinstance(thread, Attempt):
             self._pass(seconds / self.speed)
@@ -50,7 +50,7 @@ class FakeClock(Clock):
             self._worker, self._left_s = thread, seconds
             self._changed.notify_all()
             while self._worker is thread and not thread.is_abandoned:
-                self._changed.wait(0.01)  # not woken when it is left
+                self._changed.wait(0.01)  # is_abandoned sends no notification
 
     def wait(self, event: threading.Event, seconds: float) -> None:
         with self._changed:

@@ -1,4 +1,4 @@
 """The report of a run: one HTML page that opens offline, with tables, plots and players.
 
-Source: the page's parts are `tables`, `charts`, `listening` (what can be heard), and `page.js` and `page.css`.
+In: the folder of a run. Out: `report.html`, from `sections`, `charts`, `listening` (audio), the scripts and `page.css`.
 """

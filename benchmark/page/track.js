@@ -52,7 +52,7 @@ class TrackView {
       el('label', {}, box, ' Loop'), this.status);
   }
 
-  // Rows: the mixture, the true stems, the systems; columns: the stems. One is chosen, as of radio buttons.
+  // Rows: the mixture, the true stems, the systems; columns: the stems. One cell is chosen, like a radio button.
   matrix() {
     const { stems, systems } = this.data;
     this.cells = [];
@@ -146,12 +146,12 @@ class TrackView {
   update() {
     if (!this.excerpt || !this.button) return;
     const { playing } = this.player;
-    const heard = this.player.has(this.player.stream);
+    const hasAudio = this.player.has(this.player.stream);
     this.button.textContent = playing ? 'Pause' : 'Play';
-    this.button.disabled = !heard;
+    this.button.disabled = !hasAudio;
     const stem = this.row === MIXTURE ? '' : `, ${this.data.stems[this.stem]}`;
     const name = `${this.nameOf(this.row)}${stem}`;
-    const status = heard ? name : `${name}: no audio was kept`;
+    const status = hasAudio ? name : `${name}: no audio was stored`;
     if (this.status.textContent !== status) this.status.textContent = status;
     this.tick();
   }

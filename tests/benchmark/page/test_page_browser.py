@@ -1,4 +1,4 @@
-"""The report in a real browser: it opens offline, sorts, plays, changes streams in place, and takes the keyboard."""
+"""The report in a real browser: it opens offline, sorts, plays, switches streams in place, and works by keyboard."""
 
 import pytest
 
@@ -178,7 +178,7 @@ def test_scores_and_pictures_follow_the_choice(page):
     assert page.evaluate("Number(document.querySelector('.transport input').value)") == pytest.approx(1.0, abs=0.02)
 
 
-def test_nothing_hostile_runs_and_names_are_whole(page):
+def test_hostile_content_is_not_run_and_names_are_shown_in_full(page):
     assert page.evaluate("document.title").startswith("Music demixing benchmark: synthetic music </script>")
     assert names(page, "#tracks table.sortable") == list(NAMES)
     assert page.evaluate("document.querySelectorAll('img[src=x], b').length") == 0

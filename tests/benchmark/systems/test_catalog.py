@@ -1,4 +1,4 @@
-"""benchmark.systems.catalog and the adapters: names, weights that are there or not, and each kind loaded and run."""
+"""benchmark.systems.catalog and the adapters: names, present and missing weights, and each kind loaded and run."""
 
 import json
 import pickle
@@ -17,7 +17,7 @@ from models.tracks import STEMS
 
 @pytest.fixture(autouse=True)
 def empty_caches(tmp_path, monkeypatch):
-    """No weights that happen to lie in this user's caches."""
+    """Empty caches, so that weights of this user are not found."""
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *arguments: None)
 
@@ -59,11 +59,11 @@ def test_the_bounds_are_always_there_and_names_are_kept_once():
         (("mixture:x",), "expected mixture alone, got 'mixture:x'"),
         (("oracle:x",), "expected oracle:NAME with one of ibm, irm, mwf, got 'oracle:x'"),
         (("demucs:",), "expected demucs or demucs:NAME, got 'demucs:'"),
-        (("bsrnn", "htdemucs"), "--demucs htdemucs: --systems has no demucs"),
-        (("demucs:a", "b"), "--demucs b: --systems has no demucs"),
+        (("bsrnn", "htdemucs"), "--demucs htdemucs: expected demucs in --systems, got none"),
+        (("demucs:a", "b"), "--demucs b: expected demucs in --systems, got none"),
     ],
 )
-def test_wrong_names_are_answered_in_one_line(arguments, message):
+def test_errors_for_wrong_names_are_one_line(arguments, message):
     with pytest.raises(ValueError, match=message):
         parse_systems(*arguments)
 
@@ -119,7 +119,7 @@ def test_our_checkpoints(tmp_path, noise):
     assert changed.checkpoint == source.checkpoint and changed.digest != source.digest
 
 
-def test_a_checkpoint_says_how_long_it_was_trained(tmp_path, monkeypatch):
+def test_the_label_has_the_training_time(tmp_path, monkeypatch):
     monkeypatch.setattr("models.checkpoints.checkpoint.CHECKPOINT_FOLDER", tmp_path)
     save_tiny_checkpoint(
         tmp_path / "openunmix-small", "openunmix", {"n_fft": 512, "hop": 256, "max_bin": 9, "hidden": 4}
@@ -134,7 +134,7 @@ def test_a_checkpoint_says_how_long_it_was_trained(tmp_path, monkeypatch):
         assert resolve("openunmix").label == f"Open-Unmix (openunmix-small, ours{budget})"
 
 
-def test_a_checkpoint_says_what_it_was_trained_on(tmp_path):
+def test_the_note_and_flag_follow_from_the_training_data(tmp_path):
     folder = save_tiny_checkpoint(tmp_path / "a", "openunmix", {"n_fft": 512, "hop": 256, "max_bin": 9, "hidden": 4})
     config = json.loads((folder / "config.json").read_text())
     for data, flag in (
@@ -171,13 +171,15 @@ def test_demucs_from_a_folder(tmp_path, noise):
     assert four_stems(parts) == {"drums": 0, "bass": 1, "other": 2 + 4, "vocals": 3}
 
     write_demucs(folder, "efgh")
-    with pytest.raises(ValueError, match=r"holds abcd, efgh; choose one as demucs:.*demucs/NAME"):
+    with pytest.raises(
+        ValueError, match=r"expected one model, got abcd, efgh in .*; choose one as demucs:.*demucs/NAME"
+    ):
         resolve(f"demucs:{folder}")
     assert resolve(f"demucs:{folder}/efgh").label == "Demucs (efgh, local folder)"
-    with pytest.raises(FileNotFoundError, match="holds abcd, efgh, not 'ijkl'"):
+    with pytest.raises(FileNotFoundError, match="expected one of abcd, efgh in .*, got 'ijkl'"):
         resolve(f"demucs:{folder}/ijkl")
     (folder / "bag.yaml").write_text("models: ['efgh', 'missing']\n")
-    with pytest.raises(FileNotFoundError, match="names the models missing: expected missing.th beside it"):
+    with pytest.raises(FileNotFoundError, match="expected missing.th in the same folder, got none"):
         resolve(f"demucs:{folder}")
     (folder / "bag.yaml").write_text("models: ['efgh']\n")
     assert load(resolve(f"demucs:{folder}")).stems == STEMS
@@ -190,11 +192,11 @@ def test_a_damaged_demucs_file_is_one_line(tmp_path):
     with pytest.raises(ValueError, match="Invalid checksum"):
         load(source)
     (tmp_path / "model" / "abcd-00000000.th").rename(tmp_path / "model" / "abcd.th")
-    with pytest.raises(ValueError, match="not a Demucs model"):
+    with pytest.raises(ValueError, match="expected a Demucs model, got another"):
         load(resolve(f"demucs:{tmp_path / 'model'}"))
 
 
-def test_a_demucs_that_saw_the_test_set_says_so(tmp_path, monkeypatch):
+def test_a_demucs_trained_on_the_test_set_is_flagged(tmp_path, monkeypatch):
     folder = write_demucs(tmp_path / "mine", "e51eebcc")  # one of mdx_extra's signatures
     assert "MUSDB18 test set" in resolve(f"demucs:{folder}").note
     assert resolve(f"demucs:{folder}").label == "Demucs (e51eebcc, local folder) [trained on the test set]"
@@ -208,7 +210,7 @@ def test_a_demucs_that_saw_the_test_set_says_so(tmp_path, monkeypatch):
 
 
 def test_official_demucs_out_of_torchs_cache_and_after_a_download(tmp_path, monkeypatch, noise):
-    """The names, files and hashes of a one-model release, with a small model in the place of the real one."""
+    """The names, files and hashes of a one-model release, with a small model instead of the real one."""
     cache = tmp_path / "torch" / "hub" / "checkpoints"
     remote = tmp_path / "remote"
     remote.mkdir()
@@ -279,21 +281,21 @@ def test_openunmix_files_hold_weights_only(tmp_path):
 
     folder = write_openunmix(tmp_path / "umx")
     torch.save({"input_mean": Harmful()}, folder / "drums.pth")
-    with pytest.raises(ValueError, match="drums.pth: not a file of weights only"):
+    with pytest.raises(ValueError, match="drums.pth: expected a file of weights only, got another"):
         load(resolve(f"openunmix:{folder}"))
     (folder / "drums.pth").write_bytes(pickle.dumps(Harmful(), protocol=2))
-    with pytest.raises(ValueError, match="drums.pth: not a file of weights only"):
+    with pytest.raises(ValueError, match="drums.pth: expected a file of weights only, got another"):
         load(resolve(f"openunmix:{folder}"))
     assert not (tmp_path / "harm").exists()
     torch.save({"input_mean": torch.zeros(100)}, folder / "drums.pth")
-    with pytest.raises(ValueError, match="drums.pth: expected weights of an Open-Unmix, .* is missing"):
+    with pytest.raises(ValueError, match="drums.pth: expected weights of an Open-Unmix, got none named"):
         load(resolve(f"openunmix:{folder}"))
     (folder / "drums.pth").unlink()
     with pytest.raises(FileNotFoundError, match="expected drums.json and one drums.pth .* got 0 weight files"):
         resolve(f"openunmix:{folder}")
     (folder / "separator.json").write_text("{}")
     (folder / "drums.json").unlink()
-    with pytest.raises(ValueError, match="not a folder of Open-Unmix models"):
+    with pytest.raises(ValueError, match="expected a folder of Open-Unmix models, got another"):
         load(resolve(f"openunmix:{folder}"))
 
 
@@ -325,7 +327,7 @@ def test_official_openunmix_loads_what_a_download_brings(tmp_path, monkeypatch, 
         np.testing.assert_array_equal(estimates[stem], audio)
 
 
-def test_rate_and_channels_are_converted_and_brought_back():
+def test_rate_and_channels_are_converted_there_and_back():
     tone = np.sin(2 * np.pi * 440 / 48_000 * np.arange(48_001))[None].astype(np.float32)
     shapes = []
 
