@@ -1,4 +1,4 @@
-"""benchmark.runs.parallel: several pairs at a time give the results of a serial run; a failure affects only its pair."""
+"""benchmark.runs.parallel: pairs at a time give the results of a serial run; a failure affects only its pair."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The stem buffer: stems are joined as by `overlap_add`; where no chunk has been they are equal parts of the mixture."""
+"""The stem buffer: stems are joined as by `overlap_add`; without a chunk they are equal parts of the mixture."""
 
 import pytest
 import torch
