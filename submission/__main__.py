@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"submission: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        kept = f": finished tracks are in {args.out}, the same command goes on" if args.command == "evaluate" else ""
+        kept = f": finished tracks are in {args.out}; the same command continues" if args.command == "evaluate" else ""
         print(f"\ninterrupted{kept}", file=sys.stderr)
         return 130
 

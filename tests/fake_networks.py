@@ -16,7 +16,7 @@ GAINS = {"vocals": 0.4, "drums": 0.3, "bass": 0.2, "other": 0.1}
 class FakeClock(Clock):
     """A machine whose time passes only while somebody works or waits, and which can stand still.
 
-    A thread that works asks for seconds of it, and goes on as soon as the one that waits has let them pass.
+    A working thread requests seconds of it, and continues when the waiting thread has let them pass.
 
     Args:
         stalls: (when it begins, seconds) of each time in which nothing works, the earlier first.

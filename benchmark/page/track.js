@@ -74,7 +74,7 @@ class TrackView {
       line(system.short, system.tone, stems.map((stem, column) => (score(number, column) === null
         ? el('td', { class: 'none' }, '\u2013')
         : cell(number, column, formatScore(score(number, column), this.data), `${system.short}, ${stem}`)))));
-    const table = el('table', { class: 'matrix', role: 'radiogroup', 'aria-label': 'What to hear' },
+    const table = el('table', { class: 'matrix', role: 'radiogroup', 'aria-label': 'Audio and scores' },
       el('thead', {}, el('tr', {}, el('td'), ...stems.map((stem) => el('th', { scope: 'col' }, stem)))),
       el('tbody', {}, ...head, ...scores));
     const hint = this.excerpt

@@ -46,7 +46,7 @@ class Record:
 
 
 def write_record(out: Path, data: str, keys: Iterable[dict[str, Any]], failures: Sequence[Failure] = ()) -> None:
-    """Write a run's record, whole or not at all."""
+    """Write a run's record."""
     record = Record(data, tuple(keys), tuple(failures))
     out.mkdir(parents=True, exist_ok=True)
     part = out / f"{RECORD_FILE}.{os.getpid()}.part"

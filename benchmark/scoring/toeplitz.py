@@ -73,11 +73,11 @@ def cholesky_factor(first_column: np.ndarray) -> np.ndarray:
     """The lower Cholesky factor by the block Schur algorithm.
 
     With `T[0] = L0 L0^T`, `A = T[:, 0] L0^-T` and `B` the same without its first block, `T - Z T Z^T = A A^T - B B^T`,
-    where Z shifts down by one block. `A` is the factor's first block column; each further one is what is left of `A`,
-    shifted, once a rotation that keeps `A A^T - B B^T` has emptied the first block of `B`.
+    where Z shifts down by one block. `A` is the factor's first block column. For each further column, `A` is shifted by
+    one block and rotated with `B`, so that the first block of `B` becomes zero; the rotation keeps `A A^T - B B^T`.
 
     Source: T. Kailath, A. H. Sayed, "Displacement structure: theory and applications", SIAM Review 37, 1995; the
-        rotation in its mixed form, in which the new `B` is made of the new `A`: A. W. Bojanczyk et al., "On the
+        rotation in its mixed form, in which the new `B` follows from the new `A`: A. W. Bojanczyk et al., "On the
         stability of the Bareiss and related Toeplitz factorization algorithms", 1995.
 
     Args:

@@ -14,7 +14,7 @@ from models.running.repository import ROOT
 TWO_STEMS = "2stems"
 WORKER = ROOT / "benchmark/workers/spleeter_program.py"
 """Runs in Spleeter's environment and is not imported here, so its content is part of the digest."""
-NOTE = "trained on about 25,000 songs of its own; runs on the CPU"
+NOTE = "trained on about 25,000 other songs; runs on the CPU"
 
 
 def resolve_spleeter(name: str, variant: str) -> Source:

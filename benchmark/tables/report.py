@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 Row = Mapping[str, Any]
 """A system's row, as `summarise` returns it."""
 NO_VALUE = "–"
-VERDICTS = {"better": "better", "worse": "worse", "?": "can't tell"}
+VERDICTS = {"better": "better", "worse": "worse", "?": "not significant"}
 
 
 def render(results: Sequence[dict[str, Any]], failures: "Sequence[Failure]", data: str, num_tracks: int) -> str:

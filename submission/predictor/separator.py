@@ -253,7 +253,7 @@ class _Track:
             for network in step.mode.networks:
                 planner.exclude(network, "half")
             return None
-        if (chunks != 0).flatten(1).any(dim=1).all():  # networks skip silence, so its time says nothing
+        if (chunks != 0).flatten(1).any(dim=1).all():  # networks skip silence, so it does not show the speed
             planner.observe(step.mode, audio_s, worked_s)
             separator._batch.observe(len(chunks), worked_s / audio_s)
         return stems

@@ -40,7 +40,7 @@ def check_python(root: Path) -> tuple[list[Finding], list[str]]:
         return [], [f"the Python of the base image {image} is not known here: not checked"]
     shown = f"{version[0]}.{version[1]}"
     reasons = [*_ruled_out(root, shown), *_unparsed(root, version)]
-    advice = "take a base image with a newer Python, ubuntu24.04 say, or install one there"
+    advice = "take a base image with a newer Python, such as ubuntu24.04, or install one"
     return [Finding(f"Python {shown} of {image}: {reason}", f"Dockerfile:{line}", advice) for reason in reasons[:1]], []
 
 

@@ -3,7 +3,7 @@
 An ablation file lists the rows::
 
     preset: small
-    init: checkpoints/small     # optional: every row goes on from these weights
+    init: checkpoints/small     # optional: every row begins with these weights
     set: {train.minutes: 4, train.clock: processor}
     rows:
       as it is: {}
@@ -102,7 +102,7 @@ def train_rows(rows: Sequence[Row], data: Sequence[Path], out: Path, jobs: int, 
         seeds: runs of each row, with the seeds ``train.seed``, ``train.seed + 1`` and so on.
 
     Returns:
-        The runs of each row. One that failed says so and leaves the others alone.
+        The runs of each row. A failed run has an error and does not affect the others.
     """
     tasks = [(row, number) for number in range(seeds) for row in rows]  # the first seed of all rows comes first
     bar = tqdm(total=len(tasks), desc="ablate", unit="run", file=sys.stderr, disable=None)

@@ -33,7 +33,7 @@ class Budget:
         return f"{self.kind}={self.amount:g}"
 
     def apply(self, preset: Preset, device: str) -> Preset:
-        """A preset that trains for exactly this budget. It has no validation of its own; the search validates.
+        """A preset that trains for exactly this budget, without validations: the search adds its own.
 
         Raises:
             ValueError: the budget is smaller than one step.

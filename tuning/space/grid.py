@@ -118,7 +118,7 @@ def join_grids(spaces: Sequence[Grid], typed_grid: Grid) -> Grid:
 
 
 def check_values(preset: Preset, grid: Mapping[str, Sequence[str]]) -> None:
-    """Check each setting and value by itself: such errors are typing errors, not invalid combinations.
+    """Check each setting and each value alone: these errors are typing errors, not invalid combinations.
 
     Raises:
         ValueError: an unknown setting, a value of another type, an invalid band spec, or a setting that other options

@@ -23,7 +23,7 @@ from tuning.trials.trial import FAILED, STOPPED, Outcome, Trial, TrialRunner, be
 OBJECT_STORE_BYTES = 2**27
 TABLE_EVERY_S = 30
 ASHA_FACTOR = 3
-"""At each of ASHA's comparisons, one trial in this many goes on."""
+"""ASHA's reduction factor: at each of its comparisons one trial in three continues."""
 SESSION = "bandsplit-"
 
 Progress = Callable[[Trial, float], None]

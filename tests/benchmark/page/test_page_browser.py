@@ -110,7 +110,7 @@ def test_streams_change_in_place_and_in_step(page):
     page.click(".play")
     page.wait_for("document.querySelector('.play').textContent === 'Play'")
     place = page.evaluate("Number(document.querySelector('.transport input').value)")
-    page.click(".play")  # goes on where it was
+    page.click(".play")  # continues at the same position
     third = page.wait_for("starts.length === 3 && starts[2].offset")
     assert third == pytest.approx(place, abs=0.05)
 

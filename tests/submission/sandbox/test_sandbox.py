@@ -244,7 +244,7 @@ WRITE = "import gc, io; pipe = next(o for o in gc.get_objects() if isinstance(o,
 )
 def test_invalid_messages_end_the_process_with_one_line(root: Path, code: str, failure: str):
     outcome = run(root, WRITE + f"{code}; pipe.flush(); import time; time.sleep(600)")
-    assert outcome.failure.startswith(f"sent what is no message: {failure}")
+    assert outcome.failure.startswith(f"sent an invalid message: {failure}")
     assert "\n" not in outcome.failure and len(outcome.failure) < 200
 
 
