@@ -51,7 +51,9 @@ function timePlot(lines, duration, audio, title) {
     ? [el('span', { class: 'excerpt', style: `left:${x(audio.start_s)}%;width:${x(audio.length_s)}%` })] : [];
   const area = el('div', { class: 'area', style: `height:${PLOT_PX}px` }, ...excerpt,
     svg('svg', { class: 'grids', role: 'img', 'aria-label': title }, ...grid),
-    svg('svg', { class: 'lines', viewBox: '0 0 100 100', preserveAspectRatio: 'none', 'aria-hidden': 'true' }, ...drawn));
+    svg('svg', {
+      class: 'lines', viewBox: '0 0 100 100', preserveAspectRatio: 'none', 'aria-hidden': 'true',
+    }, ...drawn));
   const times = el('div', { class: 'times', 'aria-hidden': 'true' }, ...niceTicks(0, seconds, 6).slice(0, -1)
     .map((tick) => el('span', { style: `left:${x(tick)}%` }, `${tick} s`)));
   const legend = el('ul', { class: 'legend' }, ...lines.map((line) =>

@@ -65,9 +65,13 @@ class TrackView {
     const line = (name, tone, cells) => el('tr', {}, el('th', { scope: 'row', class: tone }, name), ...cells);
     const score = (number, column) => this.track.scores[number]?.sdr[column] ?? null;
     const mixture = systems.findIndex((system) => system.name === MIXTURE);
-    const mixtureText = (column) => (score(mixture, column) === null ? 'mixture' : formatScore(score(mixture, column), this.data));
+    const mixtureText = (column) => {
+      const value = score(mixture, column);
+      return value === null ? 'mixture' : formatScore(value, this.data);
+    };
     const head = [
-      line('Mixture', 'bound', stems.map((stem, column) => cell(MIXTURE, column, mixtureText(column), `Mixture, ${stem}`))),
+      line('Mixture', 'bound', stems.map((stem, column) =>
+        cell(MIXTURE, column, mixtureText(column), `Mixture, ${stem}`))),
       line('Reference', '', stems.map((stem, column) => cell(REFERENCE, column, '\u221e', `Reference, ${stem}`))),
     ];
     const scores = [...systems.entries()].filter(([, system]) => system.name !== MIXTURE).map(([number, system]) =>
@@ -123,7 +127,8 @@ class TrackView {
         this.player.seek(((event.clientX - frame.left) / frame.width) * this.player.length);
       });
       return el('figure', { class: row === this.row ? 'chosen' : '' }, strip, el('figcaption', {}, name));
-    }), el('p', { class: 'quiet' }, 'Spectrograms, 40 Hz to 16 kHz on a logarithmic axis; press one to hear it from there.'));
+    }), el('p', { class: 'quiet' },
+      'Spectrograms, 40 Hz to 16 kHz on a logarithmic axis; press one to hear it from there.'));
   }
 
   drawPlot() {
@@ -140,7 +145,11 @@ class TrackView {
 
   toggle() {
     if (this.player.playing) this.player.pause();
-    else this.player.play().catch((error) => { this.status.textContent = `This browser cannot play it: ${error.message}`; });
+    else {
+      this.player.play().catch((error) => {
+        this.status.textContent = `This browser cannot play it: ${error.message}`;
+      });
+    }
   }
 
   update() {
@@ -176,7 +185,8 @@ class TrackView {
   onKey(event) {
     if (event.ctrlKey || event.metaKey || event.altKey || this.root.hidden) return;
     const inMatrix = event.target.getAttribute?.('role') === 'radio';
-    if (event.key === ' ' && this.excerpt && (inMatrix || !event.target.closest?.('button, a, input, select, summary'))) {
+    const isOnControl = Boolean(event.target.closest?.('button, a, input, select, summary'));
+    if (event.key === ' ' && this.excerpt && (inMatrix || !isOnControl)) {
       event.preventDefault();
       this.toggle();
     } else if (inMatrix && event.key.startsWith('Arrow')) {

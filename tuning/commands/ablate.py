@@ -17,7 +17,7 @@ def add_ablate_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", type=Path, help="the rows to train, see tuning/ablation/ablation.yaml")
     parser.add_argument("--data", nargs="+", required=True, type=Path, metavar="DIR", help="data folders, or a pack")
     parser.add_argument(
-        "--out", required=True, type=Path, metavar="DIR", help="folder of the runs; runs that are there go on"
+        "--out", required=True, type=Path, metavar="DIR", help="folder of the runs; existing runs are resumed"
     )
     parser.add_argument("--seeds", type=int, default=1, metavar="N", help="runs of each row (default 1)")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="runs at the same time")
