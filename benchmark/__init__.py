@@ -1,5 +1,4 @@
-"""The benchmark: several systems separate the same tracks and are scored by the same scorer.
+"""The benchmark: several systems separate the same tracks, and the same scorer scores them.
 
-`python -m benchmark run` is its command. `systems` lists the systems, `runs` separates and scores, `tables` and `page`
-show the results.
+In: systems and a data set. Out: a folder of results, tables and a report. Command: `python -m benchmark`.
 """

@@ -1,4 +1,4 @@
-"""The report of a run: one HTML page that opens offline, with tables, plots and players.
+"""The report: one html page that opens offline, with tables, plots and players.
 
-In: the folder of a run. Out: `report.html`, from `sections`, `charts`, `listening` (audio), the scripts and `page.css`.
+In: a folder of results. Out: `report.html`.
 """
