@@ -1,4 +1,4 @@
-"""Find out before the push what the MDX-23 grader would find, and build the repository to push.
+"""Check a submission before the push as the MDX-23 grader does, and build the repository to push.
 
 python -m submission check                  # pre-flight, under a minute
 python -m submission evaluate --data ~/musdb18 --split test --limit 5
@@ -17,7 +17,7 @@ from models.running.console import run_command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status (1: it would be rejected, 2: wrong input, 130: interrupted)."""
     args = _parser().parse_args(arguments)
-    kept = f": finished tracks are in {args.out}, the same command goes on" if args.command == "evaluate" else ""
+    kept = f": finished tracks are in {args.out}, the same command continues" if args.command == "evaluate" else ""
     return run_command(lambda: args.run(args), "submission", f"\ninterrupted{kept}")
 
 
@@ -41,7 +41,7 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument(
         "--one-process",
         action="store_true",
-        help="all tracks in one process, as the kit's own evaluator does",
+        help="all tracks in one process, as in the kit's own evaluator",
     )
     evaluate.add_argument("--limit", type=positive, metavar="N", help="only the first N tracks")
     evaluate.add_argument(
@@ -56,8 +56,8 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="NAME_OR_FOLDER",
-        help="weights to ship instead of the default; given several times, they are an ensemble, stem by stem;"
-        " or an ensemble's .yaml of `models ensemble`",
+        help="weights to ship instead of the default; several checkpoints make an ensemble, stem by stem; or an"
+        " ensemble's .yaml of `models ensemble`",
     )
     package.set_defaults(run=_package)
     return parser

@@ -1,4 +1,4 @@
-"""Hashes of whole files, remembered in a run's folder so that a data set is read once and not at every command."""
+"""Hashes of whole files, stored in a run's folder so that a data set is read only once."""
 
 import json
 import time
@@ -10,20 +10,20 @@ from models.running.hashes import names_and_hashes, sha256
 
 HASHES_FILE = "hashes.json"
 JUST_CHANGED_S = 2.0
-"""A file changed so recently may change again at the same time stamp: its hash is not remembered."""
+"""A file changed within this time may change again with the same time stamp, so its hash is not stored."""
 
 
 class FileHashes:
-    """SHA-256 of files, every byte of them. A file is read again when its size or a time of change differs.
+    """SHA-256 of whole files. A file is read again when its size or a time of change differs.
 
-    The times are both of Unix's: that of the content can be set to anything, that of the inode cannot.
+    Both times of Unix are compared, because programs can set that of the content but not that of the inode.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
-        """Read what is remembered; anything damaged is forgotten.
+        """Read the stored hashes; a damaged file counts as empty.
 
         Args:
-            folder: where `hashes.json` is; None remembers in memory alone.
+            folder: of `hashes.json`; None stores nothing.
         """
         self._path = folder / HASHES_FILE if folder else None
         self._known: dict[str, list[object]] = {}
@@ -40,7 +40,7 @@ class FileHashes:
         return names_and_hashes((file.name, self._of_file(file)) for file in files)
 
     def save(self) -> None:
-        """Remember what was read, whole or not at all."""
+        """Store the hashes of the files that were read."""
         if not self._path or not self._changed:
             return
         self._path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,9 +1,9 @@
-"""Excerpts of what went in and came out of the systems, kept beside a run's results so that its report can play them.
+"""Stores excerpts of the references and estimates beside a run's results, so that its report can play them.
 
-`DIR/audio/<track>/<excerpt>/references/<stem>.mp3` and `.../systems/<system>/<stem>.mp3`; every browser plays mp3.
-All files of an excerpt have the same samples and the same encoder behind them, hence the same delay, so that a player
-may switch from one to another in place. The excerpt's name holds the hash of the track's files and the length asked
-for: another recording of that name never meets old files. A file is complete whenever it exists.
+The files are `DIR/audio/<track>/<excerpt>/references/<stem>.mp3` and `.../systems/<system>/<stem>.mp3`; every browser
+plays mp3. All files of an excerpt have the same length and encoder, hence the same delay, so that a player can switch
+between them in place. The excerpt's name holds the hash of the track's files and the wanted length, so another
+recording with the same name has other files. A file is complete when it exists.
 """
 
 import io
@@ -22,9 +22,9 @@ MIXTURE = "mixture"
 """The stem, and the system that returns it."""
 REFERENCES, SYSTEMS = "references", "systems"
 QUALITY = 0.5
-"""Of libsndfile's variable bit rates, 0 best to 1 smallest: 80 to 150 kbit/s for music in stereo."""
+"""Compression level of libsndfile's variable bit rate, 0 best to 1 smallest: 80 to 150 kbit/s for stereo music."""
 RATES_HZ = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
-"""The sample rates that mp3 knows."""
+"""The sample rates of mp3."""
 
 
 def keep_audio(
@@ -37,7 +37,7 @@ def keep_audio(
     references: Mapping[str, np.ndarray],
     estimates: Mapping[str, np.ndarray],
 ) -> dict[str, Any]:
-    """Store the excerpt of a track: the system's estimates, and mixture and references unless they are there.
+    """Store the excerpt of a track: the system's estimates, and the mixture and references unless they exist.
 
     Args:
         out: the run's folder.
@@ -50,7 +50,7 @@ def keep_audio(
         estimates: {stem: [C, T]}.
 
     Returns:
-        What to remember in the result: the excerpt's folder, start and length, and the seconds asked for.
+        The entry for the result: the excerpt's folder, start and length, and the wanted seconds.
 
     Raises:
         OSError: a file cannot be written.
@@ -77,7 +77,7 @@ def keep_audio(
 
 
 def excerpt_folder(track: str, audio_hash: str, seconds: int) -> str:
-    """Where the files of a track's excerpt lie, relative to the run's folder."""
+    """The folder of a track's excerpt, relative to the run's folder."""
     return f"audio/{safe_name(track)}/{audio_hash}-{seconds}s"
 
 
@@ -92,9 +92,9 @@ def estimate_file(folder: str, system: str, stem: str) -> str:
 
 
 def excerpt_start(mixture: np.ndarray, sample_rate: int, seconds: int) -> int:
-    """The first sample of the loudest excerpt of a mixture [C, T]; whole seconds, so that it keeps the scores' frames.
+    """The first sample of the loudest excerpt of a mixture [C, T], at a whole second like the frames of the scores.
 
-    The mixture alone decides, so that all systems get the same excerpt of a track.
+    It depends only on the mixture, so that all systems get the same excerpt of a track.
     """
     num_seconds = mixture.shape[-1] // sample_rate
     if num_seconds <= seconds:
@@ -114,9 +114,9 @@ def _energy(block: np.ndarray) -> float:
 
 
 def encode(audio: np.ndarray, sample_rate: int) -> bytes:
-    """Audio [C, T] as an mp3 file; beyond +-1 it clips, more than two channels become one.
+    """Audio [C, T] as an mp3 file. Samples beyond +-1 are clipped; more than two channels are averaged to one.
 
-    A rate that mp3 does not know becomes 44.1 kHz.
+    Audio at a rate that mp3 does not have is resampled to 44.1 kHz.
     """
     import soundfile
 

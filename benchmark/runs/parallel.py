@@ -1,9 +1,9 @@
-"""Several pairs at once, as Ray tasks on this machine or on a cluster.
+"""Measures several pairs at the same time, as Ray tasks on this machine or on a cluster.
 
-A task has its pair measured by the same process as a serial run, see `process`: a result is written by that process, so
-that nothing finished is lost where this one is killed. A Ray worker keeps the process that it used last, so that a
-system is loaded about once for each worker. On a cluster every machine needs the same checkout, packages, data and
-results folder at the same paths; a machine with other code or packages is refused.
+A task measures its pair in the same kind of process as a serial run, see `process`. That process writes the result, so
+nothing finished is lost if this one is killed. A Ray worker keeps its last process, so a system is loaded about once
+for each worker. On a cluster every machine needs the same checkout, packages, data and results folder at the same
+paths; a machine with other code or packages is refused.
 """
 
 import atexit
@@ -29,7 +29,7 @@ _kept: dict[tuple[Source, Path, Settings, Origin], MeasuringProcess] = {}
 
 
 def measure_task(pair: Pair, out: Path, settings: Settings, origin: Origin) -> Outcome:
-    """Have a pair measured, by the process at hand if it is of the same system."""
+    """Measure a pair, in the worker's last process if that is of the same system."""
     wanted = (pair.source, out, settings, origin)
     if wanted not in _kept:
         _close_kept()
@@ -55,19 +55,19 @@ def run_pairs(
     """Measure pairs, several at once.
 
     Args:
-        pairs: those of a system in a row.
+        pairs: sorted by system.
         out: folder of the results.
         settings: see Settings; each task has `settings.threads` CPUs.
         origin: see Origin.
         bar: counts the pairs.
-        jobs: how many at once; None for as many as a cluster has CPUs for.
-        address: of a running Ray cluster, as `ray.init` takes it; None starts Ray here.
+        jobs: number of pairs at the same time; None for as many as the cluster's CPUs allow.
+        address: of a running Ray cluster, as in `ray.init`; None starts Ray here.
 
     Returns:
-        What failed: each pair by itself, except that a system that cannot be loaded is given up.
+        The failures: one for each failed pair, or one for a system that cannot be loaded.
 
     Raises:
-        ValueError: there is no cluster at the address, or none of its machines has that many CPUs.
+        ValueError: there is no cluster at the address, or none of its machines has enough CPUs.
     """
     with contextlib.ExitStack() as held:
         with pinned_threads(settings.threads):
@@ -125,7 +125,7 @@ def _check_machines(nodes: Sequence[Mapping[str, float]], settings: Settings) ->
 
 
 def _in_folder(folder: str, task: Callable[..., Outcome], *arguments: Any) -> Outcome:
-    """Do a task where the run was started, if that is there: paths may be relative to it."""
+    """Run a task in the folder where the run was started, if it exists here, since paths may be relative to it."""
     with contextlib.suppress(OSError):
         os.chdir(folder)
     if folder not in sys.path:

@@ -1,8 +1,8 @@
-"""The grader, here: tracks in process trees, within the grader's limits, scored as the grader scores, and kept on disk.
+"""Evaluates a submission as the grader does: tracks in process trees, within its limits, with scores kept on disk.
 
-A result is one json file for each track, written whole or not at all; the same command run again takes up those that
-did not fail. Only results of the same submission, track and machine are taken up; and those of tracks that shared one
-process, where a track may change the next, all together or not at all.
+There is one json file for each track. The same command run again reuses results that did not fail, if submission, track
+and machine are the same. Results of tracks that shared one process, where a track may affect the next, are reused all
+together or not at all.
 """
 
 import hashlib
@@ -25,10 +25,10 @@ from models.tracks import Track
 from submission.grader.session import Grader, Result, run_tracks
 from submission.package.build import build, is_source
 from submission.sandbox.run import network_barrier
-from submission.sandbox.strays import all_files
+from submission.sandbox.written_elsewhere import all_files
 
 FORMAT = 2
-"""Raised when results of an older version must not be taken up."""
+"""Increased when results of an older version must not be reused."""
 
 
 def evaluate(
@@ -39,24 +39,24 @@ def evaluate(
     tell: Callable[[Result], None] = lambda result: None,
     one_process: bool = False,
 ) -> list[Result]:
-    """Run and score a submission on tracks, except where the result is already there.
+    """Run and score a submission on tracks, except where the result is stored already.
 
     Args:
         submission: a package or another checkout of the kit; or a Bandsplit repository, which is packaged first.
         tracks: the tracks, with all four instruments.
         out: folder of the results; one evaluation at a time may write there.
         grader: the limits; the challenge's by default.
-        tell: called with each result as soon as it is there.
-        one_process: separate all tracks in one process, as the kit does, instead of each in one of its own.
+        tell: called with each result as soon as it is known.
+        one_process: separate all tracks in one process, as the kit does, instead of one for each track.
 
     Raises:
-        FileNotFoundError: `submission` is neither.
+        FileNotFoundError: `submission` is none of these.
         ValueError: a track cannot be read, or another process writes into `out`.
     """
     with sole_writer(out):
         (out / "tracks").mkdir(exist_ok=True)
         scratch = out / "scratch"
-        shutil.rmtree(scratch, ignore_errors=True)  # what a killed run left
+        shutil.rmtree(scratch, ignore_errors=True)  # of a killed run
         scratch.mkdir()
         with prepared(submission, scratch) as root:
             results = _evaluate(root, tracks, out, grader or Grader(), tell, one_process)
@@ -103,7 +103,7 @@ def _evaluate(
 
 @contextmanager
 def prepared(submission: Path, scratch: Path) -> Iterator[Path]:
-    """The root of a submission; for a Bandsplit repository, that of its package, which is deleted afterwards.
+    """The root of a submission; for a Bandsplit repository, that of a temporary package.
 
     Args:
         submission: a Bandsplit repository, or a checkout in the kit's layout.
@@ -125,7 +125,7 @@ def prepared(submission: Path, scratch: Path) -> Iterator[Path]:
 
 
 def folder_hash(root: Path) -> str:
-    """Short hash of the names and contents of a submission's files; git's own and caches are left out."""
+    """Short hash of the names and contents of a submission's files; folders of git and caches are left out."""
     digest = hashlib.sha256()
     for path in all_files(root):
         digest.update(f"{path} {(root / path).stat().st_size} ".encode())

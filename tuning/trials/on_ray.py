@@ -1,7 +1,7 @@
-"""Trials on Ray Tune: on this machine, or on a cluster that is running, in processes of their own.
+"""Trials on Ray Tune: on this machine or on a running cluster, each in its own process.
 
-What a trial is and what became of it stands in its folder, not in Ray's records: a search that was killed goes on in a
-new Ray session, another cluster, or without Ray.
+The description and the outcome of a trial are in its folder, not in Ray's records. So a killed search can go on in a
+new Ray session, on another cluster, or without Ray.
 """
 
 import os
@@ -21,7 +21,7 @@ from tuning.trials.trial import FAILED, STOPPED, Outcome, Trial, TrialRunner, be
 
 TABLE_EVERY_S = 30
 ASHA_FACTOR = 3
-"""At each rung one trial in so many goes on."""
+"""ASHA's reduction factor: at each of its comparisons one trial in three continues."""
 
 Progress = Callable[[Trial, float], None]
 """Takes the share of its budget that a trial has used."""
@@ -55,17 +55,17 @@ def run_on_ray(
     progress: Progress,
     ended: Callable[[Trial, Outcome], None],
 ) -> None:
-    """Run all trials of a source; those that Ctrl-C leaves undone keep their state.
+    """Run all trials of a source; trials that Ctrl-C interrupts keep their state.
 
     Args:
         runner: trains one trial, in a worker.
-        source: gives them out.
+        source: returns the trials.
         settings: of Ray.
         progress: called at each validation of a trial.
-        ended: called with what became of each trial.
+        ended: called with the outcome of each trial.
 
     Raises:
-        ValueError: no cluster there, or one that can never run a trial.
+        ValueError: no cluster at the address, or one without enough CPUs or GPUs for a trial.
     """
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")  # the old output takes a table of our columns
     os.environ.setdefault("TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S", "0")
@@ -102,7 +102,7 @@ def run_on_ray(
 
 
 def _empty(folder: Path) -> Path:
-    """Ray's records of an earlier call say nothing that the trials' folders do not."""
+    """Remove Ray's records of an earlier call; the trials' folders hold everything that is needed."""
     shutil.rmtree(folder, ignore_errors=True)
     return folder
 
@@ -132,7 +132,7 @@ def _trainable(runner: TrialRunner) -> Callable[[Mapping[str, Any]], None]:
             with checkpoint.as_directory() as earlier:
                 outcome = runner(trial, report, Path(earlier))
         last = {"sdr": float("-inf"), "percent": 100, **outcome.metrics, "status": outcome.status}
-        with tempfile.TemporaryDirectory() as small:  # in the place of the last state, which is of no use any more
+        with tempfile.TemporaryDirectory() as small:  # replaces the last state, which is not needed any more
             (Path(small) / "status").write_text(outcome.status)
             tune.report(last, checkpoint=tune.Checkpoint.from_directory(small))
 
@@ -143,7 +143,7 @@ def _searcher(source: Source) -> Any:
     from ray.tune.search import Searcher
 
     class FromSource(Searcher):
-        """Hands a source's trials to Ray."""
+        """Passes the trials of a source to Ray."""
 
         def __init__(self) -> None:
             super().__init__(metric="sdr", mode="max")
@@ -157,10 +157,10 @@ def _searcher(source: Source) -> Any:
             )
 
         def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
-            """The callback does it: it knows what became of the trial."""
+            """Nothing to do: the callback passes the outcome to the source."""
 
         def save(self, checkpoint_path: str) -> None:
-            """The trials' folders keep all there is."""
+            """Nothing to save: the trials' folders hold everything."""
 
         def restore(self, checkpoint_path: str) -> None:
             """See ``save``."""
@@ -204,7 +204,7 @@ def _callback(runner: TrialRunner, source: Source, progress: Progress, ended: Ca
         ended(trial, outcome)
 
     class Watch(tune.Callback):
-        """Follows the trials from where the search was started."""
+        """Reports progress and outcomes in the process that started the search."""
 
         def on_trial_result(self, iteration: int, trials: list, trial: Any, result: dict, **info: Any) -> None:
             progress(Trial(**trial.config["trial"]), result.get("percent", 0) / 100)

@@ -1,4 +1,4 @@
-"""benchmark.runs.audio: every stem of a track in step with the others, whole files, and nothing kept twice."""
+"""benchmark.runs.audio: all stems of a track are aligned, files are complete, and nothing is stored twice."""
 
 import numpy as np
 import pytest

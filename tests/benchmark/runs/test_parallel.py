@@ -1,4 +1,4 @@
-"""benchmark.runs.parallel: several pairs at once give what the serial run gives, and a failure stays with its pair."""
+"""benchmark.runs.parallel: pairs at a time give the results of a serial run; a failure affects only its pair."""
 
 import json
 import os

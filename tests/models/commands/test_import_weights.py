@@ -406,5 +406,5 @@ def test_package_takes_imported_weights(tmp_path):
         (note,) = cost_notes(tmp_path / "out")
         assert re.search(verdict, note)
     import_checkpoint([magronp_file(tmp_path / "vocals.ckpt")], tmp_path / "alone")
-    with pytest.raises(ValueError, match="alone: no bass, drums, other"):
+    with pytest.raises(ValueError, match="alone: expected all four instruments, got no bass, drums, other"):
         package(ROOT, tmp_path / "out2", [str(tmp_path / "alone")])

@@ -42,7 +42,7 @@ def search(root, folder, grid, budget):
     return runner, GridSource(cells, Maker(cells, [(1000, 0.1)] * len(cells), (0,), folder / "out"))
 
 
-def test_trials_on_ray_fail_alone_and_a_killed_worker_goes_on(two_cpus, hq_root, tmp_path):
+def test_on_ray_a_failed_trial_does_not_stop_the_others_and_a_killed_worker_is_resumed(two_cpus, hq_root, tmp_path):
     runner, source = search(hq_root, tmp_path, {"train.lr": ("0.01", "1e30")}, Budget("steps", 40))
     folder = runner.out / "trial-000"
 
@@ -83,7 +83,7 @@ def source_trial(runner):
 
 
 @pytest.mark.slow
-def test_asha_stops_what_is_worse_at_the_same_share_of_the_budget(two_cpus, hq_root, tmp_path):
+def test_asha_stops_worse_trials_at_the_same_share_of_the_budget(two_cpus, hq_root, tmp_path):
     grid = {"train.lr": ("0.01", "1e-9", "1e-8", "2e-9")}
     runner, source = search(hq_root, tmp_path, grid, Budget("steps", 40))
     settings = replace(SETTINGS, asha=True, concurrent=1)
