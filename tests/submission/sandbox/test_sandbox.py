@@ -89,11 +89,7 @@ def test_what_takes_too_long_is_ended_with_all_that_it_started(root: Path):
     code = f"import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(600)', '{mark}'])"
     outcome = run(root, code, build_s=2.0)
     assert outcome.is_late and outcome.failure == "built: not done after 2.00 s"
-    for _ in range(100):
-        if not running(mark):
-            break
-        time.sleep(0.05)
-    assert not running(mark)
+    wait_until(lambda: not running(mark), seconds=5.0)
 
 
 def running(mark: str) -> list[int]:
