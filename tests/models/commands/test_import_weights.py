@@ -234,7 +234,7 @@ def test_networks_that_are_not_read(tmp_path, capsys):
         return {n: v[: v.shape[0] // 4 * 3] if "main_layer" in n else v for n, v in state.items()}
 
     magronp = {
-        "not bidirectional LSTMs": {"change": gru},
+        "LSTMs, got other recurrent layers": {"change": gru},
         "bidirectional": {"change": lambda state: without(state, "_reverse")},
         "convolutional": {"change": lambda state: without(state, "time_net") | {"separator.0.x": torch.ones(1)}},
         "mask_ctxt is 2": {"facts": {"mask_ctxt": 2, "targets": ["vocals"]}},
@@ -245,7 +245,7 @@ def test_networks_that_are_not_read(tmp_path, capsys):
         file = magronp_file(tmp_path / str(index) / "vocals.ckpt", **options)
         assert words in fails(capsys, "import", file, "--out", tmp_path / "ours")
     file = amanteur_file(tmp_path / "vocals.pt", change=lambda state: without(state, "bandsequence"))
-    assert "no BLSTM" in fails(capsys, "import", file, "--out", tmp_path / "ours", "--format", "amanteur")
+    assert "a bottleneck of BLSTMs" in fails(capsys, "import", file, "--out", tmp_path / "ours", "--format", "amanteur")
     file = amanteur_file(tmp_path / "h" / "vocals.pt")
     (tmp_path / "h" / "hparams.yaml").write_text("model:\n  return_mask: true\nprivate:\n  token: secret\n")
     line = fails(capsys, "import", file, "--out", tmp_path / "ours", "--format", "amanteur")
@@ -260,7 +260,7 @@ def test_two_files_of_one_stem_and_other_mistakes(tmp_path, capsys):
     (tmp_path / "full").mkdir()
     (tmp_path / "full/photo.jpg").write_text("x")
     line = fails(capsys, "import", tmp_path / "a", "--out", tmp_path / "full")
-    assert "got something else" in line and (tmp_path / "full/photo.jpg").exists()
+    assert "got other files" in line and (tmp_path / "full/photo.jpg").exists()
 
 
 def test_card_and_facts(tmp_path):
@@ -354,7 +354,7 @@ def test_the_card_tells_where_files_were_downloaded(tmp_path):
     assert "| source | https://example.org/vocals.ckpt |" in (tmp_path / "ours/README.md").read_text()
     magronp_file(file, seed=1)  # another file under the same name
     import_checkpoint([file], tmp_path / "ours2")
-    assert "| source | not told |" in (tmp_path / "ours2/README.md").read_text()
+    assert "| source | unknown |" in (tmp_path / "ours2/README.md").read_text()
 
 
 def test_fine_tuning(tmp_path, hq_root):
