@@ -1,4 +1,4 @@
-"""What the commands of all four packages share: one writer for each folder, files written whole, one-line errors.
+"""Shared by the commands of all four packages: folder locks, files written completely or not at all, terminal output.
 
-In: paths and argument lists. Out: locks, files, exit codes. It imports nothing of ours.
+In: paths and argument lists. Out: locks, files, exit codes. It imports nothing else of ours.
 """
