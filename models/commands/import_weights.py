@@ -65,11 +65,11 @@ def add_import_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--format", default="auto", choices=("auto", *LAYOUTS), help="whose code wrote them (default: auto)"
     )
-    parser.add_argument("--stems", metavar="A,B", help="names of the stems, if files and their names do not have them")
+    parser.add_argument("--stems", metavar="A,B", help="names of the stems, where files and their names do not tell")
 
 
 def add_catalog_arguments(parser: argparse.ArgumentParser) -> None:
-    """``catalog`` has no arguments."""
+    """``catalog`` takes none."""
 
 
 def run_catalog(args: argparse.Namespace) -> int:

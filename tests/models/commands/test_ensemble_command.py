@@ -159,4 +159,4 @@ def test_validation_tracks_of_silence_are_one_line(hq_root, tmp_path, capsys, me
     for name in STEMS:
         soundfile.write(track / f"{name}.wav", np.zeros((3 * SAMPLE_RATE, 2)), SAMPLE_RATE)
     assert find(hq_root, tmp_path / "e.yaml", "small", "tiny") == 2
-    assert "expected a validation track in which a stem plays, got 1 silent" in capsys.readouterr().err
+    assert "expected a validation track with an audible stem, got 1 silent" in capsys.readouterr().err

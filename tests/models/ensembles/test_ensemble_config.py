@@ -72,7 +72,7 @@ def test_other_wrong_commands_are_one_line(tmp_path, capsys):
     file = str(tmp_path / "e.yaml")
     for checkpoints, message in (
         ([str(tmp_path / "absent.yaml")], "absent.yaml"),
-        ([file, "small"], "e.yaml is an ensemble by itself: expected no other --checkpoint"),
+        ([file, "small"], "e.yaml is an ensemble: expected no other --checkpoint, got 2"),
         (["small", "small"], "--checkpoint: expected different checkpoints, got small small"),
         (["small", "nowhere"], "no checkpoint 'nowhere'"),
     ):
