@@ -143,7 +143,7 @@ def test_unusable_songs_are_skipped_with_a_line(songs, tmp_path, capsys):
     assert "6 tracks" in captured.out and "2 MIDI files skipped" in captured.out
     lines = sorted(line for line in captured.err.splitlines() if line.startswith("skipped"))
     assert len(lines) == 2
-    assert "broken.mid: not a usable MIDI file" in lines[0] and "empty.mid: nothing sounds" in lines[1]
+    assert "broken.mid: not a usable MIDI file" in lines[0] and "empty.mid: expected audible notes" in lines[1]
 
 
 def one_line_error(capsys):
