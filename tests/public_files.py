@@ -1,4 +1,4 @@
-"""Weight files of public codebases with small random networks, and what is made of them."""
+"""Writes weight files of public codebases with small random networks, and runs what is imported from them."""
 
 from pathlib import Path
 
@@ -43,7 +43,7 @@ def fails(capsys, *arguments) -> str:
 
 
 def output(folder: Path | str, **options) -> torch.Tensor:
-    """What a checkpoint makes of a mixture, [S, C, T]."""
+    """The stems of a mixture by a checkpoint's network, [S, C, T]."""
     with torch.no_grad():
         network = load_separator(str(folder), device="cpu", **options).network
         return network(layouts.mixture(700, 1)[None]).waveforms[0]

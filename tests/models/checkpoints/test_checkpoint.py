@@ -1,4 +1,4 @@
-"""Checkpoints: what is saved is loaded, damage is named in one line, and loading executes nothing."""
+"""Checkpoints: saving, loading, finding and replacing them."""
 
 import hashlib
 import json

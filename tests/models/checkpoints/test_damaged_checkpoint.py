@@ -32,7 +32,7 @@ def test_truncated_weights(folder, size):
     assert "not a safetensors file, or cut short" in error_of(folder)
 
 
-class Trap:
+class Attack:
     """Unpickling this writes a file."""
 
     def __init__(self, path: Path) -> None:
@@ -47,10 +47,10 @@ class Trap:
 def test_a_pickle_is_refused_and_not_executed(folder, tmp_path, write, name):
     marker = tmp_path / "executed"
     with (folder / name).open("wb") as file:
-        write({"weight": Trap(marker)}, file)
+        write({"weight": Attack(marker)}, file)
     error_of(folder)
     assert not marker.exists()
-    with (folder / name).open("rb") as file:  # the trap is real
+    with (folder / name).open("rb") as file:  # the attack works with pickle itself
         pickle.load(file) if write is pickle.dump else torch.load(file, weights_only=False)
     assert marker.exists()
 
@@ -141,7 +141,7 @@ def test_nothing_large_is_made_before_it_is_compared_with_the_weights(folder, se
     tracemalloc.stop()
     assert setting in message or "do not belong together" in message
     assert len(message) < 500
-    assert grown_kib < 64 * 1024 and python_bytes < 64 * 2**20  # modules without weights take some
+    assert grown_kib < 64 * 1024 and python_bytes < 64 * 2**20  # modules without weights need a little memory
 
 
 def test_deeply_nested_configuration(folder):

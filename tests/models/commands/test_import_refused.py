@@ -6,7 +6,7 @@ import torch
 from public_files import FACTS, amanteur_file, fails, magronp_file, without
 
 
-def test_auto_cannot_tell_amanteur_from_crlandsc(tmp_path, capsys):
+def test_auto_cannot_distinguish_amanteur_from_crlandsc(tmp_path, capsys):
     file = amanteur_file(tmp_path / "vocals.pt")
     line = fails(capsys, "import", file, "--out", tmp_path / "ours")
     assert "--format crlandsc or --format amanteur" in line and "same names and shapes" in line
@@ -36,7 +36,7 @@ def test_wrong_weights_are_named(tmp_path, capsys, change, words):
     assert not (tmp_path / "ours" / "weights.safetensors").exists()
 
 
-def test_networks_that_are_not_read(tmp_path, capsys):
+def test_unsupported_networks_are_refused(tmp_path, capsys):
     def gru(state):
         return {n: v[: v.shape[0] // 4 * 3] if "main_layer" in n else v for n, v in state.items()}
 

@@ -1,4 +1,4 @@
-"""``python -m models import`` and what takes its checkpoints by name."""
+"""``python -m models import`` and ``catalog``: weight files of public codebases become checkpoints."""
 
 import dataclasses
 import json
@@ -17,12 +17,13 @@ from models.importing.files import sha256
 from public_files import FACTS, amanteur_file, fails, magronp_file, output
 
 
-def test_a_name_goes_to_the_checkpoints_and_a_path_stays_one(tmp_path, monkeypatch, capsys):
+def test_a_name_is_a_folder_of_checkpoints_and_a_path_is_a_path(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("models.commands.import_weights.CHECKPOINT_FOLDER", tmp_path / "checkpoints")
     monkeypatch.setattr("models.checkpoints.checkpoint.CHECKPOINT_FOLDER", tmp_path / "checkpoints")
     file = magronp_file(tmp_path / "vocals.ckpt")
     assert main(["import", str(file), "--out", "mine"]) == 0
-    assert "vocals" in (told := capsys.readouterr().out) and "GMAC" in told and "unknown music" in told
+    printed = capsys.readouterr().out
+    assert "vocals" in printed and "GMAC" in printed and "unknown music" in printed
     assert main(["import", str(file), "--out", str(tmp_path / "there")]) == 0
     assert load_separator("mine", device="cpu").stems == ("vocals",)
     named, there = (load_checkpoint(tmp_path / folder) for folder in ("checkpoints/mine", "there"))
@@ -100,7 +101,7 @@ def test_older_names_of_the_mask(tmp_path):
 
 
 def test_hyper_parameters_of_omegaconf(tmp_path):
-    """Stems and settings are read out of pickled objects whose classes are never imported."""
+    """Stems and settings are read from pickled objects; their classes are not imported."""
     names = ("omegaconf", "omegaconf.listconfig", "omegaconf.nodes", "omegaconf.dictconfig")
     modules = {name: types.ModuleType(name) for name in names}
     classes = {}
@@ -141,15 +142,15 @@ def test_card_and_facts(tmp_path):
     assert "none stated" in card and "unknown music from unknown" in card and "10.66" not in card
 
 
-def test_the_catalog_lists_what_can_be_had(capsys):
+def test_the_catalog_lists_public_weights(capsys):
     assert main(["catalog"]) == 0
-    told = capsys.readouterr().out
+    printed = capsys.readouterr().out
     for words in ("oBSRNN-SIMO", "mean 9.79", "mean 9.07", "crlandsc-mdx23", "amanteur-vocals", "licence: none stated"):
-        assert words in told
-    assert "https://zenodo.org/records/17516442" in told
+        assert words in printed
+    assert "https://zenodo.org/records/17516442" in printed
 
 
-def test_settings_survive_the_way_to_disk_and_back(tmp_path):
+def test_settings_are_read_back(tmp_path):
     options = {"targets": layouts.FOUR, "attention": 2, "exchange": "prelu"}
     _, preset = import_checkpoint([magronp_file(tmp_path / "separator.ckpt", **options)], tmp_path / "ours")
     assert load_checkpoint(tmp_path / "ours").preset == preset
@@ -163,7 +164,7 @@ def test_settings_survive_the_way_to_disk_and_back(tmp_path):
         dataclasses.replace(network, band_widths=(3, 4))
 
 
-def test_the_card_tells_where_files_were_downloaded(tmp_path):
+def test_the_card_has_the_address_of_downloaded_files(tmp_path):
     file = magronp_file(tmp_path / "in" / "vocals.ckpt")
     record = {"vocals.ckpt": {"url": "https://example.org/vocals.ckpt", "bytes": 1, "sha256": sha256(file)}}
     (tmp_path / "in/downloads.json").write_text(json.dumps(record))

@@ -52,22 +52,22 @@ def test_separate_a_song(tmp_path, capsys):
             samples, _ = soundfile.read(tmp_path / "out" / f"{stem}.wav")
             assert samples.shape == (5000, 2) and abs(samples).max() > 1e-3
         (tmp_path / "out/vocals.wav").unlink()
-    assert "GMAC" not in capsys.readouterr().err  # said for large networks only
+    assert "GMAC" not in capsys.readouterr().err  # printed for large networks only
 
 
-def test_a_large_network_says_its_cost_and_the_time_left(tmp_path, capsys, monkeypatch):
+def test_a_large_network_prints_its_cost_and_the_time_left(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("models.commands.separate.LARGE_GMACS", 0.0)
     import_checkpoint([magronp_file(tmp_path / "vocals.ckpt")], tmp_path / "ours")
     soundfile.write(tmp_path / "song.wav", layouts.mixture(50_000, 3).T.numpy(), 44100)
     command = ["separate", str(tmp_path / "song.wav"), "--checkpoint", str(tmp_path / "ours"), "--device", "cpu"]
     assert main([*command, "--out", str(tmp_path / "out"), "--set", "separate.segment_s=0.3"]) == 0
-    told = capsys.readouterr().err
-    assert "GMAC for a second of audio, about" in told and "s on this machine" in told
-    assert "2/2 [" in told  # seconds done, of all
+    printed = capsys.readouterr().err
+    assert "GMAC for a second of audio, about" in printed and "s on this machine" in printed
+    assert "2/2 [" in printed  # seconds done / total
 
 
 def test_separation_has_unity_gain(tmp_path):
-    """With a network whose stems sum to its input, the stems of a song of several chunks do too."""
+    """If a network's stems sum to its input, the stems of a song of several chunks sum to the song."""
     options = {"targets": ("vocals",), "facts": {"targets": ["vocals", "other"], **FACTS}}
     import_checkpoint([magronp_file(tmp_path / "separator.ckpt", **options)], tmp_path / "ours")
     settings = {"separate.segment_s": 0.02}
@@ -103,7 +103,7 @@ def test_fine_tuning(tmp_path, hq_root):
     assert any(not torch.equal(after[name], before[name].half().float()) for name in before)
 
 
-def test_benchmark_says_whose_weights_and_what_they_have_seen(tmp_path):
+def test_benchmark_names_the_codebase_and_the_training_data(tmp_path):
     from benchmark.systems.catalog import load, resolve
 
     for name, words in (("mine", "training data unknown"), ("oBSRNN-SIMO", "")):

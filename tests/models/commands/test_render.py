@@ -97,7 +97,7 @@ def test_same_seed_same_files_other_seed_other_files(songs, tmp_path):
     assert a.keys() == c.keys() and all(a[key] != c[key] for key in a if key[1] == "other.flac")
 
 
-def test_variations_differ_and_say_how(songs, tmp_path):
+def test_variations_differ_and_record_how(songs, tmp_path):
     soundfont = shutil.copy(TIM, tmp_path / "copy.sf2")
     arguments = ["--soundfont", TIM, str(soundfont), "--variations", "4"]
     assert render(songs, tmp_path / "out", *arguments) == 0
@@ -116,7 +116,7 @@ def test_only_what_is_missing_is_rendered(songs, tmp_path, capsys):
     before = audio_bytes(out)
     first, second = sorted(out.glob("[!.]*"))
     kept = (first / "drums.flac").stat().st_mtime_ns
-    # What a kill leaves: a folder under the hidden name. And one without its marker, which nothing of ours leaves.
+    # A killed run leaves a folder with the hidden name. A folder without its marker file can only be made by hand.
     (out / ".unfinished" / second.name).mkdir(parents=True)
     (out / ".unfinished" / second.name / "drums.flac").write_bytes(b"half")
     (second / "render.json").unlink()
@@ -221,7 +221,7 @@ def test_killed_interrupted_and_resumed(songs, tmp_path):
             process.kill()
         assert not list(out.glob("long*"))
         assert all((folder / "render.json").exists() for folder in out.glob("[!.]*"))
-        if way == signal.SIGKILL:  # what the kill left must not pass for the next process's own work
+        if way == signal.SIGKILL:  # the next process must not use the files that the killed one left
             (out / ".unfinished").rename(tmp_path / "left")
     assert process.returncode == 130 and errors.decode().splitlines()[-1] == "interrupted"
     assert not (out / ".unfinished").exists()
