@@ -246,7 +246,7 @@ def _checked_name(module: Any, name: Any) -> Name:
     top, first = module.split(".")[0], name.split(".")[0]
     if (top in sys.stdlib_module_names and top not in HARMLESS) or (top == "builtins" and first in HARMFUL_BUILTINS):
         asked = f"{module}.{name}".encode("ascii", "replace").decode()[:80]
-        raise ValueError(f"it asks to use {asked}: an attack, nothing of it was run; do not use this file")
+        raise ValueError(f"its pickle asks for {asked}: an attack; no code was run; do not use this file")
     return Name(f"{module}.{name}")
 
 

@@ -115,7 +115,7 @@ def test_views_and_types(tmp_path, dtype):
 def test_calls_are_refused(tmp_path, capsys, call, place):
     attack = CallsFunction(*call)
     content = attack if place == "alone" else {"state_dict": WEIGHTS, "hyper_parameters": {}} | {place: attack}
-    refused(capsys, saved(tmp_path / "a.ckpt", content), "attack", "nothing of it was run")
+    refused(capsys, saved(tmp_path / "a.ckpt", content), "attack", "no code was run")
 
 
 def test_methods_of_objects_are_not_called(tmp_path, capsys):
