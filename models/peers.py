@@ -1,7 +1,7 @@
 """Open-Unmix and Hybrid Demucs, built from their own packages, for our trainer and our separator.
 
-They exist for a fair comparison: the peers' classes, our data, our budget. Their packages are imported when one is
-built.
+They serve a fair comparison: the original classes, trained on our data with our budget. Each package is imported only
+when its network is built.
 """
 
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class OpenUnmixConfig:
     hop: int = 1024
     """Samples between frames."""
     max_bin: int = 1487
-    """Bins that the network sees (umxhq: up to 16 kHz)."""
+    """Bins that the network uses as input (umxhq: up to 16 kHz)."""
     hidden: int = 512
     """Width of the bottleneck."""
     layers: int = 3
@@ -73,7 +73,7 @@ class HDemucsConfig:
 
 
 def _check_ranges(config: object, largest: dict[str, int]) -> None:
-    """Check sizes, which may come out of a file of unknown origin."""
+    """Check sizes; they may come from a file of unknown origin."""
     for name, limit in largest.items():
         if not 1 <= getattr(config, name) <= limit:
             raise ValueError(f"model.{name}: expected 1 to {limit}, got {getattr(config, name)}")
@@ -117,7 +117,7 @@ class OpenUnmixNetwork(nn.Module):
         """Mixture [B, 2, T] to waveforms [B, S, 2, T]."""
         length = mixture.shape[-1]
         self.separator.niter = 0 if self.training or len(self.stems) == 1 else self.config.wiener_iterations
-        padded = nn.functional.pad(mixture, (0, max(0, self.config.n_fft - length)))  # its STFT mirrors half a window
+        padded = nn.functional.pad(mixture, (0, max(0, self.config.n_fft - length)))  # its STFT reflects half a window
         return Estimate(self.separator(padded)[..., :length])
 
 

@@ -14,7 +14,7 @@ ORIGIN = Origin("python -m benchmark run --out x", "abc1234")
 
 
 class Fake:
-    """Returns noisy halves of the mixture, or whatever `change` makes of them."""
+    """Returns half of the mixture as each stem, changed by `change`."""
 
     sample_rate = None
     parameters = 7
@@ -28,7 +28,7 @@ class Fake:
 
 
 class Bar:
-    """Counts, as a progress bar."""
+    """A progress bar that only counts."""
 
     count = 0
 
@@ -53,7 +53,7 @@ def run_here(monkeypatch, system, source, tracks, out, settings=SETTINGS, origin
 
 
 def measure_here(monkeypatch, system, pairs, out, settings, origin):
-    """Measure pairs in this process, all with one system; returns what failed: nothing."""
+    """Measure pairs in this process, all with one system; returns the failures, always an empty list."""
     monkeypatch.setattr(pair_module, "load", lambda source, device: system)
     for pair in pairs:
         measure_pair(*prepare(pair.source, settings), pair, out, settings, origin)

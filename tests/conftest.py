@@ -109,7 +109,7 @@ def hq_root(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def shipped(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A checkpoint called small, of a network of known multiples, which alone is found."""
+    """The only checkpoint is called small; its network returns known multiples of the mixture."""
     from models.checkpoints import checkpoint as checkpoint_module
     from scaled_copies import SETTINGS, FakePreset, ScaledCopies
 
@@ -120,7 +120,7 @@ def shipped(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def one_thread() -> None:
-    """Begin every test with one torch thread, whatever the one before it asked for."""
+    """Begin every test with one torch thread; the test before may have changed it."""
     torch.set_num_threads(1)
 
 
@@ -131,7 +131,7 @@ def _is_local(host: object) -> bool:
 
 @pytest.fixture(autouse=True)
 def no_network(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make a connection to another machine fail, loudly and at once, in every test that is not marked `network`."""
+    """Make every connection to another machine an error, in tests that are not marked `network`."""
     if request.node.get_closest_marker("network") is not None:
         return
 
@@ -139,9 +139,9 @@ def no_network(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
         if not _is_local(host):
             raise RuntimeError(f"a test tried to reach {host!r}; mark it `network` if it must")
 
-    def guard_connect(original):
+    def checked(original):
         def connect(self, address):
-            # Connecting a datagram socket sends nothing: it is how programs ask for their own address.
+            # Connecting a datagram socket sends nothing; programs use it to find their own address.
             if self.family in (socket.AF_INET, socket.AF_INET6) and not self.type & socket.SOCK_DGRAM:
                 check(address[0])
             return original(self, address)
@@ -154,6 +154,6 @@ def no_network(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
         check(host)
         return original_getaddrinfo(host, *arguments, **options)
 
-    monkeypatch.setattr(socket.socket, "connect", guard_connect(socket.socket.connect))
-    monkeypatch.setattr(socket.socket, "connect_ex", guard_connect(socket.socket.connect_ex))
+    monkeypatch.setattr(socket.socket, "connect", checked(socket.socket.connect))
+    monkeypatch.setattr(socket.socket, "connect_ex", checked(socket.socket.connect_ex))
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)

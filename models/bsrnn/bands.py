@@ -1,8 +1,8 @@
 """Band schemes: how the bins of a spectrum are cut into bands.
 
-A scheme is written as a spec: comma-separated ``width:edge`` pairs in Hz, each saying "bands of this width up to this
-edge". What is left above the last edge is one more band. The paper's V7 reads
-``"100:1k,250:4k,500:8k,1k:16k,2k:20k"`` and has 41 bands.
+A scheme is written as a spec: comma-separated ``width:edge`` pairs in Hz, each meaning "bands of this width up to this
+edge". The bins above the last edge are one more band. The paper's V7 is ``"100:1k,250:4k,500:8k,1k:16k,2k:20k"`` and
+has 41 bands.
 
 Source: Luo & Yu 2022 (arXiv 2209.15174), sections 3.1 and 4.2; the joint split is SIMO-BSRNN's (ICASSP 2024).
 """

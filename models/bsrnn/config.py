@@ -14,13 +14,13 @@ LARGEST = {
     "mask_factor": 64,
     "mask_layers": 16,
 }
-"""Far above every use: a configuration is read from files of unknown origin."""
+"""Largest allowed values, far above every use; they protect against files of unknown origin."""
 LARGEST_FFT = 2**17
 
 
 @dataclass(frozen=True)
 class BSRNNConfig:
-    """Everything that fixes the network's shape; the defaults are the paper's (Luo & Yu 2022, section 4.2).
+    """All settings of the network's shape; the defaults are the paper's (Luo & Yu 2022, section 4.2).
 
     Raises:
         ValueError: a value out of range, named as on the command line (``model.hidden`` ...).
@@ -55,10 +55,10 @@ class BSRNNConfig:
     but channels hear each other after each module, which is learned from stereo examples (``data.channels: 2``).
     ``spatial``: folded, but each band is told where its bins lie between the channels, see ``SpatialSplit``."""
     mid_side: bool = False
-    """Mask the mid and the side, (L + R) / sqrt(2) and (L - R) / sqrt(2), instead of left and right: what lies in the
-    centre is then apart from what does not. For ``folded`` and ``spatial``; trained with ``data.mid_side``."""
+    """Mask mid (L + R) / sqrt(2) and side (L - R) / sqrt(2) instead of left and right, so that sources in the centre
+    are separated from the others. For ``folded`` and ``spatial``; trained with ``data.mid_side``."""
     level_inputs: bool = False
-    """Give each band the level and magnitudes that its norm hides (Differs from the paper)."""
+    """Give each band its level and magnitudes as inputs; its norm removes them (Differs from the paper)."""
     attention_heads: int = 0
     """Heads of the attention over frames after each module's BLSTMs; 0, the paper's, has none."""
 

@@ -1,4 +1,4 @@
-"""Band-Split RNN: mixture in, stems out."""
+"""The band-split RNN network: a mixture's waveform to the stems' waveforms."""
 
 import math
 
@@ -85,7 +85,7 @@ class BSRNN(nn.Module):
             bands = bands + self.spatial(spectrogram, channels)
         for module in self.sequence:
             bands = module(bands, channels // group)
-        frames = torch.stack([mask(bands).mT for mask in self.masks], dim=1)  # [B', S, C', L, F], as it lies in memory
+        frames = torch.stack([mask(bands).mT for mask in self.masks], dim=1)  # [B', S, C', L, F], in memory order
         masks = frames.mT
         return masks.unflatten(0, (batch, -1)).transpose(1, 2).flatten(2, 3)
 

@@ -50,7 +50,7 @@ def add_prepare_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run_train(args: argparse.Namespace) -> int:
-    """Train, or go on training; under ``torchrun``, together with the other processes."""
+    """Train, or resume training; under ``torchrun``, together with the other processes."""
     if args.max_minutes is not None and not args.max_minutes > 0:
         raise ValueError(f"--max-minutes: expected minutes above 0, got {args.max_minutes}")
     check_at_least("workers", args.workers, 0)
@@ -101,10 +101,10 @@ def run_prepare(args: argparse.Namespace) -> int:
 
 @contextlib.contextmanager
 def _sole_run(folder: Path, world: World) -> Iterator[None]:
-    """Keep a run's folder to the processes that train together; the first of them holds it for all.
+    """Lock a run's folder for the processes that train together; the process of rank 0 holds the lock.
 
     Raises:
-        ValueError: another run writes there; on every process, so that none waits for the others.
+        ValueError: another run writes there; every process raises, so that none waits for the others.
     """
     with contextlib.ExitStack() as held:
         refusal = ""
@@ -153,7 +153,7 @@ def _check_device(device: str) -> None:
     if device not in ("cpu", "cuda"):
         raise ValueError(f"--device: expected cpu or cuda, got {device!r}")
     if device == "cuda" and not torch.cuda.is_available():
-        raise ValueError("--device: cuda asked for, but this machine has no usable GPU")
+        raise ValueError("--device: expected cpu, as this machine has no usable GPU, got cuda")
 
 
 def _set_threads(threads: int) -> None:

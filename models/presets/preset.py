@@ -1,4 +1,4 @@
-"""A preset: everything that describes one kind of model, how it is trained and how it separates."""
+"""A preset: all settings of one model, its training and its separation."""
 
 import difflib
 from collections.abc import Mapping, Sequence
@@ -43,10 +43,10 @@ class Preset:
     separate: SeparateConfig
 
     def __post_init__(self) -> None:
-        """Check the names of the stems, which become file names.
+        """Check the names of the stems; they become file names.
 
         Raises:
-            ValueError: a name that cannot be a stem's.
+            ValueError: a name cannot be used for a stem.
         """
         check_stems(self.model.stems, "model.stems")
 
@@ -56,7 +56,7 @@ class Preset:
 
 
 def preset_from_mapping(values: Mapping[str, Any]) -> Preset:
-    """Build a preset from a mapping, as YAML and checkpoints hold it.
+    """Build a preset from a mapping, as stored in YAML files and checkpoints.
 
     Raises:
         ValueError: an unknown architecture or setting, or a value out of range.
@@ -74,9 +74,9 @@ def preset_from_mapping(values: Mapping[str, Any]) -> Preset:
 
 
 def with_stems(preset: Preset, stems: Sequence[str]) -> Preset:
-    """Copy a preset for stems of one's own: what the data holds, and what the model separates.
+    """Copy a preset for other stems, in the data and in the model.
 
-    Rendered sources stay as far as they are among the stems.
+    Rendered sources that are not among the stems are removed.
 
     Raises:
         ValueError: no name, a name given twice, an empty one, or "mixture".
@@ -91,15 +91,15 @@ def with_stems(preset: Preset, stems: Sequence[str]) -> Preset:
 
 
 def preset_names() -> list[str]:
-    """Names of the presets that ship."""
+    """Names of the shipped presets."""
     return sorted(path.stem for path in PRESET_FOLDER.glob("*.yaml"))
 
 
 def load_preset(name_or_path: str) -> Preset:
-    """Load a preset that ships, by name, or a YAML file.
+    """Load a shipped preset by its name, or a YAML file.
 
     Raises:
-        ValueError: no such preset (the message gives the nearest name), or settings that do not hold.
+        ValueError: no such preset (the message gives the nearest name), or a setting is unknown or out of range.
     """
     path = Path(name_or_path)
     if path.suffix not in (".yaml", ".yml"):

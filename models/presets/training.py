@@ -1,4 +1,4 @@
-"""What the trainer is told: the data it makes and how it optimises."""
+"""Settings of the training: how examples are made and how the network is optimised."""
 
 from dataclasses import dataclass
 
@@ -18,23 +18,23 @@ class DataConfig:
     """Random mixing; the defaults are the paper's (Luo & Yu 2022, section 4.1)."""
 
     sources: tuple[str, ...] = ("vocals", "drums", "bass", "other")
-    """Stems that a mixture is the sum of, any names; every track must have them all."""
+    """Stems whose sum is a mixture, with any names; every track must have them all."""
     crop_s: float = 3.0
     """Length of a training example, seconds."""
     crops: str = "salient"
-    """``salient``: out of segments in which the source plays, as the paper's activity detection finds them; ``random``:
-    anywhere in a stem that is not silent throughout."""
+    """``salient``: from segments in which the source is active, by the paper's activity detection. ``random``: from
+    anywhere in a stem that is not entirely silent."""
     channels: int = 1
     """1: a random channel of each stem; 2: stereo examples."""
     mid_side: float = 0.0
-    """Probability that an example of one channel is the mid or the side instead of the left or right; of no effect on
-    stereo examples."""
+    """Probability that an example of one channel is mid or side instead of left or right; no effect on stereo
+    examples."""
     gain_db: float = 10.0
     """Each source's gain is uniform in [-gain_db, gain_db]."""
     drop: float = 0.1
     """Probability that a source is left out of a mixture."""
     remix: float = 1.0
-    """Probability that the sources come from independently drawn tracks; else all are one track at one moment."""
+    """Probability that the sources are drawn from independent tracks; else all are from one track at one time."""
     speed_semitones: float = 0.0
     """Each source is played at a speed of 2^(u / 12), u uniform in [-speed_semitones, speed_semitones]."""
     flip_sign: float = 0.0
@@ -83,13 +83,14 @@ class TrainConfig:
     steps: int = 1_000_000
     """Optimiser steps of a whole run (the paper: 100 epochs of 10 000)."""
     minutes: float = 0.0
-    """Minutes of a whole run, over all its calls; 0: the steps decide, or ``--max-minutes`` under a linear schedule."""
+    """Minutes of a whole run, over all its calls. 0: ``steps`` ends the run, or ``--max-minutes`` if the schedule is
+    linear."""
     clock: str = "wall"
-    """What ``minutes`` counts: ``wall``, or ``processor`` time, which a busy machine does not lengthen."""
+    """Time that ``minutes`` counts: ``wall``, or ``processor``, which is independent of other load on the machine."""
     loss: str = "complex"
-    """``complex``: the paper's three terms. ``waveform``: L1 of the waveform alone, as Demucs is trained.
-    ``multiresolution``: the complex terms at five FFTs instead of one, as BS-RoFormer is trained.
-    ``log_error``: the logarithm of each stem's squared error, what the SDR measures."""
+    """``complex``: the paper's three terms. ``waveform``: L1 of the waveform alone, as in Demucs. ``multiresolution``:
+    the complex terms at five FFT sizes instead of one, as in BS-RoFormer. ``log_error``: the logarithm of each stem's
+    squared error, as in the SDR."""
     optimizer: str = "adam"
     """``adam``, or ``muon``: Muon on the matrices and Adam on the rest."""
     lr: float = 1e-3
@@ -115,7 +116,7 @@ class TrainConfig:
     non_finite: str = "stop"
     """At a loss or gradient that is not finite: ``stop``, or ``skip`` the step (ten in a row stop)."""
     seed: int = 0
-    """Fixes initial weights and every batch."""
+    """Determines the initial weights and every batch."""
 
     def __post_init__(self) -> None:
         """Check ranges."""

@@ -1,4 +1,4 @@
-"""Multiplications: what is counted is what a hand calculation gives, for every architecture."""
+"""Multiplications: the count equals a calculation by hand, for every architecture."""
 
 import dataclasses
 import math
@@ -28,7 +28,7 @@ def macs_by_hand(preset: Preset, num_samples: int, channels: int) -> int:
     module = 2 * positions * bands * blstm  # over time and over bands
     if heads := model.attention_heads:
         module += positions * bands * n * (2 * heads * 4 + 2 * n)  # queries, keys, values, output
-        module += examples * frames**2 * bands * (heads * 4 + n)  # scores and what they weigh
+        module += examples * frames**2 * bands * (heads * 4 + n)  # scores, and the weighted sum of the values
     hidden = model.mask_factor * n
     mask = positions * (bands * n * hidden + hidden * 4 * group * sum(widths))
     mask += positions * bands * hidden**2 * (model.mask_layers - 1)
@@ -100,7 +100,7 @@ def test_attention_that_torch_fuses_is_counted():
 
 @pytest.mark.parametrize("name", ["openunmix-small", "hdemucs-small"])
 def test_peers_are_counted_by_what_they_are_made_of(name):
-    """The same from hooks on their layers: linear, convolution and LSTM; Demucs' attention comes on top."""
+    """The same count from hooks on linear layers, convolutions and LSTMs; Demucs' attention is added."""
     preset = override(load_preset(name), {"separate.segment_s": "2"})
     network = preset.build_network().train()
     found = []

@@ -1,4 +1,4 @@
-"""The peers are their packages' own classes behind our interface: any length, and no import before one is built."""
+"""The peers: the packages' own classes with our interface, for any length; a package is imported when one is built."""
 
 import re
 import subprocess

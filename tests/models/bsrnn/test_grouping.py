@@ -49,7 +49,7 @@ class TestEveryOrder:
         assert torch.equal(groups.join_bands(groups.split_bands(bands)), bands)
 
     def test_one_value_for_each_band_lands_on_its_bins(self, widths):
-        """From bins to bands and back: the route that a mask takes."""
+        """From bins to bands and back, as for a mask."""
         groups = BandGroups(widths)
         parts = groups.split_bands(torch.arange(len(widths)))
         bins = [part.repeat_interleave(width) for part, (_, width) in zip(parts, groups.groups, strict=True)]

@@ -1,4 +1,4 @@
-"""Presets: those that ship load, build and survive a round trip; the paper's hold the paper's values."""
+"""Presets: the shipped ones load, build a network and survive a round trip; the paper's have the paper's values."""
 
 import dataclasses
 import json

@@ -1,4 +1,4 @@
-"""Songs in, one list of messages for each stem out: notes go where their program says, and end where they began."""
+"""Songs are split into one list of messages for each stem: a note's program selects its stem, in which it also ends."""
 
 import io
 from dataclasses import replace

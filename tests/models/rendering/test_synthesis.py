@@ -1,4 +1,4 @@
-"""fluidsynth: what it renders is in tune, linear and repeatable; its failures are one line."""
+"""fluidsynth: its audio is in tune, linear and repeatable; its failures are errors of one line."""
 
 from pathlib import Path
 
