@@ -19,7 +19,7 @@ from models.ensemble_config import SUFFIXES, EnsembleConfig, StemShares, read_en
 from models.ensemble_weights import Products, best_weights, mean_sdr, products
 from models.separator import NetworkSeparator, load_separator
 from models.tracks import Track, open_tracks
-from models.training.packs import INDEX, PackedTrack, open_pack
+from models.training.data.packs import INDEX, PackedTrack, open_pack
 from models.training.validation import EXCERPT_S
 
 DECIMALS = 3

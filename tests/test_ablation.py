@@ -14,7 +14,7 @@ from models.__main__ import main as models_main
 from models.config import to_mapping
 from models.folder_lock import sole_writer
 from models.preset import load_preset
-from models.training.packs import prepare_pack
+from models.training.data.packs import prepare_pack
 from tuning import ablation
 from tuning.__main__ import main
 from tuning.ablation import Run, read_ablation

@@ -20,9 +20,9 @@ import torch
 from conftest import SAMPLE_RATE, STEMS, TINY, with_train
 from models.checkpoint import load_checkpoint
 from models.training import loop
+from models.training.data.packs import prepare_pack
 from models.training.loop import train
 from models.training.machine import can_bfloat16
-from models.training.packs import prepare_pack
 from models.training.validation import validation_sdr
 from models.training.world import World
 
@@ -99,7 +99,7 @@ def test_kill_9_loses_no_more_than_since_the_last_save(pack, tmp_path):
         "from pathlib import Path\n"
         "from conftest import with_train\n"
         "from models.training import loop\n"
-        "from models.training.packs import open_pack\n"
+        "from models.training.data.packs import open_pack\n"
         "backward = loop.torch.Tensor.backward\n"
         "steps = []\n"
         "def dying(loss):\n"

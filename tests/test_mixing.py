@@ -10,8 +10,8 @@ import torch
 
 from conftest import SAMPLE_RATE, STEMS
 from models.training.config import DataConfig
-from models.training.mixing import RandomMixer
-from models.training.packs import Pack, PackedTrack
+from models.training.data.mixing import RandomMixer
+from models.training.data.packs import Pack, PackedTrack
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from conftest import SAMPLE_RATE, STEMS, TINY, with_train
 from models.checkpoint import load_checkpoint
 from models.peers import OpenUnmixConfig
 from models.training import loop
+from models.training.data.packs import prepare_pack
 from models.training.loop import train
-from models.training.packs import prepare_pack
 
 
 @pytest.fixture

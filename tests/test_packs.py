@@ -9,10 +9,10 @@ import soundfile
 
 from conftest import SAMPLE_RATE, STEMS, TRAIN_TRACK, VALID_TRACK, synthetic_stems, write_track
 from models.__main__ import main
-from models.training import packs
 from models.training.config import DataConfig
-from models.training.mixing import RandomMixer
-from models.training.packs import open_data, open_pack, prepare_pack
+from models.training.data import packs
+from models.training.data.mixing import RandomMixer
+from models.training.data.packs import open_data, open_pack, prepare_pack
 
 
 def test_audio_survives_within_half_a_step(hq_root, tmp_path):

@@ -13,7 +13,7 @@ from dataclasses import replace
 import pytest
 
 from conftest import SAMPLE_RATE, STEMS, TINY
-from models.training.packs import prepare_pack
+from models.training.data.packs import prepare_pack
 from tuning import ray_backend
 from tuning.budget import Budget
 from tuning.ray_backend import RaySettings, run_on_ray

@@ -14,9 +14,9 @@ from conftest import SAMPLE_RATE, STEMS, TINY, with_train
 from models import checkpoint
 from models.checkpoint import load_checkpoint
 from models.preset import load_preset
+from models.training.data.packs import prepare_pack
 from models.training.loop import train
-from models.training.packs import prepare_pack
-from models.training.saved_state import checksum, load_state, save_state
+from models.training.record.saved_state import checksum, load_state, save_state
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from conftest import SAMPLE_RATE, STEMS, TINY
 from models.checkpoint import load_checkpoint
 from models.folder_lock import sole_writer
 from models.training import loop
-from models.training.packs import prepare_pack
+from models.training.data.packs import prepare_pack
 from tuning.budget import Budget
 from tuning.trial import (
     FAILED,

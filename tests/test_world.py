@@ -13,7 +13,7 @@ from torch import nn
 
 from conftest import SAMPLE_RATE, STEMS, with_train
 from models.config import to_mapping
-from models.training.packs import prepare_pack
+from models.training.data.packs import prepare_pack
 from models.training.world import World, join_world
 
 REPOSITORY = Path(__file__).parents[1]

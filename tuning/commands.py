@@ -13,7 +13,7 @@ from models.config import override, parse_assignments
 from models.folder_lock import LOCK, sole_writer
 from models.macs import count_parameters, gmacs_per_second
 from models.preset import Preset, load_preset
-from models.training.packs import Pack, open_data
+from models.training.data.packs import Pack, open_data
 from models.training.validation import check_validation
 from tuning.budget import Budget, parse_budget
 from tuning.local_backend import run_here

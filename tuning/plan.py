@@ -9,7 +9,7 @@ from typing import Any
 from models.checkpoint import write_atomically
 from models.config import read_yaml, to_mapping
 from models.preset import Preset, preset_from_mapping
-from models.training.packs import Pack
+from models.training.data.packs import Pack
 from tuning.budget import Budget, parse_budget
 from tuning.space import Cell, Grid
 

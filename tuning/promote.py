@@ -10,8 +10,8 @@ from pathlib import Path
 from models.checkpoint import CHECKPOINT_FOLDER, load_checkpoint, save_checkpoint, write_atomically
 from models.config import override, to_mapping
 from models.preset import PRESET_FOLDER
-from models.training.card import model_card
-from models.training.run_folder import BEST
+from models.training.record.card import model_card
+from models.training.record.run_folder import BEST
 from tuning.plan import Plan, read_plan
 from tuning.space import format_overrides
 from tuning.trial import FINISHED, Trial, read_outcome, read_trials

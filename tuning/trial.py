@@ -15,9 +15,9 @@ from models.checkpoint import load_checkpoint, write_atomically
 from models.config import override
 from models.folder_lock import sole_writer
 from models.preset import Preset
+from models.training.data.packs import open_pack
 from models.training.loop import train
-from models.training.packs import open_pack
-from models.training.run_folder import BEST, METRICS, STATE
+from models.training.record.run_folder import BEST, METRICS, STATE
 from models.training.world import World
 from tuning.budget import Budget, share_of_budget
 

@@ -11,8 +11,8 @@ from models.config import override, parse_assignments
 from models.folder_lock import sole_writer
 from models.preset import Preset, load_preset, preset_names, with_stems
 from models.tracks import STEMS, check_stems, default_data_root
+from models.training.data.packs import open_data, prepare_pack
 from models.training.loop import train
-from models.training.packs import open_data, prepare_pack
 from models.training.world import World, join_world
 
 

@@ -17,15 +17,15 @@ from tqdm import tqdm
 
 from models.checkpoint import save_checkpoint
 from models.preset import Preset
-from models.training.card import model_card
+from models.training.data.loader import load_batches
+from models.training.data.mixing import Batch, RandomMixer
+from models.training.data.packs import Pack
 from models.training.initial import initialise
-from models.training.loader import load_batches
 from models.training.loss import build_loss
 from models.training.machine import can_bfloat16, describe_hardware, git_commit, keep_freed_memory, stop_on_signal
-from models.training.mixing import Batch, RandomMixer
 from models.training.optimizer import build_optimizers, learning_rate
-from models.training.packs import Pack
-from models.training.run_folder import RunFolder
+from models.training.record.card import model_card
+from models.training.record.run_folder import RunFolder
 from models.training.validation import check_validation, validation_sdr
 from models.training.world import World
 

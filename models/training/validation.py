@@ -8,7 +8,7 @@ from torch import nn
 from models.chunking import SeparateConfig
 from models.metrics import global_sdr
 from models.separator import NetworkSeparator
-from models.training.packs import Pack, PackedTrack
+from models.training.data.packs import Pack, PackedTrack
 from models.training.world import World
 
 EXCERPT_S = 30.0

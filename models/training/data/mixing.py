@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.training.activity import salient_index, segment_length
-from models.training.augmentation import SPEED_STEPS, change_speed, draw_speed, speed_margin, speed_span
 from models.training.config import DataConfig
-from models.training.packs import Pack, PackedTrack
+from models.training.data.activity import salient_index, segment_length
+from models.training.data.augmentation import SPEED_STEPS, change_speed, draw_speed, speed_margin, speed_span
+from models.training.data.packs import Pack, PackedTrack
 
 SILENCE = 1e-8
 SIDE_SHARE = 1 / 3
