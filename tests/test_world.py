@@ -35,7 +35,7 @@ def losses(folder):
 
 def test_two_processes_make_the_losses_of_one(hq_root, tmp_path):
     pack = prepare_pack([hq_root], tmp_path / "pack", STEMS, SAMPLE_RATE)
-    preset = with_train(batch=4, steps=6, accumulate=2, validate_every=1)
+    preset = with_train(batch=4, steps=6, validate_every=1)
     (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(to_mapping(preset)))
     arguments = ["--preset", tmp_path / "tiny.yaml", "--data", pack.folder, "--out"]
     together = train([*arguments, tmp_path / "two"], TWO_PROCESSES)

@@ -139,13 +139,11 @@ class _Trainer:
         if not pack.split("valid"):
             raise ValueError("expected validation tracks, got 0; name a folder with a valid or MUSDB train split")
         self.part = world.part(config.batch)
-        if (share := config.batch // world.size) % config.accumulate:
-            raise ValueError(f"train.accumulate: expected a divisor of {share} examples, got {config.accumulate}")
         if config.precision == "float16" and not world.device.startswith("cuda"):
             raise ValueError("train.precision: float16 needs a GPU; use bfloat16 or float32")
         stereo = getattr(preset.model, "stereo", "folded")
-        if stereo in ("features", "tac") and preset.data.channels == 1:
-            raise ValueError(f"data.channels: expected 2 for model.stereo={stereo}, got 1")
+        if stereo == "tac" and preset.data.channels == 1:
+            raise ValueError("data.channels: expected 2 for model.stereo=tac, got 1")
         self.mixer = RandomMixer(pack, preset.data, preset.model.stems, config.seed, stereo == "spatial")
         check_validation(pack, preset.model.stems, metric)
         keep_freed_memory()
@@ -307,25 +305,17 @@ class _Trainer:
 
     def _backward(self, batch: Batch) -> tuple[float, list[str]]:
         """Gradients of a batch; its loss over all processes, and which examples here gave no finite estimate."""
-        parts = self.preset.train.accumulate
-        loss_sum, bad = 0.0, []
-        pieces = zip(batch.mixture.chunk(parts), batch.targets.chunk(parts), strict=True)
-        for index, (mixture, targets) in enumerate(pieces):
-            last = index == parts - 1
-            waits = self.world.size > 1 and not last  # gradients are averaged over the processes once
-            with self.shared.no_sync() if waits else contextlib.nullcontext():  # type: ignore[operator]
-                with torch.autocast(self._device_type, dtype=self.dtype, enabled=self.dtype is not None):
-                    heard, estimated = mixture.shape[1], targets.shape[2]
-                    estimate = self.shared(mixture) if heard == estimated else self.shared(mixture, estimated)
-                loss = self.loss(estimate, targets)
-                self.scaler.scale(loss / parts).backward()
-            piece = float(loss.detach())
-            if not math.isfinite(piece):
-                origins = batch.origins[index * len(mixture) : (index + 1) * len(mixture)]
-                bad += _not_finite(estimate.waveforms.detach(), origins)
-            loss_sum += piece
-        (total,) = self.world.sum(loss_sum)
-        return total / (parts * self.world.size), bad
+        mixture, targets = batch.mixture, batch.targets
+        with torch.autocast(self._device_type, dtype=self.dtype, enabled=self.dtype is not None):
+            input_channels, output_channels = mixture.shape[1], targets.shape[2]
+            same = input_channels == output_channels
+            estimate = self.shared(mixture) if same else self.shared(mixture, output_channels)
+        loss = self.loss(estimate, targets)
+        self.scaler.scale(loss).backward()
+        value = float(loss.detach())
+        bad = [] if math.isfinite(value) else _not_finite(estimate.waveforms.detach(), batch.origins)
+        (total,) = self.world.sum(value)
+        return total / self.world.size, bad
 
     def _meet_non_finite(self, loss: float, gradient_norm: float, bad: list[str]) -> None:
         """Leave the step out, or stop with the last good weights saved."""
