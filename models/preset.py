@@ -81,7 +81,9 @@ def preset_from_mapping(values: Mapping[str, Any]) -> Preset:
     sections["separate"] = SeparateConfig
     if unknown := sorted(set(values) - set(sections) - {"architecture"}):
         raise ValueError(f"unknown section {unknown[0]!r}; expected architecture, {', '.join(sections)}")
-    built = {name: build(kind, _without_retired(values.get(name, {}), name), name) for name, kind in sections.items()}
+    built: dict[str, Any] = {}
+    for name, kind in sections.items():
+        built[name] = build(kind, _without_retired(values.get(name, {}), name), name)
     return Preset(architecture, **built)
 
 
