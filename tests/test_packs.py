@@ -214,7 +214,7 @@ def test_nan_in_a_stem_names_the_track(hq_root, tmp_path):
     audio, _ = soundfile.read(file, dtype="float32")
     audio[5] = np.nan
     soundfile.write(file, audio, SAMPLE_RATE, subtype="FLOAT")
-    with pytest.raises(ValueError, match=f"{TRAIN_TRACK}.*not finite"):
+    with pytest.raises(ValueError, match=f"{TRAIN_TRACK}.*drums.wav .expected finite samples, got NaN"):
         prepare_pack([hq_root], tmp_path / "pack", STEMS, SAMPLE_RATE)
 
 
