@@ -17,7 +17,7 @@ from models import checkpoint
 from models.bsrnn import BSRNNConfig
 from models.checkpoint import CONFIG, WEIGHTS, find_checkpoint, load_checkpoint, save_checkpoint, write_atomically
 from models.chunking import SeparateConfig
-from models.preset import Preset
+from models.preset import RETIRED, Preset
 from models.training.config import DataConfig, TrainConfig
 
 MODEL = BSRNNConfig(
@@ -175,6 +175,18 @@ def change(folder: Path, section: str, **settings: object) -> None:
     values = json.loads((folder / CONFIG).read_text())
     values["preset"][section].update(settings)
     (folder / CONFIG).write_text(json.dumps(values))
+
+
+def test_a_folder_of_before_a_setting_was_removed_loads_if_it_had_the_default(folder):
+    identity = load_checkpoint(folder).identity
+    for setting, default in RETIRED.items():
+        section, name = setting.split(".")
+        change(folder, section, **{name: default})
+    assert load_checkpoint(folder).identity == identity
+    change(folder, "model", mask_layers=2)
+    message = error_of(folder)
+    assert message.startswith(f"{folder / CONFIG}: not a checkpoint's configuration") and "\n" not in message
+    assert "model.mask_layers was removed: expected its default 1 or no such line, got 2" in message
 
 
 @pytest.mark.parametrize(
