@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from models.tracks import STEMS, Track, check_stems, default_data_root, open_tracks
+from models.tracks import STEMS, check_stems, default_data_root, open_tracks
 
 RATE = 8000
 
@@ -230,22 +230,6 @@ def test_a_part_of_a_lossy_file_is_the_same_as_in_the_whole(tmp_path):
         part = track.read_stem("drums", start, frames)
         np.testing.assert_array_equal(part, whole[:, start : start + frames])
     assert track.read_stem("drums", 5, 0).shape == (2, 0)
-
-
-def test_a_track_in_memory_needs_four_things():
-    class Held(Track):
-        stems, sample_rate, num_frames = ("a", "b"), RATE, 4
-
-        def read_stem(self, stem, start=0, frames=-1):
-            return np.full((2, 4), len(stem), dtype=np.float32)
-
-    track = Held("held", "test", Path())
-    track.check(("a", "b"))
-    assert track.files == () and track.duration_s == 4 / RATE and track.read_stems(("a",))["a"].shape == (2, 4)
-    with pytest.raises(ValueError, match="track 'held' has no c: expected one of a, b"):
-        track.check(("c",))
-    with pytest.raises(TypeError, match="abstract"):
-        Track("none", "test", Path())
 
 
 def test_roots_without_tracks_and_unknown_splits(tmp_path):
