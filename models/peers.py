@@ -11,6 +11,9 @@ from torch import Tensor, nn
 
 from models.bsrnn import Estimate
 
+WIENER_ITERATIONS = 1
+"""Of Open-Unmix's multichannel Wiener filter when separating, as in umxhq; training has none, as in the original."""
+
 
 @dataclass(frozen=True)
 class OpenUnmixConfig:
@@ -30,8 +33,6 @@ class OpenUnmixConfig:
     """Width of the bottleneck."""
     layers: int = 3
     """BLSTM layers."""
-    wiener_iterations: int = 1
-    """Iterations of the multichannel Wiener filter when separating; training has none, as in the original."""
 
     def __post_init__(self) -> None:
         """Check ranges."""
@@ -43,8 +44,6 @@ class OpenUnmixConfig:
             )
         if not 1 <= self.max_bin <= self.n_fft // 2 + 1:
             raise ValueError(f"model.max_bin: expected 1 to {self.n_fft // 2 + 1}, got {self.max_bin}")
-        if not 0 <= self.wiener_iterations <= 100:
-            raise ValueError(f"model.wiener_iterations: expected 0 to 100, got {self.wiener_iterations}")
 
 
 @dataclass(frozen=True)
@@ -116,8 +115,8 @@ class OpenUnmixNetwork(nn.Module):
     def forward(self, mixture: Tensor) -> Estimate:
         """Mixture [B, 2, T] to waveforms [B, S, 2, T]."""
         length = mixture.shape[-1]
-        self.separator.niter = 0 if self.training or len(self.stems) == 1 else self.config.wiener_iterations
-        padded = nn.functional.pad(mixture, (0, max(0, self.config.n_fft - length)))  # its STFT reflects half a window
+        self.separator.niter = 0 if self.training or len(self.stems) == 1 else WIENER_ITERATIONS
+        padded = nn.functional.pad(mixture, (0, max(0, self.config.n_fft - length)))  # its STFT mirrors half a window
         return Estimate(self.separator(padded)[..., :length])
 
 

@@ -19,7 +19,7 @@ from models.ensembles.ensemble import EnsembleSeparator, all_stems
 from models.ensembles.weights import Products, best_weights, mean_sdr, products
 from models.separation.separator import NetworkSeparator, load_separator
 from models.tracks import Track, open_tracks
-from models.training.packs import INDEX, PackedTrack, open_pack
+from models.training.data.packs import INDEX, PackedTrack, open_pack
 from models.training.validation import EXCERPT_S
 
 DECIMALS = 3

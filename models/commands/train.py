@@ -12,8 +12,8 @@ from models.presets.settings import override, parse_assignments
 from models.running.arguments import check_at_least
 from models.running.folder_lock import sole_writer
 from models.tracks import STEMS, check_stems, default_data_root
+from models.training.data.packs import open_data, prepare_pack
 from models.training.loop import train
-from models.training.packs import open_data, prepare_pack
 from models.training.world import World, join_world
 
 

@@ -31,6 +31,16 @@ ARCHITECTURES: dict[str, tuple[type, type[nn.Module]]] = {
     "crlandsc": (CrlandscConfig, CrlandscNetworks),
 }
 
+RETIRED: dict[str, str | float] = {
+    "model.band_rounding": "bins",
+    "model.mask_layers": 1,
+    "model.wiener_iterations": 1,
+    "data.flip_sign": 0.0,
+    "data.swap_channels": 0.0,
+    "train.accumulate": 1,
+}
+"""Settings that were removed, each with the default that it had: a file that holds the default loads."""
+
 
 @dataclass(frozen=True)
 class Preset:
@@ -59,7 +69,8 @@ def preset_from_mapping(values: Mapping[str, Any]) -> Preset:
     """Build a preset from a mapping, as stored in YAML files and checkpoints.
 
     Raises:
-        ValueError: an unknown architecture or setting, or a value out of range.
+        ValueError: an unknown architecture or setting, a value out of range, or a removed setting that is not at its
+            default.
     """
     if not isinstance(values, Mapping):
         raise ValueError(f"preset: expected a mapping of settings, got {values!r}")
@@ -70,7 +81,23 @@ def preset_from_mapping(values: Mapping[str, Any]) -> Preset:
     sections["separate"] = SeparateConfig
     if unknown := sorted(set(values) - set(sections) - {"architecture"}):
         raise ValueError(f"unknown section {unknown[0]!r}; expected architecture, {', '.join(sections)}")
-    return Preset(architecture, **{name: build(kind, values.get(name, {}), name) for name, kind in sections.items()})
+    built: dict[str, Any] = {}
+    for name, kind in sections.items():
+        built[name] = build(kind, _without_retired(values.get(name, {}), name), name)
+    return Preset(architecture, **built)
+
+
+def _without_retired(values: Any, section: str) -> Any:
+    """A section's values without those of ``RETIRED``."""
+    if not isinstance(values, Mapping):
+        return values
+    for name, value in values.items():
+        setting = f"{section}.{name}"
+        if setting in RETIRED and value != RETIRED[setting]:
+            raise ValueError(
+                f"{setting} was removed: expected its default {RETIRED[setting]!r} or no such line, got {value!r}"
+            )
+    return {name: value for name, value in values.items() if f"{section}.{name}" not in RETIRED}
 
 
 def with_stems(preset: Preset, stems: Sequence[str]) -> Preset:

@@ -37,12 +37,8 @@ class DataConfig:
     """Probability that the sources are drawn from independent tracks; else all are from one track at one time."""
     speed_semitones: float = 0.0
     """Each source is played at a speed of 2^(u / 12), u uniform in [-speed_semitones, speed_semitones]."""
-    flip_sign: float = 0.0
-    """Probability that a source is multiplied by -1."""
     reverse: float = 0.0
     """Probability that a source is played backwards."""
-    swap_channels: float = 0.0
-    """Probability that a source's left and right are swapped; of no effect on examples of one channel."""
     rendered: float = 0.0
     """Probability that a source out of ``rendered_stems`` comes from a rendered track instead of a recorded one."""
     rendered_stems: tuple[str, ...] = ("drums", "bass", "other")
@@ -61,7 +57,7 @@ class DataConfig:
             raise ValueError(f"data.gain_db: expected 0 to 60 dB, got {self.gain_db}")
         if not 0 <= self.drop < 1:
             raise ValueError(f"data.drop: expected a probability in [0, 1), got {self.drop}")
-        for name in ("remix", "mid_side", "flip_sign", "reverse", "swap_channels", "rendered"):
+        for name in ("remix", "mid_side", "reverse", "rendered"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"data.{name}: expected a probability in [0, 1], got {getattr(self, name)}")
         if not 0 <= self.speed_semitones <= 12:
@@ -78,8 +74,6 @@ class TrainConfig:
 
     batch: int = 16
     """Examples in an optimiser step, over all processes."""
-    accumulate: int = 1
-    """Parts that a process cuts its share of the batch into, one forward and backward pass each: less memory."""
     steps: int = 1_000_000
     """Optimiser steps of a whole run (the paper: 100 epochs of 10 000)."""
     minutes: float = 0.0
@@ -120,7 +114,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         """Check ranges."""
-        for name in ("batch", "accumulate", "steps", "decay_steps", "validate_every"):
+        for name in ("batch", "steps", "decay_steps", "validate_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"train.{name}: expected at least 1, got {getattr(self, name)}")
         for name in ("warmup_steps", "patience", "seed"):

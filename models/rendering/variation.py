@@ -24,13 +24,11 @@ class Variation:
     """What is changed in one rendering.
 
     Attributes:
-        soundfont: the instruments.
         tempo_factor: above 1 is faster.
         transpose_semitones: of every note that is no drum.
         programs: for each of the 16 channels, the program that replaces each of the 128 programs (drums: drum kits).
     """
 
-    soundfont: Soundfont
     tempo_factor: float
     transpose_semitones: int
     programs: tuple[tuple[int, ...], ...]
@@ -76,7 +74,7 @@ def draw_variation(seed: int, song_sha256: str, index: int, soundfont: Soundfont
                 for program in range(128)
             ]
         programs.append(tuple(row))
-    return Variation(soundfont, tempo_factor, transpose, tuple(programs))
+    return Variation(tempo_factor, transpose, tuple(programs))
 
 
 def _generator(seed: int, song_sha256: str, index: int, purpose: int) -> np.random.Generator:

@@ -19,19 +19,17 @@ def macs_by_hand(preset: Preset, num_samples: int, channels: int) -> int:
     """Sections 3.1 to 3.3 of the paper, layer by layer, with our level inputs and attention."""
     model = preset.model
     n, h, widths = model.features, model.hidden, model.band_widths
-    group = model.feature_channels
-    examples, frames = channels // group, math.ceil(num_samples / model.hop) + 1
-    bands, positions = len(widths), examples * frames
-    inputs = sum(group * (3 * w + 1) + 1 if model.level_inputs else 2 * group * w for w in widths)
+    frames = math.ceil(num_samples / model.hop) + 1
+    bands, positions = len(widths), channels * frames
+    inputs = sum(3 * w + 2 if model.level_inputs else 2 * w for w in widths)
     split = positions * inputs * n
     blstm = 2 * 4 * h * (n + h) + 2 * h * n  # two directions of four gates, then the fully connected layer
     module = 2 * positions * bands * blstm  # over time and over bands
     if heads := model.attention_heads:
         module += positions * bands * n * (2 * heads * 4 + 2 * n)  # queries, keys, values, output
-        module += examples * frames**2 * bands * (heads * 4 + n)  # scores, and the weighted sum of the values
+        module += channels * frames**2 * bands * (heads * 4 + n)  # scores and what they weigh
     hidden = model.mask_factor * n
-    mask = positions * (bands * n * hidden + hidden * 4 * group * sum(widths))
-    mask += positions * bands * hidden**2 * (model.mask_layers - 1)
+    mask = positions * (bands * n * hidden + hidden * 4 * sum(widths))
     return split + model.layers * module + len(model.stems) * mask
 
 
@@ -41,7 +39,7 @@ def macs_by_hand(preset: Preset, num_samples: int, channels: int) -> int:
         {},
         {"model.bands": "v7", "model.n_fft": "2048", "model.hidden": "12", "model.layers": "3"},
         {"model.attention_heads": "2"},
-        {"model.stereo": "features", "model.level_inputs": "false", "model.mask_factor": "4", "model.mask_layers": "3"},
+        {"model.level_inputs": "false", "model.mask_factor": "4"},
     ],
     ids=str,
 )

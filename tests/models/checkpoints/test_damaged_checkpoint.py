@@ -10,7 +10,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from models.checkpoints.checkpoint import CONFIG, WEIGHTS, save_checkpoint
+from models.checkpoints.checkpoint import CONFIG, WEIGHTS, load_checkpoint, save_checkpoint
+from models.presets.preset import RETIRED
 from small_checkpoint import INFO, PRESET, error_of, make_weights
 
 
@@ -142,6 +143,18 @@ def test_nothing_large_is_made_before_it_is_compared_with_the_weights(folder, se
     assert setting in message or "do not belong together" in message
     assert len(message) < 500
     assert grown_kib < 64 * 1024 and python_bytes < 64 * 2**20  # modules without weights need a little memory
+
+
+def test_a_folder_of_before_a_setting_was_removed_loads_if_it_had_the_default(folder):
+    identity = load_checkpoint(folder).identity
+    for setting, default in RETIRED.items():
+        section, name = setting.split(".")
+        change(folder, section, **{name: default})
+    assert load_checkpoint(folder).identity == identity
+    change(folder, "model", mask_layers=2)
+    message = error_of(folder)
+    assert message.startswith(f"{folder / CONFIG}: not a checkpoint's configuration") and "\n" not in message
+    assert "model.mask_layers was removed: expected its default 1 or no such line, got 2" in message
 
 
 def test_deeply_nested_configuration(folder):

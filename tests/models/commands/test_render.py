@@ -19,7 +19,7 @@ from models.__main__ import main
 from models.rendering.levels import PEAK, level_db
 from models.running.folder_lock import sole_writer
 from models.tracks import open_tracks
-from models.training.packs import prepare_pack
+from models.training.data.packs import prepare_pack
 
 TIM = "/usr/share/sounds/sf2/TimGM6mb.sf2"
 BEAT = 480

@@ -2,7 +2,6 @@
 
 import io
 from dataclasses import replace
-from pathlib import Path
 
 import mido
 import pytest
@@ -10,11 +9,9 @@ from mido import Message, MetaMessage, MidiFile, MidiTrack
 
 from models.rendering import midi
 from models.rendering.midi import read_messages, split_song, write_midi
-from models.rendering.soundfont import Soundfont
 from models.rendering.variation import Variation
 
-SOUNDFONT = Soundfont(Path("any.sf2"), "", frozenset(range(128)), frozenset({0}))
-AS_WRITTEN = Variation(SOUNDFONT, 1.0, 0, (tuple(range(128)),) * 16)
+AS_WRITTEN = Variation(1.0, 0, (tuple(range(128)),) * 16)
 
 
 def on(channel, note=60):

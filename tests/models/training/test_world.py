@@ -13,7 +13,7 @@ from torch import nn
 from conftest import SAMPLE_RATE, STEMS, with_train
 from models.presets.settings import to_mapping
 from models.running.repository import ROOT
-from models.training.packs import prepare_pack
+from models.training.data.packs import prepare_pack
 from models.training.world import World, join_world
 
 TWO_PROCESSES = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
@@ -34,7 +34,7 @@ def losses(folder):
 
 def test_two_processes_make_the_losses_of_one(hq_root, tmp_path):
     pack = prepare_pack([hq_root], tmp_path / "pack", STEMS, SAMPLE_RATE)
-    preset = with_train(batch=4, steps=6, accumulate=2, validate_every=1)
+    preset = with_train(batch=4, steps=6, validate_every=1)
     (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(to_mapping(preset)))
     arguments = ["--preset", tmp_path / "tiny.yaml", "--data", pack.folder, "--out"]
     together = train([*arguments, tmp_path / "two"], TWO_PROCESSES)
