@@ -29,8 +29,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    from submission.package import SOURCE
-
     parser = argparse.ArgumentParser(
         prog="python -m submission", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -38,11 +36,11 @@ def _parser() -> argparse.ArgumentParser:
     which = "a package, or a Bandsplit repository (default: this one)"
 
     check = commands.add_parser("check", help="find what would fail or score low, in under a minute")
-    check.add_argument("submission", nargs="?", type=Path, default=SOURCE, help=which)
+    check.add_argument("submission", nargs="?", type=Path, help=which)
     check.set_defaults(run=_check)
 
     evaluate = commands.add_parser("evaluate", help="run and score it as the grader does, track by track")
-    evaluate.add_argument("submission", nargs="?", type=Path, default=SOURCE, help=which)
+    evaluate.add_argument("submission", nargs="?", type=Path, help=which)
     evaluate.add_argument("--data", help="data set, or one *.stem.mp4 (default: MUSDB_PATH, else stempeg's excerpt)")
     evaluate.add_argument("--split", default="test", choices=("train", "valid", "test", "all"), help="default: test")
     evaluate.add_argument(
@@ -79,8 +77,9 @@ def _positive(text: str) -> int:
 
 def _check(args: argparse.Namespace) -> int:
     from submission.check import check, render
+    from submission.package import SOURCE
 
-    findings, notes = check(args.submission)
+    findings, notes = check(args.submission or SOURCE)
     print(render(findings, notes))
     return 1 if findings else 0
 
@@ -91,6 +90,7 @@ def _evaluate(args: argparse.Namespace) -> int:
     from models.tracks import default_data_root, open_tracks
     from submission.evaluate import evaluate
     from submission.isolation import network_barrier
+    from submission.package import SOURCE
     from submission.report import is_rejected, render
 
     root, message = default_data_root(args.data)
@@ -100,7 +100,7 @@ def _evaluate(args: argparse.Namespace) -> int:
         raise ValueError(f"--split {args.split}: no such tracks in {root}; try another split")
     with tqdm(total=len(tracks), unit="track", dynamic_ncols=True) as bar:
         results = evaluate(
-            args.submission, tracks, args.out, tell=lambda result: bar.update(1), one_process=args.one_process
+            args.submission or SOURCE, tracks, args.out, tell=lambda result: bar.update(1), one_process=args.one_process
         )
     print("\n" + render(results, network_barrier(), f"{root.name}, split {args.split}"))
     return 1 if is_rejected(results) else 0

@@ -1,5 +1,6 @@
 """The import law of CONTRIBUTING.md; importing the model loads torch but no audio, data set or peer package."""
 
+import argparse
 import ast
 import subprocess
 import sys
@@ -85,3 +86,53 @@ def test_importing_the_model_loads_no_heavy_package():
     loaded = {name.split(".")[0] for name in result.stdout.split()}
     assert "torch" in loaded
     assert not loaded & set(HEAVY)
+
+
+HELP = f"""
+import contextlib, io, re, runpy, sys
+
+def show_help(*arguments):
+    sys.argv = [*arguments, "--help"]
+    shown = io.StringIO()
+    with contextlib.redirect_stdout(shown), contextlib.suppress(SystemExit):
+        runpy.run_module(arguments[0], run_name="__main__", alter_sys=True)
+    assert shown.getvalue().startswith("usage: python -m " + " ".join(arguments)), shown.getvalue()
+    return shown.getvalue()
+
+for package in {PACKAGES}:
+    commands = re.findall("^    ([a-z-]+)  +", show_help(package), re.MULTILINE)
+    for command in commands:
+        show_help(package, command)
+    print(package, *commands)
+print(*sys.modules)
+"""
+
+
+def test_help_loads_no_heavy_package():
+    result = subprocess.run([sys.executable, "-W", "error", "-c", HELP], cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    *commands, modules = result.stdout.splitlines()
+    assert commands == [
+        "models separate ensemble train prepare render import catalog download",
+        "benchmark run speed scorer-speed install report",
+        "tuning run report promote ablate",
+        "submission check evaluate package",
+    ]
+    assert not {name.split(".")[0] for name in modules.split()} & {"torch", *HEAVY}
+
+
+def test_arguments_name_what_there_is():
+    from models.arguments import LAYOUTS, PRESETS
+    from models.importing import command
+    from models.preset import preset_names
+    from tuning.arguments import SPACES, add_run_arguments
+    from tuning.plan import SCHEDULERS, SEARCHES
+    from tuning.space import space_names
+
+    assert tuple(command.LAYOUTS) == LAYOUTS
+    assert preset_names() == PRESETS
+    assert space_names() == SPACES
+    parser = argparse.ArgumentParser()
+    add_run_arguments(parser)
+    shown = " ".join(parser.format_help().split())
+    assert f"--scheduler {'|'.join(SCHEDULERS)} " in shown and f"--search {'|'.join(SEARCHES)} " in shown

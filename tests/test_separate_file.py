@@ -14,8 +14,9 @@ import soundfile
 import torch
 from test_separator import RATE, SETTINGS, STEMS, ScaledCopies, noise, shipped  # noqa: F401 (a fixture)
 
+from models.arguments import add_separate_arguments
 from models.audio_writer import FORMATS
-from models.separate_file import add_arguments, run, separate_file
+from models.separate_file import run, separate_file
 from models.separator import NetworkSeparator
 
 REPOSITORY = Path(__file__).parents[1]
@@ -33,7 +34,7 @@ def write_song(
 
 def separate(*arguments: object) -> int:
     parser = argparse.ArgumentParser()
-    add_arguments(parser)
+    add_separate_arguments(parser)
     return run(parser.parse_args([str(argument) for argument in [*arguments, "--device", "cpu"]]))
 
 
@@ -142,7 +143,7 @@ def test_bad_arguments(tmp_path, arguments):
     write_song(tmp_path / "song.wav")
     with pytest.raises(ValueError, match=f"got '?{arguments[1].split('=')[-1]}"):
         parser = argparse.ArgumentParser()
-        add_arguments(parser)
+        add_separate_arguments(parser)
         run(parser.parse_args([str(tmp_path / "song.wav"), "--out", str(tmp_path), *arguments]))
 
 

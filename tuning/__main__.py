@@ -9,47 +9,26 @@
 """
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-from models.checkpoint import write_atomically
 from models.console import show_any_name
-from models.folder_lock import sole_writer
-from tuning.ablation import read_ablation, train_rows
-from tuning.ablation_table import ablation_table
-from tuning.commands import add_run_arguments, open_common_data, promote_trial, report, run
-from tuning.space import Cell
+from tuning.arguments import add_ablate_arguments, add_promote_arguments, add_report_arguments, add_run_arguments
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Parse, run, and turn user errors into one line on stderr; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tuning", description="Search over band splits and network sizes.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    run_parser = commands.add_parser("run", help="train the cells of a grid, or those that Optuna suggests")
-    run_parser.set_defaults(command=run)
-    add_run_arguments(run_parser)
-    report_parser = commands.add_parser("report", help="write csv, summary and plots of a search again")
-    report_parser.set_defaults(command=report)
-    report_parser.add_argument("dir", type=Path, metavar="DIR", help="folder of the search")
-    promote_parser = commands.add_parser("promote", help="make a preset and a checkpoint of a trial")
-    promote_parser.set_defaults(command=promote_trial)
-    promote_parser.add_argument("dir", type=Path, metavar="DIR", help="folder of the search")
-    which = promote_parser.add_mutually_exclusive_group(required=True)
-    which.add_argument("--best", action="store_true", help="of the cell with the best mean, the best seed")
-    which.add_argument("--pareto-under", metavar="XGMAC", help="the best that costs at most so much, e.g. 2GMAC")
-    which.add_argument("--trial", type=int, metavar="N", help="this one")
-    promote_parser.add_argument("--name", help="of preset and checkpoint (default: the folder's)")
-    ablate_parser = commands.add_parser("ablate", help="train one change at a time, and make a table")
-    ablate_parser.set_defaults(command=ablate)
-    ablate_parser.add_argument("file", type=Path, help="what is varied, see tuning/ablation.yaml")
-    ablate_parser.add_argument("--data", nargs="+", required=True, type=Path, metavar="DIR", help="folders, or a pack")
-    ablate_parser.add_argument(
-        "--out", required=True, type=Path, metavar="DIR", help="folder of the runs; goes on there"
-    )
-    ablate_parser.add_argument("--seeds", type=int, default=1, metavar="N", help="runs of each row (default 1)")
-    ablate_parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="runs at once")
+    for name, text, add_arguments, command in (
+        ("run", "train the cells of a grid, or those that Optuna suggests", add_run_arguments, _run),
+        ("report", "write csv, summary and plots of a search again", add_report_arguments, _report),
+        ("promote", "make a preset and a checkpoint of a trial", add_promote_arguments, _promote),
+        ("ablate", "train one change at a time, and make a table", add_ablate_arguments, _ablate),
+    ):
+        subparser = commands.add_parser(name, help=text)
+        add_arguments(subparser)
+        subparser.set_defaults(command=command)
     options = parser.parse_args(arguments)
     show_any_name()
     try:
@@ -58,18 +37,46 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"tuning: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        go_on = "; go on with --resume" if options.command is run else ""
+        go_on = "; go on with --resume" if options.command is _run else ""
         print(f"tuning: interrupted{go_on}", file=sys.stderr)
         return 130
 
 
-def ablate(options: argparse.Namespace) -> int:
+# A command's modules are imported when it runs: --help and a wrong argument answer without torch.
+
+
+def _run(options: argparse.Namespace) -> int:
+    from tuning.commands import run
+
+    return run(options)
+
+
+def _report(options: argparse.Namespace) -> int:
+    from tuning.commands import report
+
+    return report(options)
+
+
+def _promote(options: argparse.Namespace) -> int:
+    from tuning.commands import promote_trial
+
+    return promote_trial(options)
+
+
+def _ablate(options: argparse.Namespace) -> int:
     """Train the rows of an ablation file and write `table.md`; 1 if a run failed.
 
     Raises:
         ValueError: a file that does not hold, or another process that writes to the folder.
         FileNotFoundError: no file or no data.
     """
+    from models.checkpoint import write_atomically
+    from models.folder_lock import sole_writer
+    from tuning.ablation import read_ablation, train_rows
+    from tuning.ablation_table import ablation_table
+    from tuning.commands import open_common_data
+    from tuning.space import Cell
+
     for name in ("jobs", "seeds"):
         if getattr(options, name) < 1:
             raise ValueError(f"--{name}: expected at least 1, got {getattr(options, name)}")

@@ -17,7 +17,7 @@ from models.training.packs import Pack, open_data
 from models.training.validation import check_validation
 from tuning.budget import Budget, parse_budget
 from tuning.local_backend import run_here
-from tuning.plan import PLAN, SCHEDULERS, SEARCHES, Plan, describe_pack, read_plan
+from tuning.plan import PLAN, Plan, describe_pack, read_plan
 from tuning.progress import Progress
 from tuning.promote import choose, parse_gmacs, promote
 from tuning.ray_backend import RaySettings, run_on_ray
@@ -32,47 +32,11 @@ from tuning.space import (
     join_grids,
     parse_grid,
     read_space,
-    space_names,
 )
 from tuning.trial import FAILED, UNFINISHED, TrialRunner, read_outcome, read_trials
 
 KEPT_BYTES, RUNNING_BYTES = 6, 72
 """Of disk for each parameter of a trial: the weights that stay; state, Ray's copy of it and their successors."""
-
-
-def add_run_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments of ``run``."""
-    parser.add_argument("--preset", default="small", help="preset name or yaml file that the search varies")
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="NAME=VALUE", help="change one setting of all trials"
-    )
-    parser.add_argument(
-        "--space", action="append", default=[], metavar="NAME", help=f"{', '.join(space_names())}, or a .yaml file"
-    )
-    parser.add_argument("--grid", action="append", default=[], metavar="KEY=A,B", help="values of one setting")
-    parser.add_argument(
-        "--budget", required=True, metavar="steps=N|minutes=M|flops=X", help="what each trial may spend"
-    )
-    parser.add_argument("--metric", default="mean", metavar="STEM", help="validation SDR of mean (default) or a stem")
-    parser.add_argument("--seeds", type=int, default=1, metavar="N", help="trials of each cell (default 1)")
-    parser.add_argument("--validations", type=int, default=4, metavar="N", help="in each trial (default 4)")
-    parser.add_argument("--scheduler", default="fifo", metavar="|".join(SCHEDULERS), help="asha stops the worse early")
-    parser.add_argument(
-        "--search", default="grid", metavar="|".join(SEARCHES), help="every cell, or what Optuna suggests"
-    )
-    parser.add_argument("--trials", type=int, default=0, metavar="N", help="how many for --search optuna")
-    parser.add_argument("--data", nargs="+", type=Path, metavar="DIR", help="folders, or a pack")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="new folder for trials and results")
-    parser.add_argument("--resume", action="store_true", help="go on with the search in --out")
-    parser.add_argument("--dry-run", action="store_true", help="only list the trials")
-    parser.add_argument("--backend", default="ray", metavar="ray|local", help="local: in this process, one by one")
-    parser.add_argument("--address", metavar="ADDRESS", help="of a running Ray cluster, auto for this machine's")
-    parser.add_argument("--cpus-per-trial", type=int, default=1, metavar="N", help="torch threads of a trial")
-    parser.add_argument(
-        "--gpus-per-trial", type=float, metavar="N", help="0.5 shares one (default: 1 where there is one, else 0)"
-    )
-    parser.add_argument("--concurrent", type=int, default=0, metavar="N", help="most trials at once")
-    parser.add_argument("--retries", type=int, default=3, metavar="N", help="of a trial whose worker died (default 3)")
 
 
 def run(options: argparse.Namespace) -> int:
