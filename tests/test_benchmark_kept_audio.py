@@ -19,6 +19,8 @@ from benchmark.settings import Settings
 from benchmark_fakes import Fake, fake_source, run_here
 from models.tracks import STEMS, open_tracks
 
+pytestmark = pytest.mark.usefixtures("short_filters")
+
 SETTINGS = Settings("cpu", 1, keep_audio_s=2)
 
 

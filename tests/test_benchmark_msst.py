@@ -25,6 +25,8 @@ from conftest import synthetic_stems, write_track
 from models.tracks import STEMS, open_tracks
 from msst_folders import CHUNK, INSTRUMENTS, description, write_folder
 
+pytestmark = pytest.mark.usefixtures("short_filters")
+
 
 @pytest.fixture
 def root(tmp_path):

@@ -15,6 +15,8 @@ from benchmark.systems import load, parse_systems, resolve_all
 from conftest import SAMPLE_RATE, TEST_TRACK
 from models.tracks import open_tracks
 
+pytestmark = pytest.mark.usefixtures("short_filters")
+
 SETTINGS = Settings("cpu", 1)
 
 
