@@ -8,8 +8,6 @@ from benchmark.systems import load, resolve
 from models.separator import load_separator
 from submissions import INFO, write_checkpoint
 
-pytestmark = pytest.mark.usefixtures("short_filters")
-
 
 @pytest.fixture
 def ensemble(tmp_path):

@@ -19,7 +19,7 @@ from benchmark.settings import Settings
 from benchmark_fakes import Fake, fake_source, run_here
 from models.tracks import STEMS, open_tracks
 
-pytestmark = pytest.mark.usefixtures("short_filters")
+pytestmark = pytest.mark.usefixtures("short_filters", "short_warm_up")
 
 SETTINGS = Settings("cpu", 1, keep_audio_s=2)
 

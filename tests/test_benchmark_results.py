@@ -11,7 +11,7 @@ from benchmark.results import read_key, read_result, result_path, safe_name, tra
 from benchmark_fakes import ORIGIN, SETTINGS, Fake, fake_source, run_here
 from models.tracks import open_tracks
 
-pytestmark = pytest.mark.usefixtures("short_filters")
+pytestmark = pytest.mark.usefixtures("short_filters", "short_warm_up")
 
 
 @pytest.fixture

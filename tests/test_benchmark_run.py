@@ -15,7 +15,7 @@ from benchmark_fakes import ORIGIN, SETTINGS, Fake, measure_here
 from conftest import synthetic_stems, write_track
 from models.tracks import open_tracks
 
-pytestmark = pytest.mark.usefixtures("short_filters")
+pytestmark = pytest.mark.usefixtures("short_filters", "short_warm_up")
 
 
 @pytest.fixture
