@@ -1,6 +1,8 @@
 """Fixtures for every test file: one seeded synthetic track, a small data set of such tracks, and no network."""
 
 import dataclasses
+import functools
+import shutil
 import socket
 from pathlib import Path
 
@@ -45,6 +47,11 @@ def with_train(**changes) -> Preset:
 
 def synthetic_stems(seed: int, duration_s: float = 3.0) -> dict[str, np.ndarray]:
     """A small piece of music: gliding voice, noise bursts, low line and chords, each [2, T] float32 and panned."""
+    return {name: samples.copy() for name, samples in _synthesize(seed, duration_s).items()}
+
+
+@functools.cache
+def _synthesize(seed: int, duration_s: float) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(seed)
     num_samples = round(duration_s * SAMPLE_RATE)
     time_s = np.arange(num_samples) / SAMPLE_RATE
@@ -98,10 +105,10 @@ def mixture(stems: dict[str, np.ndarray]) -> np.ndarray:
     return np.sum([stems[name] for name in STEMS], axis=0)
 
 
-@pytest.fixture
-def hq_root(tmp_path: Path) -> Path:
-    """A data set in the MUSDB18-HQ layout: one training, one validation (by musdb's list) and one test track."""
-    root = tmp_path / "musdb18hq"
+@pytest.fixture(scope="session")
+def hq_original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `hq_root` is a copy of."""
+    root = tmp_path_factory.mktemp("hq") / "musdb18hq"
     for seed, (split, name) in enumerate((("train", TRAIN_TRACK), ("train", VALID_TRACK), ("test", TEST_TRACK))):
         write_track(root / split / name, synthetic_stems(seed))
     return root
@@ -116,6 +123,27 @@ def shipped(monkeypatch: pytest.MonkeyPatch) -> None:
     found = checkpoint_module.Checkpoint(ScaledCopies(), FakePreset(SETTINGS), {}, "small@1a2b3c4d")
     monkeypatch.setattr(checkpoint_module, "find_checkpoint", lambda name: {"small": "folder"}[name])
     monkeypatch.setattr(checkpoint_module, "load_checkpoint", lambda folder: {"folder": found}[folder])
+
+
+@pytest.fixture
+def hq_root(hq_original: Path, tmp_path: Path) -> Path:
+    """A data set in the MUSDB18-HQ layout: one training, one validation (by musdb's list) and one test track."""
+    return Path(shutil.copytree(hq_original, tmp_path / "musdb18hq"))
+
+
+@pytest.fixture
+def short_filters(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Score with distortion filters of 16 taps, not 512: a hundredth of the time, for tests of something else.
+
+    SDR has no filters; ISR, SIR and SAR are other figures, but still figures.
+    """
+    monkeypatch.setattr("benchmark.scoring.bsseval.FILTER_TAPS", 16)
+
+
+@pytest.fixture
+def short_warm_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Warm systems up with a fifth of a second of noise, not 5 s."""
+    monkeypatch.setattr("benchmark.runs.measure.WARM_UP_S", 0.2)
 
 
 @pytest.fixture(autouse=True)

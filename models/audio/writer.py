@@ -4,9 +4,10 @@ import contextlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _WAV_LIMIT_BYTES = 2**32 - 2**16  # a plain wav counts its bytes in 32 bits, header included
 
@@ -91,7 +92,7 @@ class AudioWriter:
             raise
         return self
 
-    def write(self, block: Tensor) -> None:
+    def write(self, block: "Tensor") -> None:
         """Append a block [C, t].
 
         Raises:
@@ -200,7 +201,7 @@ def replace_together(moves: Mapping[Path, Path]) -> None:
             old.unlink()
 
 
-def write_audio(path: str | Path, waveform: Tensor, sample_rate: int, sample_format: str = "wav16") -> int:
+def write_audio(path: str | Path, waveform: "Tensor", sample_rate: int, sample_format: str = "wav16") -> int:
     """Write a waveform [C, T] to a file as ``AudioWriter`` does; returns the number of clipped samples."""
     with AudioWriter(path, sample_rate, waveform.shape[0], sample_format, waveform.shape[-1]) as writer:
         writer.write(waveform)

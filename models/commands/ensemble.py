@@ -40,26 +40,6 @@ class Excerpt(NamedTuple):
     sample_rate: int
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments of `ensemble`."""
-    parser.add_argument(
-        "--validate",
-        type=Path,
-        required=True,
-        metavar="DIR",
-        help="data set or pack; only its validation split is read",
-    )
-    parser.add_argument(
-        "--checkpoint",
-        action="append",
-        required=True,
-        metavar="NAME_OR_FOLDER",
-        help="a member: a shipped checkpoint's name or a folder; two or more of them",
-    )
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE.yaml", help="the ensemble's file, a new one")
-    parser.add_argument("--device", help="cpu, cuda, cuda:1, ... (default: a GPU if there is one)")
-
-
 def run(args: argparse.Namespace) -> int:
     """Find the weights, write them, and print the SDR of the members, of their mean and of the weighted mean."""
     if args.out.suffix not in SUFFIXES or args.out.exists():

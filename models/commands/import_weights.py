@@ -55,24 +55,6 @@ class Layout(Protocol):
 LAYOUTS: Mapping[str, Layout] = {layout.NAME: layout for layout in (magronp, crlandsc, amanteur)}
 
 
-def add_import_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments of ``import``."""
-    parser.add_argument(
-        "paths", nargs="+", type=Path, metavar="PATH", help="checkpoint files of one codebase, or a folder of them"
-    )
-    parser.add_argument(
-        "--out", required=True, metavar="NAME_OR_FOLDER", help="a name (then in checkpoints/), or a folder to make"
-    )
-    parser.add_argument(
-        "--format", default="auto", choices=("auto", *LAYOUTS), help="whose code wrote them (default: auto)"
-    )
-    parser.add_argument("--stems", metavar="A,B", help="names of the stems, where files and their names do not tell")
-
-
-def add_catalog_arguments(parser: argparse.ArgumentParser) -> None:
-    """``catalog`` takes none."""
-
-
 def run_catalog(args: argparse.Namespace) -> int:
     """Print the catalog of public weights."""
     print(describe())

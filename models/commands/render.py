@@ -71,18 +71,6 @@ class Rendition:
         }
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments of ``render``."""
-    parser.add_argument("--midi", required=True, nargs="+", type=Path, metavar="DIR", help="folders of MIDI files")
-    parser.add_argument(
-        "--soundfont", required=True, nargs="+", type=Path, metavar="SF2", help="soundfonts; each track draws one"
-    )
-    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder of the track folders")
-    parser.add_argument("--variations", type=int, default=1, metavar="N", help="tracks of each song (default 1)")
-    parser.add_argument("--seed", type=int, default=0, help="of the variations (default 0)")
-    parser.add_argument("--jobs", type=int, metavar="N", help="tracks at a time (default: one for each processor)")
-
-
 def run(args: argparse.Namespace) -> int:
     """Render all tracks that do not exist yet."""
     jobs = num_cpus() if args.jobs is None else args.jobs

@@ -37,53 +37,6 @@ class StemFile(NamedTuple):
     clipped: int
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments of the `separate` command."""
-    parser.add_argument(
-        "inputs", nargs="+", type=Path, metavar="FILE", help="songs: wav, flac, ogg, mp3, m4a, mp4, ..."
-    )
-    parser.add_argument(
-        "--out",
-        type=Path,
-        required=True,
-        metavar="DIR",
-        help="folder of the stems: DIR/vocals.wav, ...; with several songs DIR/<song>/vocals.wav, ...",
-    )
-    parser.add_argument(
-        "--checkpoint",
-        action="append",
-        metavar="NAME_OR_FOLDER",
-        help="a shipped checkpoint's name or a folder (default: small); given several times, the mean of what they say;"
-        " or an ensemble's .yaml of `models ensemble`",
-    )
-    parser.add_argument("--stems", type=_comma_list, metavar="A,B", help="stems to write (default: all)")
-    parser.add_argument(
-        "--overlap",
-        type=float,
-        metavar="F",
-        help="share of a chunk in common with the next (default: the checkpoint's)",
-    )
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="change a setting of the checkpoint, e.g. separate.segment_s=20",
-    )
-    parser.add_argument(
-        "--one-at-a-time",
-        action="store_true",
-        help="memory of one network, for checkpoints that have one for each stem",
-    )
-    parser.add_argument("--device", help="cpu, cuda, cuda:1, ... (default: a GPU if there is one)")
-    parser.add_argument(
-        "--format",
-        choices=FORMATS,
-        default="wav16",
-        help="default: wav16, which plays everywhere; wavfloat never clips",
-    )
-
-
 def run(args: argparse.Namespace) -> int:
     """Run the `separate` command. A file that cannot be separated prints one line on stderr; the others still run.
 
@@ -249,7 +202,3 @@ def _report(path: Path, written: list[StemFile]) -> None:
 
 def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())
-
-
-def _comma_list(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",")]

@@ -47,13 +47,6 @@ class RemoteFile:
     size: int | None = None
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments of ``download``."""
-    parser.add_argument("source", metavar="URL|NAME", help="a file, a Zenodo record, or a name of the catalog")
-    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder of the files")
-    parser.add_argument("--file", metavar="NAME", help="of a record, this file only; without it, its files are listed")
-
-
 def run(args: argparse.Namespace) -> int:
     """Fetch a file, or list the files of a record if ``--file`` is absent."""
     url = _address(args.source)

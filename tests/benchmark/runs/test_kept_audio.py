@@ -19,6 +19,8 @@ from benchmark_fakes import Fake, fake_source, run_here
 from models.running import atomic
 from models.tracks import STEMS, open_tracks
 
+pytestmark = pytest.mark.usefixtures("short_filters", "short_warm_up")
+
 SETTINGS = Settings("cpu", 1, keep_audio_s=2)
 
 

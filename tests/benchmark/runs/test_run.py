@@ -15,6 +15,8 @@ from benchmark_fakes import ORIGIN, SETTINGS, Fake, measure_here
 from conftest import synthetic_stems, write_track
 from models.tracks import open_tracks
 
+pytestmark = pytest.mark.usefixtures("short_filters", "short_warm_up")
+
 
 @pytest.fixture
 def tracks(hq_root):

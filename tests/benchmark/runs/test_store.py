@@ -11,6 +11,8 @@ from benchmark.runs.store import read_key, read_result, result_path, safe_name, 
 from benchmark_fakes import ORIGIN, SETTINGS, Fake, fake_source, run_here
 from models.tracks import open_tracks
 
+pytestmark = pytest.mark.usefixtures("short_filters", "short_warm_up")
+
 
 @pytest.fixture
 def tracks(hq_root):

@@ -13,8 +13,9 @@ import pytest
 import soundfile
 import torch
 
+from models.arguments import add_separate_arguments
 from models.audio.writer import FORMATS
-from models.commands.separate import add_arguments, run, separate_file
+from models.commands.separate import run, separate_file
 from models.running.repository import ROOT
 from models.separation.separator import NetworkSeparator
 from scaled_copies import RATE, SETTINGS, STEMS, ScaledCopies, noise
@@ -32,7 +33,7 @@ def write_song(
 
 def separate(*arguments: object) -> int:
     parser = argparse.ArgumentParser()
-    add_arguments(parser)
+    add_separate_arguments(parser)
     return run(parser.parse_args([str(argument) for argument in [*arguments, "--device", "cpu"]]))
 
 
@@ -141,7 +142,7 @@ def test_bad_arguments(tmp_path, arguments):
     write_song(tmp_path / "song.wav")
     with pytest.raises(ValueError, match=f"got '?{arguments[1].split('=')[-1]}"):
         parser = argparse.ArgumentParser()
-        add_arguments(parser)
+        add_separate_arguments(parser)
         run(parser.parse_args([str(tmp_path / "song.wav"), "--out", str(tmp_path), *arguments]))
 
 
