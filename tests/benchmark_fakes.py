@@ -4,9 +4,9 @@ import numpy as np
 
 from benchmark.provenance.weights import Source
 from benchmark.runs import pair as pair_module
-from benchmark.runs.identity import result_key
 from benchmark.runs.pair import Origin, Pair, measure_pair, prepare
 from benchmark.runs.process import DONE
+from benchmark.runs.result_key import result_key
 from benchmark.runs.settings import Settings
 from models.tracks import STEMS
 

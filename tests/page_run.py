@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from benchmark.provenance.weights import BOUND_ROLE, OURS_ROLE, Source
-from benchmark.runs.identity import result_key
 from benchmark.runs.record import write_record
+from benchmark.runs.result_key import result_key
 from benchmark.runs.settings import Settings
 from benchmark.runs.store import Failure
 from benchmark.scoring.scores import FRAME_MEDIANS

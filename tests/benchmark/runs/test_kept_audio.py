@@ -12,7 +12,7 @@ from benchmark.runs.audio import (
     keep_audio,
     references_file,
 )
-from benchmark.runs.identity import result_key
+from benchmark.runs.result_key import result_key
 from benchmark.runs.settings import Settings
 from benchmark.runs.store import has_audio, read_result, result_path, track_id
 from benchmark_fakes import Fake, fake_source, run_here

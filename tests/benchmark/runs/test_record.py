@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from benchmark.runs.identity import result_key
 from benchmark.runs.record import RECORD_FILE, read_record, write_record
+from benchmark.runs.result_key import result_key
 from benchmark.runs.store import Failure
 from benchmark_fakes import SETTINGS, Fake, fake_source, run_here
 from models.tracks import open_tracks

@@ -80,7 +80,7 @@ def test_out_of_date_results_are_measured_again(tracks, tmp_path, measured, monk
         return {**key, **change, "packages": packages}
 
     monkeypatch.setattr(run_module, "result_key", changed)
-    monkeypatch.setattr("benchmark.runs.identity.version_of", lambda name: "2.11.0")
+    monkeypatch.setattr("benchmark.runs.result_key.version_of", lambda name: "2.11.0")
     run([source()], tracks[:1], tmp_path, SETTINGS)
     told = capsys.readouterr().err
     assert len(measured) == 2 and "1 results in" in told and reason in told
