@@ -54,10 +54,10 @@ def test_a_changed_file_or_package_changes_the_key(tmp_path, monkeypatch):
         copy.write_bytes(code.files["models/bsrnn/mask.py"].read_bytes() + b"\n")
         return type(code)(code.files | {"models/bsrnn/mask.py": copy}, code.packages)
 
-    monkeypatch.setattr(identity, "made_of", changed)
+    monkeypatch.setattr(module, "made_of", changed)
     assert differences(before, made_by(CHECKPOINT, "bandsplit")) == ["our code"]
-    monkeypatch.setattr(identity, "made_of", original)
-    monkeypatch.setattr(identity, "version_of", lambda name: "9" if name == "scipy" else version_of(name))
+    monkeypatch.setattr(module, "made_of", original)
+    monkeypatch.setattr(module, "version_of", lambda name: "9" if name == "scipy" else version_of(name))
     assert differences(before, made_by(CHECKPOINT, "bandsplit")) == [f"scipy {version_of('scipy')} to 9"]
 
 
