@@ -56,7 +56,7 @@ def test_a_missing_or_old_environment_is_one_line_with_the_command_to_run(home):
 def test_weights_are_those_that_come_with_it_or_a_folder(home, tmp_path):
     make_home(home)
     source = resolve("spleeter")
-    assert source.label == "Spleeter (2stems) [extra data]" and "25,000 songs" in source.note
+    assert source.label == "Spleeter (2stems) [extra data]" and "25,000 other songs" in source.note
     assert source.location == str(home / "2stems") and source.checkpoint.startswith("2stems@")
     assert resolve("spleeter:2stems").digest == source.digest
     folder = tmp_path / "4stems"
