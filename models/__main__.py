@@ -1,9 +1,10 @@
-"""Command line: ``python -m models separate | ensemble | train | prepare | render | import | catalog | download``.
+"""Command line: ``python -m models COMMAND``; ``--help`` lists the commands.
 
 python -m models separate song.mp3 --out stems/
 python -m models ensemble --validate MUSDB18-HQ --checkpoint small --checkpoint tiny --out ensemble.yaml
 python -m models train --preset small --data MUSDB18-HQ --out runs/small --max-minutes 60
 python -m models prepare --data MUSDB18-HQ --out packs/musdb
+python -m models corrupt --data MUSDB18-HQ --kind label-noise --out dirty --seed 0
 python -m models render --midi MIDI --soundfont FluidR3_GM.sf2 --out rendered
 python -m models import weights/separator.ckpt --out oBSRNN-SIMO
 """
@@ -11,9 +12,9 @@ python -m models import weights/separator.ckpt --out oBSRNN-SIMO
 import argparse
 import sys
 
+from models.commands import corrupt, render
 from models.commands import ensemble as ensemble_command
 from models.commands import import_weights as importing
-from models.commands import render
 from models.commands import separate as separate_file
 from models.commands import train as commands
 from models.importing import download
@@ -43,6 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
             commands.add_prepare_arguments,
             commands.run_prepare,
         ),
+        ("corrupt", "make a data set's stems dirty", corrupt.add_arguments, corrupt.run),
         ("render", "render MIDI songs into stems for training", render.add_arguments, render.run),
         (
             "import",

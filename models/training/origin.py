@@ -1,0 +1,33 @@
+"""Where the music of a data folder comes from, in the words that model cards use."""
+
+import os
+from pathlib import Path
+
+from models.checkpoints.checkpoint import write_atomically
+
+ORIGIN = "origin.txt"
+"""Lies in a data folder that was made out of others, and names what its music is, separated by commas."""
+
+
+def read_origin(root: Path) -> str:
+    """What a data folder's music is: its ``origin.txt``, else the folder's own name.
+
+    Raises:
+        ValueError: the file is empty, or not a line of text.
+    """
+    path = root / ORIGIN
+    if not path.is_file():
+        return root.name
+    try:
+        text = path.read_text(encoding="utf-8").strip()
+    except UnicodeDecodeError:
+        text = ""
+    if not text or not text.isprintable():
+        raise ValueError(f"{path}: expected one line that says where the music is from; make the data set again")
+    return text
+
+
+def write_origin(root: str | os.PathLike[str], names: list[str]) -> None:
+    """Write ``origin.txt``: names of data sets, each once."""
+    text = ", ".join(dict.fromkeys(names)) + "\n"
+    write_atomically(Path(root) / ORIGIN, lambda path: path.write_text(text, encoding="utf-8"))
