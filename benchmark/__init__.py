@@ -1,5 +1,4 @@
-"""The benchmark: several systems separate the same tracks and are scored by the same scorer.
+"""The benchmark: several systems separate the same tracks, and one scorer scores them all.
 
-`python -m benchmark run` is its command line; `systems` says what can be compared, `run` separates and scores, `report`
-makes the tables.
+In: systems and a data set. Out: a folder of results, tables and a report. Command: `python -m benchmark`.
 """

@@ -1,1 +1,4 @@
-"""The entry for the Music Demixing Challenge 2023: predictor, local grader, pre-flight check and packager."""
+"""The entry for the Music Demixing Challenge 2023: predictor, packager, checks and a local grader.
+
+In: checkpoints. Out: a repository to submit, and its score here. Command: `python -m submission`.
+"""

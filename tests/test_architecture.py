@@ -1,80 +1,155 @@
-"""The import law of CONTRIBUTING.md; importing the model loads torch but no audio, data set or peer package."""
+"""The laws of the house: who may import whom, how large files and folders are, and what a start loads."""
 
 import ast
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
+from import_graph import (
+    PACKAGES,
+    ROOT,
+    code_files,
+    describe,
+    find_circle,
+    import_graph,
+    imported_modules,
+    module_name,
+    room,
+)
 
-ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("models", "benchmark", "tuning", "submission")
 HEAVY = ("soundfile", "musdb", "museval", "demucs", "openunmix", "ray", "pandas", "stempeg")
-ALONE = ("models.audio.reader", "models.signal.chunking", "models.metrics", "models.presets.settings")
+# A room imports only rooms of its own list that stand before it, and, outside of models, any room of models.
+ORDER = {
+    "models": (
+        "running",
+        "audio",
+        "bsrnn",
+        "signal",
+        "public",
+        "peers",
+        "tracks",
+        "metrics",
+        "presets",
+        "macs",
+        "checkpoints",
+        "separation",
+        "training",
+        "ensembles",
+        "importing",
+        "rendering",
+        "commands",
+        "__main__",
+    ),
+    "benchmark": ("provenance", "workers", "scoring", "systems", "runs", "tables", "page", "timing", "__main__"),
+    "tuning": ("space", "trials", "analysis", "promote", "ablation", "commands", "__main__"),
+    "submission": ("rules", "predictor", "sandbox", "package", "grader", "preflight", "__main__"),
+}
+NOTHING_OF_OURS = ("models.running", "models.audio", "models.signal", "models.bsrnn", "models.metrics", "models.tracks")
+TORCH_ONLY = ("models.bsrnn", "models.public")
+MOST_LINES = 300
+MOST_FILES = 15
+FILES = code_files()
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
+GRAPH = import_graph()
 
 
-def module_name(path: Path) -> str:
-    """The dotted name of a file of ours: models/bsrnn/__init__.py is models.bsrnn."""
-    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
-
-
-def imported_modules(path: Path) -> set[str]:
-    """Every module that a file imports, at any depth, relative imports resolved; `from a import b` counts as a.b."""
-    package = module_name(path) if path.name == "__init__.py" else module_name(path).rpartition(".")[0]
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text(), str(path))):
-        if isinstance(node, ast.Import):
-            found.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            base = node.module or ""
-            if node.level:
-                parent = package.split(".")[: len(package.split(".")) - node.level + 1]
-                base = ".".join([*parent, base]).rstrip(".")
-            found.update(f"{base}.{alias.name}" for alias in node.names)
-    return found
-
-
-def is_inside(name: str, package: str) -> bool:
-    return name == package or name.startswith(package + ".")
-
-
-FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+def allowed(name: str) -> set[str]:
+    """The rooms that a room may import."""
+    package, _, own = name.partition(".")
+    if name in NOTHING_OF_OURS:
+        return set()
+    order = ORDER[package]
+    before = {f"{package}.{other}" for other in order[: order.index(own)]}
+    return before if package == "models" else before | {f"models.{other}" for other in ORDER["models"]}
 
 
 def test_every_package_was_found():
     assert {module_name(path).split(".")[0] for path in FILES} == set(PACKAGES)
 
 
-@pytest.mark.parametrize("path", FILES, ids=module_name)
-def test_import_law(path: Path):
-    name = module_name(path)
-    imported = imported_modules(path)
-    ours = {other for other in imported if other.split(".")[0] in PACKAGES}
-    top = name.split(".")[0]
-    if is_inside(name, "models.bsrnn"):
-        foreign = {other.split(".")[0] for other in imported - ours}
-        assert foreign <= {"torch", *sys.stdlib_module_names}
-        assert all(is_inside(other, "models.bsrnn") for other in ours)
-    elif is_inside(name, "models.public"):
-        allowed = ("models.public", "models.bsrnn", "models.signal.chunking")
-        assert all(any(is_inside(other, package) for package in allowed) for other in ours)
-        assert {other.split(".")[0] for other in imported - ours} <= {"torch", *sys.stdlib_module_names}
-    elif name in ALONE:
-        assert not ours
-    elif top == "models":
-        assert all(is_inside(other, "models") for other in ours)
-    else:
-        assert all(is_inside(other, "models") or is_inside(other, top) for other in ours)
+@pytest.mark.parametrize("name", sorted(set(GRAPH) - set(PACKAGES)))
+def test_a_room_imports_only_what_stands_before_it(name):
+    assert GRAPH[name] <= allowed(name)
 
 
-def test_imported_modules_sees_every_form(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(sys.modules[__name__], "ROOT", tmp_path)
+def test_there_is_no_circle():
+    assert find_circle(GRAPH) == []
+
+
+def test_only_its_own_start_imports_commands_and_nothing_imports_a_start():
+    importers = {other: name for name, others in GRAPH.items() for other in others}
+    assert importers["models.commands"] == "models.__main__" and importers["tuning.commands"] == "tuning.__main__"
+    assert not [name for name in importers if name.endswith("__main__")]
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if room(path) in TORCH_ONLY], ids=module_name)
+def test_networks_need_torch_only(path):
+    foreign = {name.split(".")[0] for name in imported_modules(path)} - {"models"}
+    assert foreign <= {"torch", *sys.stdlib_module_names}
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if room(path) == "models.running"], ids=module_name)
+def test_what_all_share_starts_with_the_standard_library_alone(path):
+    program = f"import sys, {module_name(path)}; print(*sys.modules)"
+    result = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert not {name.split(".")[0] for name in result.stdout.split()} & {"torch", "numpy", *HEAVY}
+
+
+@pytest.mark.parametrize("path", [*FILES, *TESTS], ids=lambda path: str(path.relative_to(ROOT)))
+def test_files_are_short(path):
+    assert len(path.read_text().splitlines()) <= MOST_LINES
+
+
+def test_folders_are_small():
+    folders = {path.parent for path in FILES}
+    sizes = {str(folder.relative_to(ROOT)): len(list(folder.glob("*.py"))) for folder in folders}
+    assert {name: size for name, size in sizes.items() if size > MOST_FILES} == {}
+
+
+def test_every_room_says_what_it_is_for():
+    for folder in {path.parent for path in FILES} - {ROOT / package for package in PACKAGES}:
+        text = ast.get_docstring(ast.parse((folder / "__init__.py").read_text())) or ""
+        assert "\nIn: " in text and " Out: " in text and len(text.splitlines()) <= 4, folder
+
+
+def test_every_room_is_installed():
+    packages = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    assert sorted(packages) == sorted({module_name(path) for path in FILES if path.name == "__init__.py"})
+
+
+def test_tests_mirror_the_rooms():
+    rooms = {path.parent.relative_to(ROOT) for path in FILES}
+    assert {path.parent.relative_to(ROOT / "tests") for path in TESTS} - {Path()} <= rooms
+    tests = [path.name for path in TESTS if path.name.startswith("test_")]
+    assert len(tests) == len(set(tests)), "pytest needs different names"
+
+
+def test_the_page_of_the_architecture_shows_this_graph():
+    assert describe(GRAPH) in (ROOT / "docs/architecture.md").read_text(), "run tests/import_graph.py"
+
+
+def test_imported_modules_sees_every_form(tmp_path):
     path = tmp_path / "models" / "training" / "loop.py"
     path.parent.mkdir(parents=True)
     path.write_text(
         "import torch.nn\nfrom ..audio import resample\ndef f():\n    from . import mixing\n    import museval as m\n"
     )
-    assert imported_modules(path) == {"torch.nn", "models.audio.reader.resample", "models.training.mixing", "museval"}
+    found = imported_modules(path, tmp_path)
+    assert found == {"torch.nn", "models.audio.resample", "models.training.mixing", "museval"}
+
+
+def test_a_circle_is_found():
+    assert find_circle({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c", "b"]
+
+
+def test_a_circle_of_rooms_is_seen_in_their_code(tmp_path):
+    for name, text in {"a": "from models.b.two import x", "b": "def f():\n    import models.a.one"}.items():
+        (tmp_path / "models" / name).mkdir(parents=True)
+        (tmp_path / "models" / name / {"a": "one.py", "b": "two.py"}[name]).write_text(text)
+    graph = import_graph(tmp_path)
+    assert graph == {"models.a": {"models.b"}, "models.b": {"models.a"}} and find_circle(graph)
 
 
 def test_importing_the_model_loads_no_heavy_package():

@@ -1,4 +1,7 @@
-"""Band-Split RNN (Luo & Yu 2022) in PyTorch; this package imports torch only."""
+"""The band-split RNN: complex spectrogram, band split, BLSTMs over time and over bands, masks.
+
+In: a mixture [B, C, T]. Out: stems [B, S, C, T] and their masked spectrograms. It needs torch only.
+"""
 
 from models.bsrnn.bands import SCHEMES, band_widths, parse_bands
 from models.bsrnn.config import BSRNNConfig

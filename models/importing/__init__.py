@@ -1,5 +1,4 @@
-"""Reads the weights of public BSRNN codebases, without trusting them, and writes checkpoints of ours.
+"""Reads checkpoint files of public codebases, which are pickles, without running anything in them.
 
-In: their .ckpt and .pt files. Out: a checkpoint folder that every command takes by name. The networks themselves lie in
-`models.public`.
+In: files or a record to download. Out: named tensors and settings, as a checkpoint of ours needs them.
 """

@@ -1,5 +1,4 @@
-"""Networks of public BSRNN codebases, equal to their own code, so that their published weights can be used here.
+"""The networks of public BSRNN codebases, equal to their code, so that their weights can be used.
 
-In: mixtures [B, C, T]. Out: an `Estimate`. Weights come out of `models.importing`; what only one codebase does lies in
-the file named after it, and is no option of our BSRNN.
+In: a mixture [B, C, T]. Out: stems [B, S, C, T]. `models.importing` fills them with weights.
 """

@@ -1,1 +1,4 @@
-"""General MIDI songs rendered into stems: read and split, vary, synthesise, balance, and the command ``render``."""
+"""Renders General MIDI songs into stems with fluidsynth: more music for training.
+
+In: MIDI files and soundfonts. Out: waveforms [C, T] of drums, bass and other.
+"""

@@ -95,7 +95,7 @@ def test_resume_is_exact(pack, tmp_path, monkeypatch, optimizer):
 def test_kill_9_loses_no_more_than_since_the_last_save(pack, tmp_path):
     script = tmp_path / "run.py"
     script.write_text(
-        "import os, signal, sys; sys.path[:0] = [sys.argv[1]]\n"
+        "import os, signal, sys; sys.path[:0] = sys.argv[3:]\n"
         "from pathlib import Path\n"
         "from conftest import with_train\n"
         "from models.training import loop\n"
@@ -109,9 +109,9 @@ def test_kill_9_loses_no_more_than_since_the_last_save(pack, tmp_path):
         "    backward(loss)\n"
         "loop.torch.Tensor.backward, loop.LOG_EVERY = dying, 1\n"
         "loop.SAVE_EVERY_S = 0.0\n"
-        "loop.train(with_train(), open_pack(Path(sys.argv[2])), Path(sys.argv[3]))\n"
+        "loop.train(with_train(), open_pack(Path(sys.argv[1])), Path(sys.argv[2]))\n"
     )
-    command = [sys.executable, str(script), str(ROOT / "tests"), str(pack.folder), str(tmp_path / "run")]
+    command = [sys.executable, str(script), str(pack.folder), str(tmp_path / "run"), str(ROOT), str(ROOT / "tests")]
     assert subprocess.run(command, stderr=subprocess.DEVNULL).returncode == -signal.SIGKILL
     assert len(losses(tmp_path / "run")) == 6
     assert train(TINY, pack, tmp_path / "run", resume=True).finished

@@ -36,9 +36,9 @@ def test_a_signal_is_noted_once_and_then_acts_as_usual():
 
 
 def test_the_commit_is_named_and_none_outside_a_repository(monkeypatch, tmp_path):
-    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=machine.REPOSITORY, capture_output=True, text=True)
+    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=machine.ROOT, capture_output=True, text=True)
     assert machine.git_commit().rstrip("+") == head.stdout.strip()
-    monkeypatch.setattr(machine, "REPOSITORY", tmp_path)
+    monkeypatch.setattr(machine, "ROOT", tmp_path)
     assert machine.git_commit() == ""
 
 
