@@ -37,6 +37,8 @@ ORDER = {
         "separation",
         "training",
         "ensembles",
+        "corruption",
+        "cleaning",
         "importing",
         "rendering",
         "commands",

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from models.checkpoints.checkpoint import CARD, CONFIG, WEIGHTS, load_checkpoint
+from models.training.origin import data_names
 from submission.package.user_config import USER_CONFIG, read_checkpoints
 from submission.preflight.findings import Finding
 from submission.rules.challenge import CHALLENGE_ID, INSTRUMENTS, LFS_BYTES
-from submission.rules.data_flags import FLAGS, board, flags, read_card, read_info, sources
+from submission.rules.data_flags import FLAGS, board, flags, read_card, read_info
 from submission.sandbox.strays import LEFT_OUT
 
 LFS_HEADER = b"version https://git-lfs"
@@ -105,7 +106,7 @@ def _check_flags(root: Path, entry: dict[str, Any]) -> Iterator[Finding]:
     if not infos:
         return
     wanted = flags(infos)
-    heard = ", ".join(dict.fromkeys(name for info in infos for name in sources(info)))
+    heard = ", ".join(dict.fromkeys(name for info in infos for name in data_names(info)))
     if any(info.get("began_with", "nothing") != "nothing" for info in infos):
         heard += ", and what the weights they began with have heard"
     for key in FLAGS:

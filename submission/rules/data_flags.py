@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from models.checkpoints.checkpoint import CARD, CONFIG
+from models.training.origin import data_names
 
 FLAGS = ("labelnoise", "bleeding", "external_dataset_used")
 
@@ -42,11 +43,6 @@ def read_card(folder: Path) -> str | None:
     return row[1] if row else None
 
 
-def sources(info: Mapping[str, Any]) -> list[str]:
-    """Names of the data sets that a checkpoint was trained on."""
-    return [name.strip() for name in info["training_data"].split(" from ", 1)[1].split(",")]
-
-
 def flags(infos: Iterable[Mapping[str, Any]]) -> dict[str, bool]:
     """The data flags for weights with these histories.
 
@@ -55,7 +51,7 @@ def flags(infos: Iterable[Mapping[str, Any]]) -> dict[str, bool]:
     """
     found = dict.fromkeys(FLAGS, False)
     for info in infos:
-        for name in sources(info):
+        for name in data_names(info):
             plain = re.sub("[^a-z]", "", name.lower())
             kind = next((flag for flag in ("labelnoise", "bleeding") if flag in plain), "external_dataset_used")
             found[kind] = True

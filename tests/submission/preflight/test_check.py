@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from models.training.origin import data_names
 from submission.preflight.answers import check_behaviour
 from submission.preflight.check import check, render
 from submission.preflight.dockerfile import check_dockerfile, copied, instructions
 from submission.preflight.files import check_files
 from submission.preflight.findings import Finding
 from submission.preflight.requirements import check_requirements
-from submission.rules.data_flags import board, flags, sources
+from submission.rules.data_flags import board, flags
 from submissions import INFO, edit, write_checkpoint, write_light_submission
 
 MUSIC_S = 1.0
@@ -401,7 +402,7 @@ def test_boards_by_training_data(data: str, began_with: str, expected: str):
 
 
 def test_sources_and_flags_of_several_checkpoints():
-    assert sources(INFO) == ["musdb18-7", "music-delta"]
+    assert data_names(INFO) == ["musdb18-7", "music-delta"]
     assert flags([{"training_data": "1, from labelnoise"}, INFO]) == {
         "labelnoise": True,
         "bleeding": False,
