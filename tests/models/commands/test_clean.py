@@ -28,7 +28,7 @@ def dirty(tmp_path, capsys):
     """Label noise in eleven songs of tones, nine of which train."""
     for index in range(11):
         write_track(tmp_path / "songs" / f"song {index:02d}", tone_stems(index, 0.5), with_mixture=False)
-    arguments = ["--data", str(tmp_path / "songs"), "--kind", "label-noise", "--seed", "3", "--share", "0.3"]
+    arguments = ["--data", str(tmp_path / "songs"), "--kind", "label-noise", "--seed", "3", "--share", "0.2"]
     assert main(["corrupt", *arguments, "--out", str(tmp_path / "dirty")]) == 0
     capsys.readouterr()
     return tmp_path / "dirty"
@@ -69,7 +69,7 @@ def test_a_model_that_hears_right_finds_the_truth(dirty, judge, listener, tmp_pa
                 sounding += 1
                 heard = listener.separate(audio, SAMPLE_RATE)
                 assert np.sum(heard[stem] ** 2) > 0.99 * np.sum(audio**2)
-    assert sounding >= 20
+    assert sounding >= 18
     moved = next(line for line in lines if line.startswith("relabelled"))
     count, right = (int(word) for word in moved.replace(",", " ").split() if word.isdigit())
     assert count == right > 0
