@@ -5,44 +5,37 @@ The real run, and a toy one of a few seconds on the excerpt that stempeg ships:
     python -m benchmark run --data ~/musdb18 --split test --systems bsrnn,demucs,openunmix --out out/musdb18
     python -m benchmark run --systems mixture,oracle --out out/toy
 
-`python -m benchmark install spleeter` makes the environment that Spleeter needs for itself.
+`python -m benchmark install spleeter` makes the Python environment for Spleeter.
 `python -m benchmark report out/musdb18` makes a page of a run, with players and plots, that opens offline.
-`python -m benchmark speed` times the shipped checkpoint beside Open-Unmix and HTDemucs at their official sizes,
-`python -m benchmark scorer-speed` our BSSEval beside museval.
+`python -m benchmark speed` times the shipped checkpoint, and Open-Unmix and HTDemucs at their official sizes.
+`python -m benchmark scorer-speed` times our BSSEval and museval.
 """
 
 import argparse
-import os
 import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from models.running.console import show_any_name
+from models.running.arguments import positive
+from models.running.console import run_command
+from models.running.processors import num_cpus
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status (1: something failed, 2: wrong input, 130: interrupted)."""
     arguments = sys.argv[1:] if arguments is None else arguments
     args = _parser().parse_args(arguments)
-    show_any_name()
     args.typed = shlex.join(["python", "-m", "benchmark", *arguments])
-    try:
-        commands = {
-            "run": _run,
-            "report": _report,
-            "speed": _speed,
-            "scorer-speed": _scorer_speed,
-            "install": _install,
-        }
-        return commands[args.command](args)
-    except (ValueError, OSError) as error:
-        print(f"benchmark: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        kept = f": finished tracks are in {args.out}, the same command goes on" if args.command == "run" else ""
-        print(f"\ninterrupted{kept}", file=sys.stderr)
-        return 130
+    commands = {
+        "run": _run,
+        "report": _report,
+        "speed": _speed,
+        "scorer-speed": _scorer_speed,
+        "install": _install,
+    }
+    kept = f": finished tracks are in {args.out}, the same command continues" if args.command == "run" else ""
+    return run_command(lambda: commands[args.command](args), "benchmark", f"\ninterrupted{kept}")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -73,53 +66,53 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="MODULE:FACTORY",
-        help="score what MODULE:FACTORY makes: an object with stems, sample_rate and separate(); may be given again",
+        help="score the object that MODULE:FACTORY returns, with stems, sample_rate and separate(); may be given again",
     )
     run.add_argument(
         "--out",
         required=True,
         type=Path,
-        help="folder for the results; those in it count while system, music, our code and its packages are the same",
+        help="folder for the results; stored ones are reused if system, music, our code and its packages are the same",
     )
-    run.add_argument("--limit", type=_positive, metavar="N", help="only the first N tracks")
+    run.add_argument("--limit", type=positive, metavar="N", help="only the first N tracks")
     run.add_argument("--download", action="store_true", help="allow official weights to be downloaded")
     run.add_argument(
-        "--threads", type=_positive, metavar="N", help="CPU threads of each system (default: all, shared by the jobs)"
+        "--threads", type=positive, metavar="N", help="CPU threads of each system (default: all, shared by the jobs)"
     )
     run.add_argument(
-        "--jobs", type=_positive, metavar="N", help="pairs of a system and a track at once, as Ray tasks (default: 1)"
+        "--jobs", type=positive, metavar="N", help="pairs of a system and a track at a time, as Ray tasks (default: 1)"
     )
     run.add_argument(
         "--address",
         metavar="HOST:PORT",
-        help="do it on this Ray cluster, or `auto`; its machines need the same checkout, data and --out at the same"
-        " paths (default: as many jobs as its CPUs allow)",
+        help="run on this Ray cluster, or `auto`; its machines need the same checkout, data and --out at the same paths"
+        " (then the default of --jobs is as many as its CPUs allow)",
     )
-    run.add_argument("--museval", action="store_true", help="score with museval itself: the same figures, slowly")
+    run.add_argument("--museval", action="store_true", help="score with museval: the same figures, but slower")
     run.add_argument("--device", default="cpu", help="where the systems run: cpu, cuda, ... (default: cpu)")
-    run.add_argument("--demucs", metavar="NAME_OR_FOLDER", help="what `demucs` in --systems stands for")
-    run.add_argument("--openunmix", metavar="NAME_OR_FOLDER", help="what `openunmix` in --systems stands for")
+    run.add_argument("--demucs", metavar="NAME_OR_FOLDER", help="the system that `demucs` in --systems means")
+    run.add_argument("--openunmix", metavar="NAME_OR_FOLDER", help="the system that `openunmix` in --systems means")
     run.add_argument(
         "--keep-audio",
         type=_seconds,
         default=15,
         metavar="SECONDS",
-        help="keep that much of each track and its estimates as mp3 for the report, the loudest part; 0 for none"
+        help="store the loudest part of this length of each track and its estimates as mp3 for the report; 0 for none"
         " (default: %(default)s)",
     )
-    speed = commands.add_parser("speed", help="time the shipped checkpoint beside the peers at their official sizes")
+    speed = commands.add_parser("speed", help="time the shipped checkpoint, and other systems at their official sizes")
     speed.add_argument("--checkpoint", default="small", help="name or folder (default: small)")
-    speed.add_argument("--seconds", type=_positive, default=30, metavar="S", help="length of the audio (default: 30)")
-    speed.add_argument("--repeats", type=_positive, default=5, metavar="N", help="runs of each system (default: 5)")
-    speed.add_argument("--threads", type=_positive, metavar="N", help="CPU threads (default: all)")
+    speed.add_argument("--seconds", type=positive, default=30, metavar="S", help="length of the audio (default: 30)")
+    speed.add_argument("--repeats", type=positive, default=5, metavar="N", help="runs of each system (default: 5)")
+    speed.add_argument("--threads", type=positive, metavar="N", help="CPU threads (default: all)")
     speed.add_argument("--device", default="cpu", help="where the systems run: cpu, cuda, ... (default: cpu)")
-    scorers = commands.add_parser("scorer-speed", help="time our BSSEval beside museval's, and compare what they say")
+    scorers = commands.add_parser("scorer-speed", help="time our BSSEval and museval's, and compare their scores")
     scorers.add_argument("--data", help="data set (default: MUSDB_PATH, else the excerpt of stempeg)")
-    scorers.add_argument("--limit", type=_positive, default=3, metavar="N", help="test tracks (default: 3)")
-    scorers.add_argument("--seconds", type=_positive, metavar="S", help="only the first S of each (default: all)")
-    scorers.add_argument("--repeats", type=_positive, default=3, metavar="N", help="runs of each (default: 3)")
-    scorers.add_argument("--threads", type=_positive, metavar="N", help="threads of ours (default: all)")
-    install = commands.add_parser("install", help="make the environment that a system needs for itself (uses pip)")
+    scorers.add_argument("--limit", type=positive, default=3, metavar="N", help="test tracks (default: 3)")
+    scorers.add_argument("--seconds", type=positive, metavar="S", help="only the first S of each (default: all)")
+    scorers.add_argument("--repeats", type=positive, default=3, metavar="N", help="runs of each (default: 3)")
+    scorers.add_argument("--threads", type=positive, metavar="N", help="threads of ours (default: all)")
+    install = commands.add_parser("install", help="make the Python environment that a system needs (uses pip)")
     install.add_argument("system", choices=("spleeter",), help="which system")
     report = commands.add_parser("report", help="make one HTML page of a run, with players and plots")
     report.add_argument("folder", type=Path, metavar="DIR", help="the --out folder of a run")
@@ -129,27 +122,16 @@ def _parser() -> argparse.ArgumentParser:
         nargs="+",
         default=[],
         metavar="NAME",
-        help="tracks to put the audio of into the page, by name or part of it, or all (default: the worst and best of"
+        help="tracks whose audio goes into the page, by name or part of a name, or all (default: the worst and best of"
         " our systems)",
     )
     return parser
-
-
-def _positive(text: str) -> int:
-    value = int(text) if text.isdigit() else 0
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
-    return value
 
 
 def _seconds(text: str) -> int:
     if not text.isdigit() or int(text) > 3600:
         raise argparse.ArgumentTypeError(f"expected whole seconds from 0 to 3600, got {text!r}")
     return int(text)
-
-
-def _num_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _usable_device(name: str) -> str:
@@ -173,7 +155,7 @@ def _report(args: argparse.Namespace) -> int:
 def _speed(args: argparse.Namespace) -> int:
     from benchmark.timing.speed import measure_speed, render_speed, speed_systems
 
-    threads = args.threads or _num_cores()
+    threads = args.threads or num_cpus()
     device = _usable_device(args.device)
     systems = speed_systems(args.checkpoint, device)
     timings = measure_speed(systems, args.seconds, args.repeats, threads, device)
@@ -190,7 +172,7 @@ def _scorer_speed(args: argparse.Namespace) -> int:
     tracks = open_tracks(root, "test")[: args.limit]
     if not tracks:
         raise ValueError(f"no test tracks in {root}")
-    threads = args.threads or _num_cores()
+    threads = args.threads or num_cpus()
     print("\n" + render_scorers(measure_scorers(tracks, args.repeats, threads, args.seconds), threads))
     return 0
 
@@ -217,7 +199,7 @@ def _run(args: argparse.Namespace) -> int:
         raise ValueError(f"--split {args.split}: no such tracks in {root}; try another split")
     sources = resolve_all(names, args.estimates, args.system, args.download)
     jobs = args.jobs or 1
-    threads = args.threads or max(1, _num_cores() // jobs)
+    threads = args.threads or max(1, num_cpus() // jobs)
     scorer = "museval" if args.museval else "bandsplit"
     device = args.device if args.address else _usable_device(args.device)
     settings = Settings(device, threads, args.keep_audio, scorer)

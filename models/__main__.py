@@ -19,7 +19,7 @@ from models.commands import import_weights as importing
 from models.commands import separate as separate_file
 from models.commands import train as commands
 from models.importing import download
-from models.running.console import show_any_name
+from models.running.console import run_command
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -66,15 +66,7 @@ def main(arguments: list[str] | None = None) -> int:
         add_arguments(subparser)
         subparser.set_defaults(run=run)
     args = parser.parse_args(arguments)
-    show_any_name()
-    try:
-        return args.run(args)
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
-    except (ValueError, OSError, FloatingPointError) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
+    return run_command(lambda: args.run(args), "error")
 
 
 if __name__ == "__main__":

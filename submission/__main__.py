@@ -1,4 +1,4 @@
-"""Find out before the push what the MDX-23 grader would find, and build the repository to push.
+"""Check a submission before the push as the MDX-23 grader does, and build the repository to push.
 
 python -m submission check                  # pre-flight, under a minute
 python -m submission evaluate --data ~/musdb18 --split test --limit 5
@@ -10,22 +10,15 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from models.running.console import show_any_name
+from models.running.arguments import positive
+from models.running.console import run_command
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status (1: it would be rejected, 2: wrong input, 130: interrupted)."""
     args = _parser().parse_args(arguments)
-    show_any_name()
-    try:
-        return args.run(args)
-    except (ValueError, OSError) as error:
-        print(f"submission: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        kept = f": finished tracks are in {args.out}, the same command goes on" if args.command == "evaluate" else ""
-        print(f"\ninterrupted{kept}", file=sys.stderr)
-        return 130
+    kept = f": finished tracks are in {args.out}, the same command continues" if args.command == "evaluate" else ""
+    return run_command(lambda: args.run(args), "submission", f"\ninterrupted{kept}")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -48,9 +41,9 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument(
         "--one-process",
         action="store_true",
-        help="all tracks in one process, as the kit's own evaluator does",
+        help="all tracks in one process, as in the kit's own evaluator",
     )
-    evaluate.add_argument("--limit", type=_positive, metavar="N", help="only the first N tracks")
+    evaluate.add_argument("--limit", type=positive, metavar="N", help="only the first N tracks")
     evaluate.add_argument(
         "--out", type=Path, default=Path("out/evaluate"), help="folder for the results (default: %(default)s)"
     )
@@ -63,18 +56,11 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="NAME_OR_FOLDER",
-        help="weights to ship instead of the default; given several times, they are an ensemble, stem by stem;"
-        " or an ensemble's .yaml of `models ensemble`",
+        help="weights to ship instead of the default; several checkpoints make an ensemble, stem by stem; or an"
+        " ensemble's .yaml of `models ensemble`",
     )
     package.set_defaults(run=_package)
     return parser
-
-
-def _positive(text: str) -> int:
-    value = int(text) if text.isdecimal() else 0
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
-    return value
 
 
 def _check(args: argparse.Namespace) -> int:

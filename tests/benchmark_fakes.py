@@ -1,4 +1,4 @@
-"""Stand-ins for systems and their weights, and one way to run them without a child process."""
+"""Fakes of systems and their weights, and a way to run them without a separate process."""
 
 import numpy as np
 

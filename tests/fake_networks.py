@@ -1,4 +1,4 @@
-"""Networks that scale the mixture and whose work takes the time they are told, by a clock of their own."""
+"""Networks that scale the mixture and take a given time, by a fake clock."""
 
 import threading
 
@@ -16,7 +16,7 @@ GAINS = {"vocals": 0.4, "drums": 0.3, "bass": 0.2, "other": 0.1}
 class FakeClock(Clock):
     """A machine whose time passes only while somebody works or waits, and which can stand still.
 
-    A thread that works asks for seconds of it, and goes on as soon as the one that waits has let them pass.
+    A working thread requests seconds of it, and continues when the waiting thread has let them pass.
 
     Args:
         stalls: (when it begins, seconds) of each time in which nothing works, the earlier first.
@@ -39,7 +39,7 @@ class FakeClock(Clock):
         return self.now
 
     def work(self, seconds: float) -> None:
-        """Take some time; returns at once in a thread that was left."""
+        """Take some time; returns at once in an abandoned thread."""
         thread = threading.current_thread()
         if not isinstance(thread, Attempt):
             self._pass(seconds / self.speed)
@@ -49,14 +49,14 @@ class FakeClock(Clock):
         with self._changed:
             self._worker, self._left_s = thread, seconds
             self._changed.notify_all()
-            while self._worker is thread and not thread.is_left:
-                self._changed.wait(0.01)  # not woken when it is left
+            while self._worker is thread and not thread.is_abandoned:
+                self._changed.wait(0.01)  # is_abandoned sends no notification
 
     def wait(self, event: threading.Event, seconds: float) -> None:
         with self._changed:
             end = self.now + seconds
             while not event.is_set() and self.now < end:
-                if self._worker is None or self._worker.is_left:
+                if self._worker is None or self._worker.is_abandoned:
                     self._changed.wait(0.001)  # who does not work begins or ends in no time
                     continue
                 share_s = min(end - self.now, self._left_s / self.speed)

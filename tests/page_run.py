@@ -1,4 +1,4 @@
-"""A finished run of stand-in systems on synthetic music, for the tests of its report."""
+"""A finished run of fake systems on synthetic music, for the tests of its report."""
 
 import numpy as np
 import pytest

@@ -24,20 +24,20 @@ class Halves:
 
 
 class Counted(Halves):
-    """Says itself how large it is."""
+    """Has its own number of parameters."""
 
     parameters = 5
 
 
 class Forgetful(Halves):
-    """Does not return what it promised."""
+    """Returns only some of its stems."""
 
     def separate(self, mixture, sample_rate=None):
         return {"vocals": mixture}
 
 
 class Bare:
-    """Has a single array to give."""
+    """Returns a single array."""
 
     stems = ("vocals",)
     sample_rate = None
@@ -59,7 +59,7 @@ class Killed(Halves):
 
 
 class Parent(Halves):
-    """Computes in a process of its own."""
+    """Computes in another process."""
 
     def separate(self, mixture, sample_rate=None):
         child = multiprocessing.get_context("fork").Process(target=os.getpid)
@@ -82,17 +82,17 @@ class Orphans(Halves):
 
 
 class NoSeparator:
-    """Is none."""
+    """Is not a separator."""
 
     stems = ("vocals",)
 
 
 class Namespace:
-    """Holds a separator that is made already."""
+    """Holds a separator as an attribute."""
 
     made = Counted()
 
 
 def fails():
-    """Raise what a user's own mistake raises."""
+    """Raise an error, as a mistake of the user does."""
     raise KeyError("weights")

@@ -1,4 +1,4 @@
-"""From a search to a model with a name: a preset, and a checkpoint that `benchmark` and `submission` find."""
+"""Promotes a trial of a search: writes it as a preset, and as a checkpoint that `benchmark` and `submission` find."""
 
 import os
 import re
@@ -7,9 +7,10 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from models.checkpoints.checkpoint import CHECKPOINT_FOLDER, load_checkpoint, save_checkpoint, write_atomically
+from models.checkpoints.checkpoint import CHECKPOINT_FOLDER, load_checkpoint, save_checkpoint
 from models.presets.preset import PRESET_FOLDER
 from models.presets.settings import override, to_mapping
+from models.running import atomic
 from models.training.card import model_card
 from models.training.run_folder import BEST
 from tuning.space.grid import format_overrides
@@ -19,12 +20,12 @@ from tuning.trials.trial import FINISHED, Trial, read_outcome, read_trials
 
 @dataclass(frozen=True)
 class Promoted:
-    """Where a trial went.
+    """The files of a promoted trial.
 
     Attributes:
-        trial: which it was.
-        preset: the file.
-        checkpoint: the folder.
+        trial: the trial.
+        preset: its preset file.
+        checkpoint: its checkpoint folder.
     """
 
     trial: Trial
@@ -33,18 +34,18 @@ class Promoted:
 
 
 def choose(out: Path, trial: int | None = None, most_gmacs: float | None = None) -> Trial:
-    """The trial to promote: the one named, or the best seed of the best cell, by the means of the complete cells.
+    """The trial to promote: the given one, or the best seed of the complete cell with the best mean.
 
-    A cell is complete if each of its seeds has finished: the mean of the seeds that came through says nothing of it.
+    A cell is complete if each of its seeds has finished. The mean of only some seeds would not be comparable.
 
     Args:
         out: folder of a search.
-        trial: its number; it must have finished, whatever became of the other seeds.
+        trial: its number; this trial must have finished, the other seeds need not.
         most_gmacs: leave out cells that cost more GMAC/s.
 
     Raises:
-        ValueError: no such trial, or no complete cell that is cheap enough.
-        FileNotFoundError: no search there.
+        ValueError: no such trial, or no complete cell within the limit.
+        FileNotFoundError: the folder holds no search.
     """
     trials = {each.index: each for each in read_trials(out)}
     outcomes = {index: read_outcome(out / each.name) for index, each in trials.items()}
@@ -82,21 +83,21 @@ def promote(
     presets: Path = PRESET_FOLDER,
     checkpoints: Path = CHECKPOINT_FOLDER,
 ) -> Promoted:
-    """Write a trial's settings as the preset, and its weights as the checkpoint, of a name that is free.
+    """Write a trial's settings as a preset, and its weights as a checkpoint, under a new name.
 
-    The preset is the search's with the trial's settings, without its budget: it may be trained for longer.
+    The preset is the search's preset with the trial's settings, without its budget, so that it can be trained longer.
 
     Args:
         out: folder of the search.
         plan: of the search.
-        trial: a finished one.
+        trial: a finished trial.
         name: of lower-case letters, digits, ``-``, ``_`` and ``.``.
-        presets: folder of the preset.
-        checkpoints: folder of the checkpoint's folder.
+        presets: folder of the preset file.
+        checkpoints: folder in which the checkpoint's folder is made.
 
     Raises:
-        ValueError: a name that cannot be one, or is taken.
-        FileNotFoundError: the trial's weights have gone.
+        ValueError: the name is invalid or taken.
+        FileNotFoundError: the trial's weights are missing.
     """
     import yaml
 
@@ -105,7 +106,7 @@ def promote(
     preset_file, folder = presets / f"{name}.yaml", checkpoints / name
     for path in (preset_file, folder):
         if path.exists():
-            raise ValueError(f"--name: {path} is there already; choose another name, or remove it first")
+            raise ValueError(f"--name: expected a new name, but {path} exists; choose another name, or remove it first")
     checkpoint = load_checkpoint(out / trial.name / BEST)
     settings = format_overrides(trial.overrides)
     found = f"trial {trial.index} ({settings}) of a search over {', '.join(plan.grid)}, {plan.budget} each"
@@ -119,7 +120,7 @@ def promote(
         os.rename(made, folder)
     text = yaml.safe_dump(to_mapping(override(plan.preset, trial.overrides)), sort_keys=False, width=120)
     header = f"# Found by `python -m tuning`: {settings}, changed from {plan.preset_name}.\n"
-    write_atomically(preset_file, lambda path: path.write_text(header + text, encoding="utf-8"))
+    atomic.write_text(preset_file, header + text)
     return Promoted(trial, preset_file, folder)
 
 

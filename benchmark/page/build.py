@@ -1,8 +1,7 @@
-"""Put the report together: one HTML file that needs nothing else, and may load nothing else."""
+"""Builds the report: one HTML file that needs no other file and may not load any."""
 
 import base64
 import hashlib
-import os
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from benchmark.page.markup import escape, json_island
 from benchmark.scoring.scores import WHOLE_TRACK
 from benchmark.tables.statistics import MEAN
 from benchmark.tables.summary import WHOLE
+from models.running import atomic
 
 FOLDER = Path(__file__).parent
 SCRIPTS = ("table.js", "player.js", "plot.js", "track.js", "page.js")
@@ -24,15 +24,15 @@ SCRIPTS = ("table.js", "player.js", "plot.js", "track.js", "page.js")
 
 @dataclass(frozen=True)
 class Report:
-    """What was built.
+    """The page that was built.
 
     Attributes:
-        path: the page.
+        path: of the page.
         num_bytes: its size.
-        num_tracks: how many tracks it lists.
-        num_audible: how many of them can be heard.
-        num_silent: how many were asked for but have no audio.
-        num_left_out: how many of the page's own choice were too much.
+        num_tracks: number of tracks that it lists.
+        num_audible: number of tracks with audio in the page.
+        num_silent: number of chosen tracks without stored audio.
+        num_left_out: number of tracks of the default choice that were left out to limit the page's size.
     """
 
     path: Path
@@ -45,9 +45,11 @@ class Report:
     def describe(self) -> str:
         """One line for the user."""
         left_out = (
-            f", {self.num_left_out} more left out for its size: name them with --tracks" if self.num_left_out else ""
+            f", {self.num_left_out} more left out to limit its size: add them with --tracks"
+            if self.num_left_out
+            else ""
         )
-        silent = f", none was kept of {self.num_silent} more" if self.num_silent else ""
+        silent = f", no audio was stored of {self.num_silent} more" if self.num_silent else ""
         tracks = "1 track" if self.num_tracks == 1 else f"{self.num_tracks} tracks"
         return (
             f"report: {self.path} ({self.num_bytes / 1e6:.1f} MB, {tracks},"
@@ -56,16 +58,16 @@ class Report:
 
 
 def write_report(out: Path, target: Path | None = None, wanted: Sequence[str] = ()) -> Report:
-    """Write the report of a run, whole or not at all.
+    """Write the report of a run; if it fails, an older page stays.
 
     Args:
         out: the run's folder.
-        target: the page, `out/report.html` by default.
-        wanted: the tracks to embed the audio of: names or parts of names, or "all"; by default the worst and best.
+        target: file of the page; None for `out/report.html`.
+        wanted: the tracks whose audio the page holds: names or parts of names, or "all"; by default the worst and best.
 
     Raises:
-        FileNotFoundError: there is no run in the folder.
-        ValueError: nothing was measured, a name fits no track, or a kept file is damaged.
+        FileNotFoundError: the folder holds no run.
+        ValueError: nothing was measured, a name matches no track, or a stored file is damaged.
         OSError: the page cannot be written.
     """
     from tqdm import tqdm
@@ -73,44 +75,39 @@ def write_report(out: Path, target: Path | None = None, wanted: Sequence[str] = 
     contents = read_contents(out)
     target = target or out / "report.html"
     if target.is_dir():
-        raise ValueError(f"--out {target}: expected a file, got a folder")
+        raise ValueError(f"--out {target}: expected a file, got a folder; name a file")
     rankings = [ranking(system.results) for system in contents.ours]
     chosen = select_tracks(wanted, contents.tracks, rankings)
     names = [system.name for system in contents.systems]
     audible: list[str] = []
     num_left_out = num_silent = num_bytes = 0
     target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        # Audio goes to the disk track by track: all of it may be more than fits into memory.
-        with tempfile.TemporaryFile("w+", encoding="utf-8", dir=target.parent) as islands:
-            for track in tqdm(chosen, desc="audio", unit="track", leave=False, dynamic_ncols=True):
-                results = {system.name: system.results[track] for system in contents.systems if track in system.results}
-                found = excerpt(out, names, results)
-                if found is None:
-                    num_silent += 1
-                    continue
-                island = json_island(f"audio-{contents.tracks.index(track)}", found)
-                if not wanted and audible and num_bytes + len(island) > DEFAULT_BYTES:
-                    num_left_out += 1
-                    continue
-                islands.write(island)
-                audible.append(track)
-                num_bytes += len(island)
-            islands.seek(0)
-            before, after = render(contents, audible)
-            with part.open("w", encoding="utf-8") as file:
-                file.write(before)
-                shutil.copyfileobj(islands, file)
-                file.write(after)
-        os.replace(part, target)
-    finally:
-        part.unlink(missing_ok=True)
+    # Audio is written track by track, because all of it may not fit into memory.
+    with tempfile.TemporaryFile("w+", encoding="utf-8", dir=target.parent) as islands:
+        for track in tqdm(chosen, desc="audio", unit="track", leave=False, dynamic_ncols=True):
+            results = {system.name: system.results[track] for system in contents.systems if track in system.results}
+            found = excerpt(out, names, results)
+            if found is None:
+                num_silent += 1
+                continue
+            island = json_island(f"audio-{contents.tracks.index(track)}", found)
+            if not wanted and audible and num_bytes + len(island) > DEFAULT_BYTES:
+                num_left_out += 1
+                continue
+            islands.write(island)
+            audible.append(track)
+            num_bytes += len(island)
+        islands.seek(0)
+        before, after = render(contents, audible)
+        with atomic.replacing(target) as part, part.open("w", encoding="utf-8") as file:
+            file.write(before)
+            shutil.copyfileobj(islands, file)
+            file.write(after)
     return Report(target, target.stat().st_size, len(contents.tracks), len(audible), num_silent, num_left_out)
 
 
 def render(contents: Contents, audible: Sequence[str]) -> tuple[str, str]:
-    """The page as text, what comes before and after the islands of audio; `audible` are the tracks that these hold."""
+    """The text of the page before and after the elements with audio; `audible` are the tracks of these elements."""
     script = "(() => {\n'use strict';\n" + "".join((FOLDER / name).read_text("utf-8") for name in SCRIPTS) + "})();\n"
     style = (FOLDER / "page.css").read_text("utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
@@ -125,10 +122,10 @@ def render(contents: Contents, audible: Sequence[str]) -> tuple[str, str]:
     )
     failures = sections.failures(contents)
     failed = f'<p class="failed">Not in the figures:</p>{_list(failures)}' if failures else ""
-    heard = (
-        f"{len(audible)} of {len(contents.tracks)} tracks can be heard in this page"
+    audio_note = (
+        f"This page holds audio of {len(audible)} of {len(contents.tracks)} tracks"
         if audible
-        else "No audio was kept, or none was put into this page: the scores are all there"
+        else "This page holds no audio, but all scores"
     )
     before = f"""<!doctype html>
 <html lang="en">
@@ -154,21 +151,21 @@ def render(contents: Contents, audible: Sequence[str]) -> tuple[str, str]:
 <section id="results"><h2>Results</h2>
 {failed}{sections.results_section(contents)}{sections.comparisons_section(contents)}</section>
 <section id="distribution"><h2>Distribution over tracks</h2>
-<p>Global SDR of each track: median, quartiles, whiskers at 1.5 times the box. Each dot is a track and leads to it;
-what lies far outside is drawn at the edge.</p>
+<p>Global SDR of each track: median, quartiles, whiskers at 1.5 times the box. Each dot is a track and links to it. Dots
+far outside are drawn at the edge.</p>
 {sections.distribution_section(contents)}</section>
 <section id="cost"><h2>Quality and cost</h2>
 {sections.cost_section(contents)}</section>
 <section id="tracks"><h2>Tracks</h2>
-<p>{escape(heard)}.</p>
+<p>{escape(audio_note)}.</p>
 {sections.extremes_section(contents)}
 <div id="track" hidden></div>
 <noscript><p>Players and the views of single tracks need JavaScript.</p></noscript>
 <div id="track-choice"></div>
 {sections.tracks_table(contents, audible)}</section>
 <section id="published"><h2>Published numbers</h2>
-<p>From papers and model cards. They were measured by others, on whole songs and, as the last columns say, on other data
-or with other music in training: they do not belong in one table with those above.</p>
+<p>From papers and model cards. Others measured them on whole songs, some on other data or with extra training data (see
+the last columns). They are not comparable with the tables above.</p>
 {sections.published_section(sections.read_published())}</section>
 <section id="method"><h2>Method</h2>
 {_list(_method(contents))}</section>
@@ -185,14 +182,14 @@ def _method(contents: Contents) -> list[str]:
     definitions = [f"{METRICS[metric]}: {words}" for metric, words in sections.DEFINITIONS.items()]
     return [
         *definitions,
-        "The mixture as the estimate of every stem is the lower bound; masks made of the true stems are upper bounds",
-        "What is heard is compressed, and of a long track the loudest part; the scores are of the whole track",
+        "The lower bound is the mixture as the estimate of every stem; the upper bounds are masks from the true stems",
+        "The audio is compressed, and only the loudest part of a long track; the scores are of the whole track",
         *sections.notes(contents),
     ]
 
 
 def page_data(contents: Contents, audible: Sequence[str]) -> dict[str, Any]:
-    """What the script knows: every score of every track, without the audio."""
+    """The data for the script: every score of every track, without the audio."""
     tracks = []
     for track in contents.tracks:
         scores: list[dict[str, Any] | None] = []
@@ -215,7 +212,7 @@ def page_data(contents: Contents, audible: Sequence[str]) -> dict[str, Any]:
 
 
 def _shown(contents: Contents) -> dict[str, tuple[str, str, tuple[str, ...]]]:
-    """The scores that the script can show by name: title, metric and the stems scored together."""
+    """The scores that the script can show, by name: title, metric and the stems scored together."""
     shown = {}
     for metric, title in METRICS.items():
         sets = [WHOLE] if metric in WHOLE_TRACK else contents.sets

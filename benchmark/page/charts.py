@@ -1,6 +1,7 @@
 """Plots as inline SVG: box plots of the tracks, and scores against cost.
 
-Positions across are percentages and positions down pixels, so that a plot takes any width and its text keeps its size.
+Horizontal positions are percentages and vertical ones pixels, so that a plot fits any width and its text keeps its
+size.
 """
 
 import math
@@ -13,7 +14,7 @@ from benchmark.page.markup import escape
 
 ROW_PX = 26
 DOTS = 400
-"""More tracks than this and only the outliers of a box plot are drawn as dots."""
+"""With more tracks than this, a box plot draws only the outliers as dots."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Scale:
 
     Attributes:
         low, high: its ends.
-        ticks: the values that are written at it.
+        ticks: the labelled values.
         is_log: whether equal steps are equal ratios.
     """
 
@@ -32,7 +33,7 @@ class Scale:
     is_log: bool = False
 
     def share(self, value: float) -> float:
-        """Where a value lies: 0 at the low end, 1 at the high end, and at an end if it lies outside."""
+        """The position of a value: 0 at the low end, 1 at the high end; values outside are moved to the end."""
         low, high = self.low, self.high
         if self.is_log:
             value, low, high = math.log10(max(value, low)), math.log10(low), math.log10(high)
@@ -63,7 +64,7 @@ def log_scale(values: Sequence[float]) -> Scale:
 
 @dataclass(frozen=True)
 class Box:
-    """What a box plot shows: quartiles, and whiskers at the furthest values within 1.5 box lengths (Tukey)."""
+    """The values of a box plot: quartiles, and whiskers at the furthest values within 1.5 box lengths (Tukey)."""
 
     low: float
     lower: float
@@ -90,7 +91,7 @@ class BoxRow:
 
 
 def box_plot(title: str, unit: str, rows: Sequence[BoxRow]) -> str:
-    """A row for each system: box, whiskers, and a dot for each track that leads to it."""
+    """A row for each system: box, whiskers, and a dot for each track that links to it."""
     rows = [row for row in rows if row.values]
     boxes = [Box.of([value for *_, value in row.values]) for row in rows]
     scale = linear_scale([end for box in boxes for end in (box.low, box.high)])
@@ -111,7 +112,7 @@ def box_plot(title: str, unit: str, rows: Sequence[BoxRow]) -> str:
 
 
 def _percent(share: float) -> str:
-    return f"{2 + 96 * share:.2f}%"  # a margin, so that a dot at the end is whole
+    return f"{2 + 96 * share:.2f}%"  # a margin, so that a dot at the end is not cut
 
 
 def _grid(scale: Scale, height: int) -> str:
@@ -174,7 +175,7 @@ SCATTER_PX = 270
 
 
 def scatter(title: str, x_title: str, y_title: str, points: Sequence[Point], bounds: Sequence[Point]) -> str:
-    """Scores against a cost on a logarithmic axis; `bounds` have no cost and are lines across."""
+    """Scores against a cost on a logarithmic axis; `bounds` have no cost and are horizontal lines."""
     if not points:
         return ""
     across = log_scale([point.x for point in points])
@@ -223,11 +224,11 @@ def scatter(title: str, x_title: str, y_title: str, points: Sequence[Point], bou
 
 NARROW_PX = 280
 LETTER_PX, LINE_PX = 7, 14
-"""The narrowest plot, and a label's size, for which labels must find room."""
+"""Labels are placed for the narrowest plot and this size of a letter."""
 
 
 def _label_heights(places: Sequence[tuple[float, float]], anchors: Sequence[str], labels: Sequence[str]) -> list[float]:
-    """Where labels go, above or below their points (share across, height), clear of each other and of other points."""
+    """Heights of labels above or below their points (share across, height), without overlap if possible."""
 
     def span(share: float, anchor: str, label: str) -> tuple[float, float]:
         width = LETTER_PX * len(label)

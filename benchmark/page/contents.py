@@ -1,4 +1,4 @@
-"""What the report is made of: a run's record and results, put in the order in which the page needs them."""
+"""The contents of the report: a run's record and results, in the order of the page."""
 
 import math
 import re
@@ -17,7 +17,7 @@ from models.tracks import STEMS
 
 METRICS = {"sdr": "Global SDR", "csdr": "cSDR", "si_sdr": "SI-SDR", "isr": "ISR", "sir": "SIR", "sar": "SAR"}
 ENDLESS_DB = 999.0
-"""Stands for an infinite SDR in the page's data, which are strict json."""
+"""Replaces an infinite SDR in the page's data, which are strict json."""
 
 
 @dataclass(frozen=True)
@@ -26,11 +26,11 @@ class System:
 
     Attributes:
         name: as in `--systems`.
-        label: what its row is called.
+        label: the name of its row.
         short: the same without remarks, for plots.
-        remark: what it was without.
+        remark: the remarks that `short` leaves out.
         tone: its role, OURS_ROLE, PEER_ROLE or BOUND_ROLE.
-        row: what `summarise` says.
+        row: from `summarise`.
         results: {track's title: result}.
     """
 
@@ -43,7 +43,7 @@ class System:
     results: dict[str, dict[str, Any]]
 
     def values(self, metric: str, stem: str, together: tuple[str, ...] = WHOLE) -> dict[str, float]:
-        """The finite scores of its tracks, {track: dB}; the mean of STEMS where `stem` is MEAN and it has them all."""
+        """The finite scores of its tracks, {track: dB}; for MEAN the mean of STEMS, if it has all of them."""
         values = {track: value_of(result, metric, stem, together) for track, result in self.results.items()}
         return {track: value for track, value in values.items() if math.isfinite(value)}
 
@@ -52,7 +52,7 @@ class System:
         return score_of(self.row, metric, stem, together)
 
     def interval(self, metric: str, stem: str, together: tuple[str, ...] = WHOLE) -> tuple[float, float]:
-        """The 95 % interval of the score; NaN where there are too few tracks for one."""
+        """The 95 % interval of the score; NaN if there are too few tracks."""
         return interval_of(self.row, metric, stem, together)
 
 
@@ -68,7 +68,7 @@ class Contents:
 
     Attributes:
         out: its folder.
-        record: what it is of.
+        record: its record.
         systems: those with any result.
     """
 
@@ -95,22 +95,22 @@ class Contents:
 
     @property
     def ours(self) -> list[System]:
-        """The systems whose worst and best tracks are shown: our own, or else every one that is no bound."""
+        """The systems whose worst and best tracks are shown: our own; if there are none, all except the bounds."""
         ours = [system for system in self.systems if system.tone == OURS_ROLE]
         return ours or [system for system in self.systems if system.tone == PEER_ROLE] or list(self.systems)
 
     @property
     def missing(self) -> int:
-        """How many results the run lacks."""
+        """Number of missing results of the run."""
         return len(self.record.keys) - sum(len(system.results) for system in self.systems)
 
 
 def read_contents(out: Path) -> Contents:
-    """Read what a run left in its folder.
+    """Read a run's folder.
 
     Raises:
         FileNotFoundError: the folder holds no run.
-        ValueError: nothing has been measured yet, or the record is damaged.
+        ValueError: no result is stored yet, or the record is damaged.
     """
     record = read_record(out)
     by_system: dict[str, dict[str, dict[str, Any]]] = {name: {} for name in record.systems}
@@ -119,7 +119,9 @@ def read_contents(out: Path) -> Contents:
         by_system[result["key"]["system"]][titles[track_id(result["key"])]] = result
     measured = {name: results for name, results in by_system.items() if results}
     if not measured:
-        raise ValueError(f"{out}: nothing has been measured yet, or by another version; run the benchmark again")
+        raise ValueError(
+            f"{out}: expected results, got none of this version: nothing has been measured yet; run the benchmark again"
+        )
     rows = {name: summarise(list(results.values())) for name, results in measured.items()}
     shorts = split_labels([row["label"] for row in rows.values()])
     return Contents(
@@ -133,7 +135,7 @@ def read_contents(out: Path) -> Contents:
 
 
 def split_labels(labels: Sequence[str]) -> list[tuple[str, str]]:
-    """Labels and their remarks: "A (small)" and "ours" out of "A (small, ours)", unless two labels would be alike."""
+    """Labels and their remarks: "A (small)" and "ours" from "A (small, ours)", unless two labels would be equal."""
     parts = []
     for label in labels:
         found = re.fullmatch(r"(.*?) \(([^(),]+)(?:, (.*?))?\)((?: \[[^]]*\])*)", label)
@@ -148,7 +150,7 @@ def split_labels(labels: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def stored(value: float, digits: int = 2) -> float | None:
-    """A score as the page's data hold it: None for NaN, ENDLESS_DB for infinity."""
+    """A score for the page's data: None for NaN, ENDLESS_DB for infinity."""
     if math.isnan(value):
         return None
     return round(min(ENDLESS_DB, max(-ENDLESS_DB, value)), digits)

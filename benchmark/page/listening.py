@@ -1,4 +1,4 @@
-"""What can be heard in the report: which tracks, and their audio and spectrograms as text that the page carries."""
+"""The audio in the report: the choice of tracks, and their audio and spectrograms as text for the page."""
 
 import base64
 from collections import Counter
@@ -14,13 +14,13 @@ from benchmark.tables.statistics import mean_over_stems
 from models.tracks import STEMS
 
 DEFAULT_BYTES = 40_000_000
-"""How much the audio of the page's own choice may add to it."""
+"""Limit for the audio of the default choice of tracks."""
 EACH_END = 3
-"""How many of the worst and of the best tracks are shown, for each of our systems."""
+"""Number of the worst and of the best tracks that are shown for each of our systems."""
 
 
 def ranking(results: Mapping[str, dict[str, Any]]) -> list[str]:
-    """A system's tracks, worst first, out of its results by track."""
+    """A system's tracks, worst first, from its results by track."""
     return sorted(results, key=lambda track: track_score(results[track]))
 
 
@@ -32,7 +32,7 @@ def track_score(result: dict[str, Any]) -> float:
 
 
 def extremes(rankings: Sequence[Sequence[str]]) -> list[str]:
-    """The tracks worth hearing, most telling first: the worst and best of each system in turns, then the second, ...
+    """The most informative tracks first: the worst and the best of each system in turn, then the second worst, ...
 
     Args:
         rankings: tracks of each system, worst first.
@@ -54,7 +54,7 @@ def select_tracks(wanted: Sequence[str], tracks: Sequence[str], rankings: Sequen
         rankings: see extremes.
 
     Raises:
-        ValueError: a name that is in no track's, or in several.
+        ValueError: a name matches no track, or several.
     """
     if not wanted:
         return extremes(rankings)
@@ -66,23 +66,25 @@ def select_tracks(wanted: Sequence[str], tracks: Sequence[str], rankings: Sequen
             track for track in tracks if name.casefold() in track.casefold()
         ]
         if len(found) != 1:
-            what = f"in {len(found)} of them" if found else "in none of them"
-            raise ValueError(f"--tracks: expected all, or names out of {len(tracks)} tracks, got {name!r}, {what}")
+            count = f"{len(found)} of them" if found else "none of them"
+            raise ValueError(
+                f"--tracks: expected all, or names out of {len(tracks)} tracks, got {name!r}, which matches {count}"
+            )
         chosen += found
     return list(dict.fromkeys(chosen))
 
 
 def excerpt(out: Path, systems: Sequence[str], results: Mapping[str, dict[str, Any]]) -> dict[str, Any] | None:
-    """The kept audio of a track with a picture of each sound; None if none was kept.
+    """The stored audio of a track with a spectrogram of each file; None if no audio was stored.
 
     Args:
         out: the run's folder.
-        systems: all systems in order, which number the streams.
+        systems: all systems in order; their index is the NUMBER of the streams.
         results: of the track, by system.
 
     Returns:
-        `start_s`, `length_s`, and `streams`: {name: [audio, picture]} in base64; the names are "mixture", "r/STEM" for
-        the references, "NUMBER/STEM" for the estimates. Files that have gone, or are of another excerpt, are left out.
+        `start_s`, `length_s`, and `streams`: {name: [audio, picture]} in base64. The names are "mixture", "r/STEM" for
+        the references, "NUMBER/STEM" for the estimates. Missing files, and those of another excerpt, are left out.
     """
     kept = {name: result["audio"] for name, result in results.items() if result.get("audio")}
     if not kept:
@@ -105,7 +107,7 @@ def excerpt(out: Path, systems: Sequence[str], results: Mapping[str, dict[str, A
 
 
 def _streams(files: Mapping[str, Path]) -> dict[str, list[str]]:
-    """Audio and picture of each file; one level is black in all of them, so that they can be compared."""
+    """Audio and spectrogram of each file; the same level is black in all of them, so that they can be compared."""
     data, levels = {}, {}
     for name, path in files.items():
         data[name] = path.read_bytes()

@@ -1,4 +1,4 @@
-"""Text, tables and data as HTML. Whatever comes from outside (track names, labels) is escaped here and nowhere else."""
+"""Text, tables and data as HTML. Text from outside (track names, labels) is escaped here and nowhere else."""
 
 import html
 import json
@@ -10,12 +10,12 @@ NO_VALUE = "–"
 
 
 def escape(text: object) -> str:
-    """Any text as HTML, in an element or a quoted attribute."""
+    """A text as HTML, for an element or a quoted attribute."""
     return html.escape(str(text), quote=True)
 
 
 def json_island(identity: str, value: Any) -> str:
-    """Data for the page's script, in an element that no browser executes and no content can end early.
+    """Data for the page's script, in an element that is not executed; the content is escaped so that it cannot end it.
 
     Raises:
         ValueError: the value holds numbers that are not finite.
@@ -30,10 +30,10 @@ class Cell:
     """A table's cell.
 
     Attributes:
-        text: what is shown.
-        sort: what its column is sorted by; None stands at the end either way.
-        detail: a second line, smaller: an interval or a note.
-        link: an address in the page, or a web page, that the text leads to.
+        text: the text.
+        sort: the value for sorting its column; None is always sorted last.
+        detail: a second, smaller line: an interval or a note.
+        link: an address in the page, or of a web page, for the text.
         tone: a class of the style sheet.
     """
 
@@ -56,20 +56,20 @@ class Cell:
 
 
 def number(value: float | None, digits: int = 2, detail: str = "") -> Cell:
-    """A number's cell; a dash where there is none."""
+    """A cell with a number; a dash if there is none."""
     if value is None or value != value:
         return Cell(NO_VALUE)
     return Cell(f"{value:.{digits}f}".replace("-", "\N{MINUS SIGN}"), value, detail)
 
 
 def table(caption: str, columns: Sequence[str], rows: Sequence[Sequence[Cell]], words: Sequence[int] = (0,)) -> str:
-    """A table that the reader can sort by any column; the first cell of a row names it.
+    """A table that the reader can sort by any column; the first cell of a row is its heading.
 
     Args:
-        caption: what is in it, for screen readers and for the reader.
-        columns: their headings.
-        rows: their cells.
-        words: the columns that hold text: they stand left, the others, numbers, right.
+        caption: for readers and screen readers.
+        columns: the headings.
+        rows: the cells.
+        words: the columns with text, aligned left; the others, with numbers, are aligned right.
     """
 
     def tone(index: int) -> str:

@@ -45,7 +45,7 @@ function openFromAddress() {
 
 addTrackChoice();
 window.addEventListener('hashchange', openFromAddress);
-document.addEventListener('click', (event) => { // the link to the track that is open leads there too
+document.addEventListener('click', (event) => { // a link to the open track causes no hashchange
   if (event.target.closest('a')?.getAttribute('href') === location.hash) openFromAddress();
 });
 if (!openFromAddress()) {

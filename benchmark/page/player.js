@@ -1,5 +1,5 @@
-// Plays one of several streams of the same length, and changes between them without a gap or a jump: the next one
-// starts at the place where the present one will be, on the same clock, while that fades out.
+// Plays one of several streams of the same length. It changes between streams without a gap or a jump: the new stream
+// starts at the position that the old one will have, on the same clock, while the old one fades out.
 
 const LEAD_S = 0.03; // the audio thread must know of a start before it is due
 const FADE_S = 0.012;
@@ -11,7 +11,7 @@ class Player {
     this.context = null;
     this.loop = true;
     this.playing = false;
-    this.ticket = 0; // of the last start that was asked for
+    this.ticket = 0; // number of the last requested start
     this.load({ streams: {}, length_s: 0 });
   }
 
@@ -53,7 +53,7 @@ class Player {
   }
 
   pause() {
-    this.ticket += 1; // a start that waits for its stream is off
+    this.ticket += 1; // cancels a start that waits for its stream
     if (!this.playing) return;
     this.offset = this.position;
     this.playing = false;
@@ -74,7 +74,7 @@ class Player {
     if (this.playing) this.begin(position);
   }
 
-  // Start the chosen stream at a position, or (null) where the playing one will be by then.
+  // Start the chosen stream at a position; null: at the position that the playing stream will have.
   async begin(position) {
     this.ticket += 1;
     const ticket = this.ticket;
@@ -114,11 +114,11 @@ class Player {
     const streams = this.streams;
     let buffer = this.decoded.get(stream);
     if (!buffer) {
-      const bytes = Uint8Array.from(atob(streams[stream][0]), (letter) => letter.charCodeAt(0));
+      const bytes = Uint8Array.from(atob(streams[stream][0]), (character) => character.charCodeAt(0));
       buffer = await this.context.decodeAudioData(bytes.buffer);
       if (streams !== this.streams) return buffer; // another track was opened meanwhile
     }
-    this.decoded.delete(stream); // the last one used stands last
+    this.decoded.delete(stream); // moves it to the end: the least recently used one is dropped
     this.decoded.set(stream, buffer);
     if (this.decoded.size > MOST_DECODED) this.decoded.delete(this.decoded.keys().next().value);
     return buffer;

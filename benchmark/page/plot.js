@@ -27,7 +27,7 @@ const PLOT_PX = 220;
 const LOWEST_DB = -20;
 
 // lines: [{label, tone, color, isChosen, values}], values in dB by seconds, null where there is none.
-function timePlot(lines, duration, heard, title) {
+function timePlot(lines, duration, audio, title) {
   const values = lines.flatMap((line) => line.values).filter((value) => value !== null && Math.abs(value) < 900);
   if (!values.length) return el('p', { class: 'quiet' }, 'No frame of this track has a score: a stem is silent.');
   const low = Math.max(LOWEST_DB, Math.floor(Math.min(...values)));
@@ -42,16 +42,18 @@ function timePlot(lines, duration, heard, title) {
     const points = line.values.map((value, index) => (value === null ? null : [x(index + 0.5), y(value)]));
     const path = points.map((point, index) =>
       point && `${index > 0 && points[index - 1] ? 'L' : 'M'}${point.map((part) => part.toFixed(2)).join(' ')}`);
-    // A frame alone between two without a score is a line of no length, which round ends make a dot.
+    // A single frame between two without a score is a line of length 0; its round ends make it a dot.
     const dots = points.map((point) => point && `M${point.map((part) => part.toFixed(2)).join(' ')}h0`);
     const d = path.filter(Boolean).join('') + (points.length <= 60 ? dots.filter(Boolean).join('') : '');
     return svg('path', { class: `line ${line.color}${line.isChosen ? ' chosen' : ''}`, d });
   });
-  const excerpt = heard && heard.length_s < duration - 1
-    ? [el('span', { class: 'heard', style: `left:${x(heard.start_s)}%;width:${x(heard.length_s)}%` })] : [];
+  const excerpt = audio && audio.length_s < duration - 1
+    ? [el('span', { class: 'excerpt', style: `left:${x(audio.start_s)}%;width:${x(audio.length_s)}%` })] : [];
   const area = el('div', { class: 'area', style: `height:${PLOT_PX}px` }, ...excerpt,
     svg('svg', { class: 'grids', role: 'img', 'aria-label': title }, ...grid),
-    svg('svg', { class: 'lines', viewBox: '0 0 100 100', preserveAspectRatio: 'none', 'aria-hidden': 'true' }, ...drawn));
+    svg('svg', {
+      class: 'lines', viewBox: '0 0 100 100', preserveAspectRatio: 'none', 'aria-hidden': 'true',
+    }, ...drawn));
   const times = el('div', { class: 'times', 'aria-hidden': 'true' }, ...niceTicks(0, seconds, 6).slice(0, -1)
     .map((tick) => el('span', { style: `left:${x(tick)}%` }, `${tick} s`)));
   const legend = el('ul', { class: 'legend' }, ...lines.map((line) =>

@@ -1,4 +1,4 @@
-"""The page's sections that need no script: tables and plots of a run, and the numbers that others published."""
+"""The page's sections without a script: tables and plots of a run, and published numbers."""
 
 import csv
 import math
@@ -26,11 +26,11 @@ DEFINITIONS = {
     "sar": "source to artifacts (BSSEval v4) in dB, medians as of cSDR",
 }
 SHOWN = ("sdr", "csdr")
-"""The metrics whose tables stand open."""
+"""The metrics whose tables are shown at once; the others are in a collapsed section."""
 
 
 def results_section(contents: Contents) -> str:
-    """A table for each metric, of frames one for each set of stems that were scored together."""
+    """A table for each metric; for scores of frames, one for each set of stems that were scored together."""
     tables: dict[str, str] = {}
     for metric, name in METRICS.items():
         for together in [WHOLE] if metric in WHOLE_TRACK else contents.sets:
@@ -54,7 +54,7 @@ def results_section(contents: Contents) -> str:
 
 
 def set_words(together: tuple[str, ...]) -> str:
-    """Which stems were scored together, in words; none for scores of whole tracks."""
+    """A text with the stems that were scored together; empty for scores of whole tracks."""
     if not together:
         return ""
     return f"; {together[0]} alone" if len(together) == 1 else f"; {' + '.join(together)} scored together"
@@ -67,7 +67,7 @@ def _score(system: System, metric: str, stem: str, together: tuple[str, ...]) ->
 
 
 def comparisons_section(contents: Contents) -> str:
-    """The differences between the systems in global SDR: of the mean of the stems, or of those that both have."""
+    """The differences between the systems in global SDR: in the mean of the stems, or in each stem that both have."""
     shorts = {system.name: system.short for system in contents.systems}
     found = comparisons(result for system in contents.systems for result in system.results.values())
     found = [comparison for comparison in found if comparison.metric == "sdr"]
@@ -77,7 +77,7 @@ def comparisons_section(contents: Contents) -> str:
         if comparison.stem != MEAN and (comparison.first, comparison.second) in pairs:
             continue
         interval = "" if math.isnan(comparison.low) else f"{comparison.low:.2f} to {comparison.high:.2f}"
-        verdict = {"?": "not decided"}.get(comparison.verdict, comparison.verdict)
+        verdict = {"?": "not significant"}.get(comparison.verdict, comparison.verdict)
         rows.append(
             [
                 Cell(shorts[comparison.first], shorts[comparison.first]),
@@ -93,7 +93,7 @@ def comparisons_section(contents: Contents) -> str:
         return ""
     caption = (
         "Differences in global SDR (dB) on the same tracks, with 95 % interval and the p of the Wilcoxon signed-rank"
-        " test, Holm-corrected; better or worse only where both say so"
+        " test, Holm-corrected; better or worse only if both are significant"
     )
     columns = ["system", "than", "stem", "difference", "p", "verdict", "tracks"]
     return table(caption, columns, rows, (0, 1, 2, 5))
@@ -120,7 +120,7 @@ def distribution_section(contents: Contents) -> str:
 
 
 def cost_section(contents: Contents) -> str:
-    """Scores against real-time factor and parameters, and the table of what the systems cost."""
+    """Scores against real-time factor and parameters, and the table of costs."""
     plots = []
     for stem in (MEAN, "vocals"):
         axis = "mean over four stems" if stem == MEAN else stem
@@ -201,7 +201,7 @@ def extremes_section(contents: Contents) -> str:
 
 
 def tracks_table(contents: Contents, audible: Sequence[str]) -> str:
-    """Every track's global SDR, mean over its stems; the script shows other scores in its place."""
+    """Every track's global SDR, mean over its stems; the script can replace it by other scores."""
     rows = []
     for index, track in enumerate(contents.tracks):
         cells = [
@@ -225,7 +225,7 @@ def read_published(path: Path = PUBLISHED_FILE) -> list[dict[str, str]]:
 
 
 def published_section(rows: Sequence[dict[str, str]]) -> str:
-    """What others published, each with metric, data set, whether other music was used in training, and source."""
+    """The table of published numbers, with metric, data set, extra training data, and source."""
     columns = [*STEMS, MEAN]
     cells = [
         [
@@ -243,7 +243,7 @@ def published_section(rows: Sequence[dict[str, str]]) -> str:
 
 
 def notes(contents: Contents) -> list[str]:
-    """What a reader must know beside the figures."""
+    """Notes for readers of the figures."""
     lines = [f"{system.label}: {system.row['note']}" for system in contents.systems if system.row["note"]]
     lines += [
         f"{system.label}: only {', '.join(system.row['stems'])} scored"
@@ -253,18 +253,18 @@ def notes(contents: Contents) -> list[str]:
     nan_frames, num_frames = max(count for system in contents.systems for count in system.row["frames"].values())
     if nan_frames:
         lines.append(
-            f"Up to {nan_frames} of {num_frames} frames hold a silent stem; museval leaves them out of the cSDR of all"
-            " stems that are scored together with it"
+            f"Up to {nan_frames} of {num_frames} frames have a silent stem; museval leaves such a frame out of the cSDR"
+            " of all stems that are scored together"
         )
     lines.append(
-        "Scores of frames depend on which stems are scored together: vocals are scored among all four stems in one"
-        " table, as a pair with the accompaniment in another, where systems of two stems can be compared"
+        "Scores of frames depend on which stems are scored together. Vocals are scored with all four stems in one"
+        " table, and with only the accompaniment in another, for comparison with systems of two stems"
     )
     return lines
 
 
 def failures(contents: Contents) -> list[str]:
-    """What failed or is not there, in words."""
+    """A line for each failure, and one for missing results."""
     lines = [
         f"{failure.system}, {failure.track or 'every track left'}: {failure.reason}"
         for failure in contents.record.failures

@@ -1,4 +1,4 @@
-"""A small picture of a sound: time across, frequency upwards on a logarithmic axis, dark where it is loud."""
+"""Small spectrograms: time to the right, frequency upwards on a logarithmic axis, loud parts dark."""
 
 import io
 

@@ -1,4 +1,4 @@
-// Tables that the reader sorts by any column; rows without a value stay at the end.
+// Tables that the reader can sort by any column; rows without a value stay at the end.
 
 function makeSortable(table) {
   [...table.tHead.rows[0].cells].forEach((head, column) => {
@@ -17,7 +17,7 @@ function sortTable(table, column) {
   orderRows(table);
 }
 
-// Again after the cells have changed: by the column that the table is sorted by, if any.
+// Sort again after the cells have changed, by the column that the table is sorted by, if any.
 function orderRows(table) {
   const heads = [...table.tHead.rows[0].cells];
   const column = heads.findIndex((head) => head.getAttribute('aria-sort') !== 'none');

@@ -52,7 +52,7 @@ class TrackView {
       el('label', {}, box, ' Loop'), this.status);
   }
 
-  // Rows: the mixture, the true stems, the systems; columns: the stems. One is chosen, as of radio buttons.
+  // Rows: the mixture, the true stems, the systems; columns: the stems. One cell is chosen, like a radio button.
   matrix() {
     const { stems, systems } = this.data;
     this.cells = [];
@@ -65,16 +65,20 @@ class TrackView {
     const line = (name, tone, cells) => el('tr', {}, el('th', { scope: 'row', class: tone }, name), ...cells);
     const score = (number, column) => this.track.scores[number]?.sdr[column] ?? null;
     const mixture = systems.findIndex((system) => system.name === MIXTURE);
-    const mixtureText = (column) => (score(mixture, column) === null ? 'mixture' : formatScore(score(mixture, column), this.data));
+    const mixtureText = (column) => {
+      const value = score(mixture, column);
+      return value === null ? 'mixture' : formatScore(value, this.data);
+    };
     const head = [
-      line('Mixture', 'bound', stems.map((stem, column) => cell(MIXTURE, column, mixtureText(column), `Mixture, ${stem}`))),
+      line('Mixture', 'bound', stems.map((stem, column) =>
+        cell(MIXTURE, column, mixtureText(column), `Mixture, ${stem}`))),
       line('Reference', '', stems.map((stem, column) => cell(REFERENCE, column, '\u221e', `Reference, ${stem}`))),
     ];
     const scores = [...systems.entries()].filter(([, system]) => system.name !== MIXTURE).map(([number, system]) =>
       line(system.short, system.tone, stems.map((stem, column) => (score(number, column) === null
         ? el('td', { class: 'none' }, '\u2013')
         : cell(number, column, formatScore(score(number, column), this.data), `${system.short}, ${stem}`)))));
-    const table = el('table', { class: 'matrix', role: 'radiogroup', 'aria-label': 'What to hear' },
+    const table = el('table', { class: 'matrix', role: 'radiogroup', 'aria-label': 'Audio and scores' },
       el('thead', {}, el('tr', {}, el('td'), ...stems.map((stem) => el('th', { scope: 'col' }, stem)))),
       el('tbody', {}, ...head, ...scores));
     const hint = this.excerpt
@@ -123,7 +127,8 @@ class TrackView {
         this.player.seek(((event.clientX - frame.left) / frame.width) * this.player.length);
       });
       return el('figure', { class: row === this.row ? 'chosen' : '' }, strip, el('figcaption', {}, name));
-    }), el('p', { class: 'quiet' }, 'Spectrograms, 40 Hz to 16 kHz on a logarithmic axis; press one to hear it from there.'));
+    }), el('p', { class: 'quiet' },
+      'Spectrograms, 40 Hz to 16 kHz on a logarithmic axis; press one to hear it from there.'));
   }
 
   drawPlot() {
@@ -140,18 +145,22 @@ class TrackView {
 
   toggle() {
     if (this.player.playing) this.player.pause();
-    else this.player.play().catch((error) => { this.status.textContent = `This browser cannot play it: ${error.message}`; });
+    else {
+      this.player.play().catch((error) => {
+        this.status.textContent = `This browser cannot play it: ${error.message}`;
+      });
+    }
   }
 
   update() {
     if (!this.excerpt || !this.button) return;
     const { playing } = this.player;
-    const heard = this.player.has(this.player.stream);
+    const hasAudio = this.player.has(this.player.stream);
     this.button.textContent = playing ? 'Pause' : 'Play';
-    this.button.disabled = !heard;
+    this.button.disabled = !hasAudio;
     const stem = this.row === MIXTURE ? '' : `, ${this.data.stems[this.stem]}`;
     const name = `${this.nameOf(this.row)}${stem}`;
-    const status = heard ? name : `${name}: no audio was kept`;
+    const status = hasAudio ? name : `${name}: no audio was stored`;
     if (this.status.textContent !== status) this.status.textContent = status;
     this.tick();
   }
@@ -176,7 +185,8 @@ class TrackView {
   onKey(event) {
     if (event.ctrlKey || event.metaKey || event.altKey || this.root.hidden) return;
     const inMatrix = event.target.getAttribute?.('role') === 'radio';
-    if (event.key === ' ' && this.excerpt && (inMatrix || !event.target.closest?.('button, a, input, select, summary'))) {
+    const isOnControl = Boolean(event.target.closest?.('button, a, input, select, summary'));
+    if (event.key === ' ' && this.excerpt && (inMatrix || !isOnControl)) {
       event.preventDefault();
       this.toggle();
     } else if (inMatrix && event.key.startsWith('Arrow')) {

@@ -1,4 +1,4 @@
-"""Where a figure comes from: the code's files, the weights' hash, the machine and what it was doing.
+"""The origin of a figure: files of code, hashes of weights, and the machine with its load.
 
 In: modules, files, processes. Out: hashes, versions, memory and processor time.
 """

@@ -1,28 +1,29 @@
-"""Hashes of whole files, remembered in a run's folder so that a data set is read once and not at every command."""
+"""Hashes of whole files, stored in a run's folder so that a data set is read only once."""
 
-import hashlib
 import json
-import os
 import time
 from collections.abc import Iterable
 from pathlib import Path
 
+from models.running import atomic
+from models.running.hashes import names_and_hashes, sha256
+
 HASHES_FILE = "hashes.json"
 JUST_CHANGED_S = 2.0
-"""A file changed so recently may change again at the same time stamp: its hash is not remembered."""
+"""A file changed within this time may change again with the same time stamp, so its hash is not stored."""
 
 
 class FileHashes:
-    """SHA-256 of files, every byte of them. A file is read again when its size or a time of change differs.
+    """SHA-256 of whole files. A file is read again when its size or a time of change differs.
 
-    The times are both of Unix's: that of the content can be set to anything, that of the inode cannot.
+    Both times of Unix are compared, because programs can set that of the content but not that of the inode.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
-        """Read what is remembered; anything damaged is forgotten.
+        """Read the stored hashes; a damaged file counts as empty.
 
         Args:
-            folder: where `hashes.json` is; None remembers in memory alone.
+            folder: of `hashes.json`; None stores nothing.
         """
         self._path = folder / HASHES_FILE if folder else None
         self._known: dict[str, list[object]] = {}
@@ -36,19 +37,14 @@ class FileHashes:
 
     def of(self, files: Iterable[Path]) -> str:
         """One hash of files, of their names and contents, in the order given."""
-        digest = hashlib.sha256()
-        for file in files:
-            digest.update(f"{file.name}\n{self._of_file(file)}\n".encode())
-        return digest.hexdigest()[:16]
+        return names_and_hashes((file.name, self._of_file(file)) for file in files)
 
     def save(self) -> None:
-        """Remember what was read, whole or not at all."""
+        """Store the hashes of the files that were read."""
         if not self._path or not self._changed:
             return
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        part = self._path.with_name(f"{HASHES_FILE}.{os.getpid()}.part")
-        part.write_text(json.dumps(self._known, indent=0) + "\n", encoding="utf-8")
-        os.replace(part, self._path)
+        atomic.write_json(self._path, self._known, indent=0)
         self._changed = False
 
     def _of_file(self, file: Path) -> str:
@@ -58,8 +54,7 @@ class FileHashes:
         known = self._known.get(str(path), [])
         if known[:-1] == stamp:
             return str(known[-1])
-        with path.open("rb") as stream:
-            found = hashlib.file_digest(stream, "sha256").hexdigest()
+        found = sha256(path)
         if time.time() - max(status.st_mtime, status.st_ctime) > JUST_CHANGED_S:
             self._known[str(path)] = [*stamp, found]
             self._changed = True

@@ -1,4 +1,4 @@
-"""The files and packages that Python modules are made of, found by reading their imports; nothing is imported."""
+"""Finds the files and packages that Python modules import, from their source; nothing is imported."""
 
 import ast
 import importlib.metadata
@@ -13,10 +13,10 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Code:
-    """What modules are made of.
+    """The files and packages that modules depend on.
 
     Attributes:
-        files: source files by their place in the package tree, "models/bsrnn/mask.py".
+        files: source files by their path in the package tree, such as "models/bsrnn/mask.py".
         packages: names, as in `import NAME`, of installed packages that these files import.
     """
 
@@ -25,10 +25,10 @@ class Code:
 
 
 def made_of(modules: Iterable[str]) -> Code:
-    """The modules, every file of ours that they import at any depth, also inside functions, and the installed packages.
+    """The modules, every file of ours that they import, directly or not and also in functions, and installed packages.
 
-    Files of installed packages and of the standard library are not followed, unless one of `modules` lies there. Of an
-    `__init__.py` that is run only because a module lies in its package, imports inside functions do not count.
+    Files of installed packages and of the standard library are not followed, unless they are in `modules`. If an
+    `__init__.py` runs only because a module is in its package, its imports inside functions do not count.
 
     Args:
         modules: dotted names, such as "benchmark.runs.measure".
@@ -60,7 +60,7 @@ def made_of(modules: Iterable[str]) -> Code:
 
 
 def version_of(package: str) -> str:
-    """The version of the distribution that `import PACKAGE` finds, "" where none is known."""
+    """The version of the distribution that `import PACKAGE` finds; "" if none is known."""
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
@@ -86,7 +86,7 @@ def _is_installed(root: Path) -> bool:
 
 
 def _files_of(name: str, roots: Iterable[Path]) -> Iterator[tuple[str, Path]]:
-    """The files of a module, its own last: the `__init__.py` of each package around it come before."""
+    """The files of a module: the `__init__.py` of each package that holds it, then its own."""
     parts = name.split(".")
     for root in roots:
         for depth in range(1, len(parts) + 1):
@@ -100,13 +100,13 @@ def _files_of(name: str, roots: Iterable[Path]) -> Iterator[tuple[str, Path]]:
 def _imported(path: Path, place: str, mtime_ns: int, size: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Dotted names that a file imports when it is run, and inside functions; `from a import b` is a.b.
 
-    Imports for type checkers alone do not count. Time and size tell a changed file from its past.
+    Imports only for type checkers do not count. Time and size are arguments so that a changed file is read again.
     """
     package = place.removesuffix(".py").split("/")[:-1]
     try:
         tree = ast.parse(path.read_bytes(), str(path))
     except (SyntaxError, ValueError):
-        return (), ()  # whoever imports it says so
+        return (), ()  # importing it will report the error
     at_import: list[str] = []
     in_functions: list[str] = []
     waiting: list[tuple[ast.AST, list[str]]] = [(tree, at_import)]

@@ -1,22 +1,22 @@
-"""What the machine says of a measurement: memory, processor time, load; and how it is kept from disturbing one."""
+"""Measures memory and time of this process, describes the machine, and fixes the number of threads."""
 
 import contextlib
 import os
-import platform
-import signal
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+
+from models.running.processors import processor_name
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 @contextlib.contextmanager
 def pinned_threads(threads: int) -> Iterator[None]:
-    """Processes started meanwhile compute with this many threads, whichever library they compute with.
+    """Within this context, started processes compute with this number of threads, in every library.
 
-    torch has its own setting besides; these variables also reach BLAS and OpenMP, which read them once, at import.
+    torch has its own setting. These variables also reach BLAS and OpenMP, which read them once, at import.
     """
     before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
@@ -31,7 +31,7 @@ def pinned_threads(threads: int) -> Iterator[None]:
 
 
 def synchronize(device: str) -> None:
-    """Wait until an accelerator has done all that it was asked: only then does a clock say how long it took."""
+    """Wait until an accelerator has finished its queued work, so that a clock measures it."""
     if device != "cpu":
         import torch
 
@@ -39,13 +39,13 @@ def synchronize(device: str) -> None:
 
 
 def reset_peak_memory() -> None:
-    """Let the peak start again at the present size, where the system can (Linux)."""
+    """Reset the peak to the current size, where the system can (Linux)."""
     with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
 
 
 def peak_memory_bytes() -> int:
-    """The largest resident size of this process since the last reset, or ever where there is no such reset."""
+    """The largest resident size of this process since the last reset; since its start where there is no reset."""
     try:
         status = Path("/proc/self/status").read_text()
         return int(status.split("VmHWM:")[1].split()[0]) * 1024  # not ru_maxrss: that inherits the parent's
@@ -57,7 +57,7 @@ def peak_memory_bytes() -> int:
 
 
 class Stopwatch:
-    """Time and processor time of what runs inside `with`, waiting for the device at both ends.
+    """Measures the time and processor time of a `with` block; waits for the device at its start and end.
 
     Attributes:
         wall_s: seconds on the clock.
@@ -82,29 +82,13 @@ class Stopwatch:
 
 def processor() -> str:
     """The CPU's name where the system tells it, and how many cores there are."""
-    name = platform.processor() or platform.machine()
-    with contextlib.suppress(OSError, StopIteration):
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        name = next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    return f"{name} ({os.cpu_count()} cores)"
+    return f"{processor_name()} ({os.cpu_count()} cores)"
 
 
 def machine(device: str = "cpu") -> str:
-    """The CPU, and the accelerator where the systems run on one."""
+    """The CPU, and the accelerator if the systems run on one."""
     if not device.startswith("cuda"):
         return processor()
     import torch
 
     return f"{processor()}, {torch.cuda.get_device_name(device)}"
-
-
-def how_it_ended(exit_code: int) -> str:
-    """How a process ended, in words: its exit code, or the signal's number and name."""
-    if exit_code >= 0:
-        return f"ended with exit code {exit_code}"
-    try:
-        name = f" ({signal.Signals(-exit_code).name})"
-    except ValueError:
-        name = ""
-    killed = ", perhaps by the kernel for lack of memory" if -exit_code == signal.SIGKILL else ""
-    return f"was ended by signal {-exit_code}{name}{killed}"

@@ -1,4 +1,4 @@
-"""A run: every system on every track, in processes or on Ray, each result stored under a key of all that made it.
+"""A run: every system on every track, in processes or on Ray; a result's key names everything that it depends on.
 
 In: systems, tracks and settings. Out: a folder of results, which a second run reuses.
 """

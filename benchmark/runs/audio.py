@@ -1,13 +1,12 @@
-"""Excerpts of what went in and came out of the systems, kept beside a run's results so that its report can play them.
+"""Stores excerpts of the references and estimates beside a run's results, so that its report can play them.
 
-`DIR/audio/<track>/<excerpt>/references/<stem>.mp3` and `.../systems/<system>/<stem>.mp3`; every browser plays mp3.
-All files of an excerpt have the same samples and the same encoder behind them, hence the same delay, so that a player
-may switch from one to another in place. The excerpt's name holds the hash of the track's files and the length asked
-for: another recording of that name never meets old files. A file is complete whenever it exists.
+The files are `DIR/audio/<track>/<excerpt>/references/<stem>.mp3` and `.../systems/<system>/<stem>.mp3`; every browser
+plays mp3. All files of an excerpt have the same length and encoder, hence the same delay, so that a player can switch
+between them in place. The excerpt's name holds the hash of the track's files and the wanted length, so another
+recording with the same name has other files. A file is complete when it exists.
 """
 
 import io
-import os
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,15 +15,16 @@ from typing import Any
 import numpy as np
 
 from benchmark.runs.store import safe_name
+from models.running import atomic
 from models.tracks import Track
 
 MIXTURE = "mixture"
 """The stem, and the system that returns it."""
 REFERENCES, SYSTEMS = "references", "systems"
 QUALITY = 0.5
-"""Of libsndfile's variable bit rates, 0 best to 1 smallest: 80 to 150 kbit/s for music in stereo."""
+"""Compression level of libsndfile's variable bit rate, 0 best to 1 smallest: 80 to 150 kbit/s for stereo music."""
 RATES_HZ = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
-"""The sample rates that mp3 knows."""
+"""The sample rates of mp3."""
 
 
 def keep_audio(
@@ -37,7 +37,7 @@ def keep_audio(
     references: Mapping[str, np.ndarray],
     estimates: Mapping[str, np.ndarray],
 ) -> dict[str, Any]:
-    """Store the excerpt of a track: the system's estimates, and mixture and references unless they are there.
+    """Store the excerpt of a track: the system's estimates, and the mixture and references unless they exist.
 
     Args:
         out: the run's folder.
@@ -50,7 +50,7 @@ def keep_audio(
         estimates: {stem: [C, T]}.
 
     Returns:
-        What to remember in the result: the excerpt's folder, start and length, and the seconds asked for.
+        The entry for the result: the excerpt's folder, start and length, and the wanted seconds.
 
     Raises:
         OSError: a file cannot be written.
@@ -65,7 +65,8 @@ def keep_audio(
     with ThreadPoolExecutor(2) as pool:  # the encoder lets other threads run
         encoded = pool.map(lambda audio: encode(audio[:, span], track.sample_rate), wanted.values())
         for path, data in zip(wanted, encoded, strict=True):
-            _write(out / path, data)
+            (out / path).parent.mkdir(parents=True, exist_ok=True)
+            atomic.write_bytes(out / path, data)
     length = min(mixture.shape[-1] - start, seconds * track.sample_rate)
     return {
         "folder": folder,
@@ -76,7 +77,7 @@ def keep_audio(
 
 
 def excerpt_folder(track: str, audio_hash: str, seconds: int) -> str:
-    """Where the files of a track's excerpt lie, relative to the run's folder."""
+    """The folder of a track's excerpt, relative to the run's folder."""
     return f"audio/{safe_name(track)}/{audio_hash}-{seconds}s"
 
 
@@ -91,9 +92,9 @@ def estimate_file(folder: str, system: str, stem: str) -> str:
 
 
 def excerpt_start(mixture: np.ndarray, sample_rate: int, seconds: int) -> int:
-    """The first sample of the loudest excerpt of a mixture [C, T]; whole seconds, so that it keeps the scores' frames.
+    """The first sample of the loudest excerpt of a mixture [C, T], at a whole second like the frames of the scores.
 
-    The mixture alone decides, so that all systems get the same excerpt of a track.
+    It depends only on the mixture, so that all systems get the same excerpt of a track.
     """
     num_seconds = mixture.shape[-1] // sample_rate
     if num_seconds <= seconds:
@@ -113,9 +114,9 @@ def _energy(block: np.ndarray) -> float:
 
 
 def encode(audio: np.ndarray, sample_rate: int) -> bytes:
-    """Audio [C, T] as an mp3 file; beyond +-1 it clips, more than two channels become one.
+    """Audio [C, T] as an mp3 file. Samples beyond +-1 are clipped; more than two channels are averaged to one.
 
-    A rate that mp3 does not know becomes 44.1 kHz.
+    Audio at a rate that mp3 does not have is resampled to 44.1 kHz.
     """
     import soundfile
 
@@ -151,13 +152,3 @@ def decode(data: bytes) -> tuple[np.ndarray, int]:
     except soundfile.SoundFileError as error:
         raise ValueError(f"a kept audio file cannot be decoded ({error})") from error
     return audio.T, sample_rate
-
-
-def _write(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        part.write_bytes(data)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)

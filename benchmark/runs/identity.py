@@ -1,20 +1,19 @@
-"""What makes a result: while all of it is the same a stored result is reused, and else it is measured again.
+"""The key of a result: everything that the result depends on. A stored result is reused only under the same key.
 
-Part of a key are
+A key contains
 - the system: its name, and the hash of its weights, settings and other files (`Source.digest`);
 - our code that separates and scores: `benchmark.runs.measure` (reads tracks and scores) and the module that builds the
   system (for a checkpoint of ours the network, chunking, resampling and all else of `models` that separation uses),
-  each with every file of ours that it imports at any depth. A change of our network thus leaves the results of
-  Demucs, and a change of a table or of the report leaves all of them;
-- versions of the packages that these files import, and of what decodes stem files;
+  each with every file of ours that it imports, directly or not. So a change of our network does not affect the results
+  of Demucs, and a change of a table or of the report affects none;
+- versions of the packages that these files import, and of the decoders of stem files;
 - the track: name, split and every byte of its files;
 - device and scorer.
 
-Threads are no part of it: scores do not depend on them, and times say with how many they were measured. Machine,
-commit and command are stored with a result, see `pair`, but no part of it either.
+The number of threads is not in the key: scores do not depend on it, and it is stored with the times. Machine, commit
+and command are stored with a result, see `pair`, but are not in the key.
 """
 
-import hashlib
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -29,11 +28,13 @@ from benchmark.runs.settings import Settings
 from benchmark.runs.store import FORMAT
 from benchmark.systems.catalog import LOADERS
 from benchmark.systems.estimates import estimate_files
+from models.running.hashes import names_and_hashes, sha256
 from models.tracks import StemFileTrack, Track
 
 MEASURE = "benchmark.runs.measure"
 NOT_DECIDING = frozenset({"huggingface_hub", "musdb", "museval", "tqdm", "yaml"})
-"""Imported packages that decide no score; museval does where it is the scorer, musdb where a track is a stem file."""
+"""Imported packages that do not affect scores. museval is added if it is the scorer, musdb if the track is a stem
+file."""
 WORDS = {
     "format": "results of another version of the benchmark",
     "digest": "the system's files",
@@ -43,27 +44,25 @@ WORDS = {
     "device": "--device",
     "scorer": "the scorer",
 }
-"""What the user is told of a part of a key that differs."""
+"""The words for the user about a part of a key that differs."""
 
 
 def made_by(source: Source, scorer: str) -> dict[str, Any]:
-    """`code`, a hash of our files that decide a system's results, and `packages`, {name: version}."""
+    """`code`, a hash of our files that a system's results depend on, and `packages`, {name: version}."""
     code = made_of([MEASURE, LOADERS[source.loader].__module__])
-    digest = hashlib.sha256()
-    for place, path in code.files.items():
-        digest.update(f"{place}\n{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+    files = names_and_hashes((place, sha256(path)) for place, path in code.files.items())
     packages = code.packages - NOT_DECIDING | ({"museval"} if scorer == "museval" else set())
-    return {"code": digest.hexdigest()[:16], "packages": {name: version_of(name) for name in sorted(packages)}}
+    return {"code": files, "packages": {name: version_of(name) for name in sorted(packages)}}
 
 
 def result_key(source: Source, track: Track, settings: Settings, hashes: FileHashes | None = None) -> dict[str, Any]:
-    """Everything that must agree before a stored result is reused.
+    """The key of a result; a stored result is reused only if its key is equal.
 
     Args:
         source: the system.
         track: the track.
         settings: see Settings.
-        hashes: of files that were read before.
+        hashes: known hashes of files.
     """
     hashes = hashes or FileHashes()
     made = made_by(source, settings.scorer)
@@ -84,20 +83,22 @@ def result_key(source: Source, track: Track, settings: Settings, hashes: FileHas
 
 
 def check_made_by(source: Source, key: Mapping[str, Any]) -> None:
-    """Make sure that this process runs the code and packages of a key that was made elsewhere.
+    """Check that this process has the code and packages of a key that another process made.
 
     Raises:
-        ValueError: they differ: another machine of a cluster, or files changed since the run began.
+        ValueError: they differ, because this is another machine of a cluster, or files changed since the run began.
     """
     here = made_by(source, key["scorer"])
     there = {"code": key["code"], "packages": {name: key["packages"].get(name) for name in here["packages"]}}
     if here != there:
         changed = ", ".join(differences(there, here))
-        raise ValueError(f"this process has other code or packages than the run began with: {changed}; run it again")
+        raise ValueError(
+            f"expected the code and packages that the run began with, got others: {changed}; start the run again"
+        )
 
 
 def differences(stored: Mapping[str, Any], key: Mapping[str, Any]) -> list[str]:
-    """What differs between the key of a stored result and the one that is asked for, in words."""
+    """The differences between the key of a stored result and the wanted key, as words for the user."""
     if stored.get("format", key.get("format")) != key.get("format"):
         return [WORDS["format"]]
     found = [words for part, words in WORDS.items() if stored.get(part) != key.get(part)]
@@ -108,9 +109,9 @@ def differences(stored: Mapping[str, Any], key: Mapping[str, Any]) -> list[str]:
 
 @lru_cache(maxsize=1)
 def _decoders() -> dict[str, str]:
-    """Versions of what decodes stem files."""
+    """Versions of the programs and packages that decode stem files."""
     versions = {name: version_of(name) for name in ("musdb", "stempeg")}
     if program := shutil.which("ffmpeg"):
-        said = subprocess.run([program, "-version"], capture_output=True, text=True).stdout.split()
-        versions["ffmpeg"] = said[2] if len(said) > 2 else ""
+        words = subprocess.run([program, "-version"], capture_output=True, text=True).stdout.split()
+        versions["ffmpeg"] = words[2] if len(words) > 2 else ""
     return versions

@@ -1,4 +1,4 @@
-"""One system on one track: separate, then score, with the time and the memory that the separation took."""
+"""Measures one system on one track: separates, then scores, and records the time and memory of the separation."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -19,23 +19,23 @@ WARM_UP_S = 5.0
 
 Stems = Mapping[str, np.ndarray]
 Keep = Callable[[np.ndarray, Stems, Stems], dict[str, Any]]
-"""Keeps audio: takes mixture, references and estimates, and returns what the result should remember of it."""
+"""Stores audio: called with mixture, references and estimates; returns the entry for the result."""
 
 
 def measure(
     system: System | TrackSystem, track: Track, label: str, settings: Settings, keep: Keep | None = None
 ) -> dict[str, Any]:
-    """Separate one track and score it; the references are read afterwards, so that they are not in its peak memory.
+    """Separate one track and score it. The references are read after the separation, to keep them out of its memory.
 
     Args:
-        system: warmed up.
-        track: what to separate.
-        label: what messages call the system.
+        system: after its warm-up.
+        track: the track.
+        label: the system's name in messages.
         settings: where the system runs, and how it is scored.
-        keep: what keeps audio, if any is kept.
+        keep: stores audio; None to store none.
 
     Raises:
-        ValueError: the track cannot be read, or an estimate has another shape or holds numbers that are not finite.
+        ValueError: the track cannot be read, or an estimate has a wrong shape or samples that are not finite.
     """
     stems = [stem for stem in (*STEMS, ACCOMPANIMENT) if stem in system.stems]
     mixture = track.read_mixture()
@@ -54,10 +54,10 @@ def measure(
     shape = mixture.shape
     for stem in stems:
         if estimates[stem].shape != shape:
-            raise ValueError(f"{label} returned {stem} of shape {estimates[stem].shape}: expected {shape}")
+            raise ValueError(f"{label}: expected {stem} of shape {shape}, got {estimates[stem].shape}")
         if not np.isfinite(estimates[stem]).all():
-            raise ValueError(f"{label} returned {stem} with NaN or infinite samples")
-    del separate  # and the stems that an oracle read
+            raise ValueError(f"{label}: expected finite samples, got NaN or infinity in {stem}")
+    del separate  # it may hold the stems that an oracle read
     references = track.read_stems(STEMS if ACCOMPANIMENT in stems else [stem for stem in STEMS if stem in stems])
     true_shape = next(iter(references.values())).shape
     if true_shape != shape:
@@ -84,7 +84,7 @@ def measure(
 
 
 def warm_up(system: System | TrackSystem) -> None:
-    """Separate seconds of noise: the first call also pays for what later ones find ready."""
+    """Separate 5 s of noise, because the first call also does the set-up of later calls."""
     if isinstance(system, TrackSystem):
         return
     rate = system.sample_rate or 44100

@@ -1,30 +1,29 @@
-"""The frames' scores in museval's own format, so that its aggregation (EvalStore, MethodStore) reads them.
+"""Writes the scores of frames in museval's format, so that its aggregation (EvalStore, MethodStore) reads them.
 
-They are `DIR/museval/<system>/<split>/<track>.json`. As with its own files, museval reads those of the test split:
+The files are `DIR/museval/<system>/<split>/<track>.json`. museval reads those of the test split:
 `museval.MethodStore().add_eval_dir("DIR/museval/<system>")`.
 """
 
-import json
 import math
-import os
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from benchmark.runs.store import safe_name
 from benchmark.scoring.bsseval import METRICS
+from models.running import atomic
 
 
 def museval_path(out: Path, system: str, split: str, track: str) -> Path:
-    """Where the scores of a system on a track are written; museval takes the track's name from the file's."""
+    """The file for the scores of a system on a track; museval reads the track's name from the file name."""
     return out / "museval" / safe_name(system) / split / f"{track}.json"
 
 
 def write_museval(out: Path, result: dict[str, Any]) -> Path:
-    """Write the frames of a result, whole or not at all; returns the path.
+    """Write the frames of a result; returns the path.
 
-    As museval writes them: five decimals, and NaN where a ratio is infinite, which is not strict json. A stem's
-    are those of the first set that it was scored in: of a system of four stems, all four.
+    As in museval's files there are five decimals, and NaN for an infinite ratio, which is not strict json. The frames
+    of a stem are from the first set that it was scored in: for a system of four stems, all four.
     """
     key = result["key"]
 
@@ -40,9 +39,6 @@ def write_museval(out: Path, result: dict[str, Any]) -> Path:
             targets.setdefault(stem, [frame(group["frames"], stem, index) for index in indices])
     path = museval_path(out, key["system"], key["split"], key["track"])
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
     listed = [{"name": stem, "frames": frames} for stem, frames in targets.items()]
-    text = json.dumps({"targets": listed, "museval_version": version("museval")}, indent=2)
-    part.write_text(text + "\n", encoding="utf-8")
-    os.replace(part, path)
+    atomic.write_json(path, {"targets": listed, "museval_version": version("museval")}, indent=2)
     return path

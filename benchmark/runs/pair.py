@@ -1,4 +1,4 @@
-"""A system and a track: what is measured, and how, whoever runs it (see `process`)."""
+"""A pair of a system and a track: how it is measured, in every kind of process (see `process`)."""
 
 import os
 import platform
@@ -29,7 +29,7 @@ class Pair:
     Attributes:
         source: the system.
         track: the track.
-        title: what the track is called in messages.
+        title: the track's name in messages.
         key: of the result, see `identity.result_key`.
     """
 
@@ -41,12 +41,12 @@ class Pair:
 
 @dataclass(frozen=True)
 class Origin:
-    """What is stored with a result besides: how the run was started.
+    """How the run was started; stored with each result.
 
     Attributes:
-        command: what the user typed.
-        commit: of the checkout, "" outside of one.
-        jobs: how many pairs are measured at once.
+        command: the user's command line.
+        commit: of the checkout; "" if there is none.
+        jobs: number of pairs that are measured at the same time.
     """
 
     command: str = ""
@@ -55,7 +55,7 @@ class Origin:
 
 
 def current_commit() -> str:
-    """The commit of our checkout, with "+changes" where files of ours differ from it; "" if this is no checkout."""
+    """The commit of our checkout, with "+changes" if files of ours differ from it; "" if this is not a checkout."""
 
     def git(*arguments: str) -> str:
         done = subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, text=True)
@@ -70,7 +70,7 @@ def current_commit() -> str:
 
 
 def prepare(source: Source, settings: Settings) -> tuple[System | TrackSystem, dict[str, Any]]:
-    """Load a system and warm it up; returns it, and what the table says of it besides its scores.
+    """Load a system and warm it up; returns it, and its row in the table without scores.
 
     Raises:
         ValueError, OSError: it cannot be loaded.
@@ -93,11 +93,11 @@ def prepare(source: Source, settings: Settings) -> tuple[System | TrackSystem, d
 def measure_pair(
     system: System | TrackSystem, row: dict[str, Any], pair: Pair, out: Path, settings: Settings, origin: Origin
 ) -> None:
-    """Measure a prepared system on a track and keep the result.
+    """Measure a prepared system on a track and store the result.
 
     Args:
-        system, row: what `prepare` returned.
-        pair: the system's, with the track.
+        system, row: from `prepare`.
+        pair: the system and the track.
         out: folder of the results.
         settings: see Settings.
         origin: see Origin.
@@ -118,8 +118,8 @@ def measure_pair(
     write_result(result_path(out, pair.source.name, *track_id(pair.key)), result)
 
 
-def told(error: BaseException) -> str:
-    """One line for the user; a fault that is not theirs also leaves its trace on stderr."""
+def describe(error: BaseException) -> str:
+    """An error as one line for the user; an error in our own code is also printed with its traceback."""
     text = " ".join(str(error).split())
     if isinstance(error, (ValueError, OSError)):
         return text

@@ -1,8 +1,8 @@
-"""The process in which a system is measured: one for serial runs, Ray tasks and clusters alike.
+"""The process in which a system is measured, in serial runs, Ray tasks and on clusters.
 
-It belongs to one system and measures pair after pair, so that memory is the system's and a crash takes only the pair in
-hand with it. It may have child processes of its own, such as a user's workers: all are in one session, which ends with
-it. It ends when the process that started it does, however that ends.
+It measures the pairs of one system, so that its memory is the system's, and a crash loses only the current pair. The
+processes that it starts, such as a user's workers, are in its session and end with it. It ends when the process that
+started it ends, even if that is killed.
 """
 
 import contextlib
@@ -17,24 +17,25 @@ from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any
 
-from benchmark.provenance.machine import how_it_ended, pinned_threads
+from benchmark.provenance.machine import pinned_threads
 from benchmark.provenance.weights import Source
 from benchmark.runs.identity import check_made_by
-from benchmark.runs.pair import Origin, Pair, measure_pair, prepare, told
+from benchmark.runs.pair import Origin, Pair, describe, measure_pair, prepare
 from benchmark.runs.settings import Settings
 from benchmark.runs.store import Failure
+from models.running.child_process import how_it_ended, kill_group
 
 READY, DONE, FAILED, UNUSABLE = "ready", "done", "failed", "unusable"
 Outcome = tuple[str, str]
-"""DONE, FAILED (this pair alone) or UNUSABLE (the system), and the reason."""
+"""DONE, FAILED (only this pair) or UNUSABLE (the system), and the reason."""
 LOOK_S = 0.5
-"""How often a process that says nothing is looked at: children of a system may hold its pipe open after its end."""
+"""How often a silent process is checked: processes that a system started may hold its pipe open after its end."""
 END_S = 10.0
 """How long a process may take to end once nothing is left to measure."""
 
 
 class MeasuringProcess:
-    """Measures pairs of one system in a process of its own, which is started at the first and again after a crash.
+    """Measures pairs of one system in its own process, which is started for the first pair and again after a crash.
 
     Args:
         source: the system.
@@ -50,19 +51,19 @@ class MeasuringProcess:
         self._process: SpawnProcess | None = None
 
     def measure(self, pair: Pair) -> Outcome:
-        """Measure a pair; whatever happens to the process, the answer says it."""
+        """Measure a pair; if the process ends, the outcome says how."""
         if self._process is None:
             self._start(pair.key)
             kind, reason = self._receive(if_it_ends=UNUSABLE)
             if kind != READY:
                 self.close()
                 return kind, reason
-        with contextlib.suppress(OSError):  # it has gone: what is received says how
+        with contextlib.suppress(OSError):  # the process has ended: _receive reports how
             self._connection.send(pair)
         return self._receive(if_it_ends=FAILED)
 
     def close(self) -> None:
-        """End the process and all that it started: at once if it is measuring, else as soon as it has cleaned up."""
+        """End the process and all that it started: at once while it is measuring, else after its clean-up."""
         if self._process is None:
             return
         self._connection.close()
@@ -77,7 +78,7 @@ class MeasuringProcess:
         self.close()
 
     def _start(self, key: Mapping[str, Any]) -> None:
-        """Start `work` in a fresh interpreter. It ignores Ctrl-C, which this process answers for both."""
+        """Start `work` in a new interpreter. It ignores Ctrl-C; this process handles it for both."""
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
         process = context.Process(target=work, args=(theirs, key, *self._arguments))
@@ -111,7 +112,7 @@ class MeasuringProcess:
         return kind, reason
 
     def _exit_code(self, seconds: float) -> int | None:
-        """The exit code, waited for; `join` would also wait for children that hold the process's files open."""
+        """Wait for the exit code; `join` would also wait for started processes that hold the process's files open."""
         assert self._process is not None
         until = time.monotonic() + seconds
         while self._process.exitcode is None and time.monotonic() < until:
@@ -120,8 +121,8 @@ class MeasuringProcess:
 
     def _end(self) -> None:
         assert self._process is not None and self._process.pid is not None
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)  # its session: itself, and what it started
+        with contextlib.suppress(PermissionError):
+            kill_group(self._process.pid)  # its session: itself, and what it started
         self._process.kill()
         self._process.join()
         self._process = None
@@ -130,14 +131,14 @@ class MeasuringProcess:
 def work(
     connection: Connection, key: Mapping[str, Any], source: Source, out: Path, settings: Settings, origin: Origin
 ) -> None:
-    """What the process does: load the system, then answer each pair with an Outcome, until the connection closes."""
+    """The program of the process: load the system, then answer each pair with an Outcome until the pipe closes."""
     os.setsid()
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         check_made_by(source, key)
         system, row = prepare(source, settings)
     except (Exception, SystemExit) as error:
-        connection.send((UNUSABLE, told(error)))
+        connection.send((UNUSABLE, describe(error)))
         return
     connection.send((READY, ""))
     while True:
@@ -148,7 +149,7 @@ def work(
         try:
             measure_pair(system, row, pair, out, settings, origin)
         except Exception as error:
-            connection.send((FAILED, told(error)))
+            connection.send((FAILED, describe(error)))
         else:
             connection.send((DONE, ""))
 
@@ -161,7 +162,7 @@ def _end_with_parent() -> None:
 
 
 class Failures(list[Failure]):
-    """What failed in a run: each pair by itself, except that a system that cannot be loaded is given up."""
+    """The failures of a run: one for each failed pair, or one for a system that cannot be loaded."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -172,7 +173,7 @@ class Failures(list[Failure]):
         return source.name in self._unusable
 
     def note(self, pair: Pair, outcome: Outcome) -> None:
-        """Take note of how a pair went."""
+        """Record the outcome of a pair."""
         kind, reason = outcome
         if kind == FAILED:
             self.append(Failure(pair.source.name, pair.title, reason))

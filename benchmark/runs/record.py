@@ -1,16 +1,16 @@
-"""What a folder of results is of: `DIR/run.json`, written when a run begins and again when it ends.
+"""The record of a run, `DIR/run.json`: which results belong to it. It is written when a run begins and when it ends.
 
-The report of a folder shows what its last run was about, whatever else lies there, finished or not.
+The report of a folder shows the results of its last run only, finished or not.
 """
 
 import json
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from benchmark.runs.store import FORMAT, Failure, TrackId, read_result, result_path, track_id, track_titles
+from models.running import atomic
 
 RECORD_FILE = "run.json"
 
@@ -20,9 +20,9 @@ class Record:
     """A run.
 
     Attributes:
-        data: what its tracks are, in words.
-        keys: the key of each result that it is made of, systems in order and tracks in order.
-        failures: what failed; empty while it runs.
+        data: description of its tracks.
+        keys: the key of each of its results, sorted by system and track as given.
+        failures: the failures; empty while it runs.
     """
 
     data: str
@@ -36,22 +36,20 @@ class Record:
 
     @property
     def tracks(self) -> dict[TrackId, str]:
-        """What the tracks are called, in order."""
+        """The titles of the tracks, in order."""
         return track_titles(map(track_id, self.keys))
 
     def results(self, out: Path) -> list[dict[str, Any]]:
-        """The results that are there, in the order of the keys."""
+        """The results that exist, in the order of the keys."""
         found = (read_result(result_path(out, key["system"], *track_id(key)), key) for key in self.keys)
         return [result for result in found if result is not None]
 
 
 def write_record(out: Path, data: str, keys: Iterable[dict[str, Any]], failures: Sequence[Failure] = ()) -> None:
-    """Write a run's record, whole or not at all."""
+    """Write a run's record."""
     record = Record(data, tuple(keys), tuple(failures))
     out.mkdir(parents=True, exist_ok=True)
-    part = out / f"{RECORD_FILE}.{os.getpid()}.part"
-    part.write_text(json.dumps(asdict(record), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(part, out / RECORD_FILE)
+    atomic.write_json(out / RECORD_FILE, asdict(record), ensure_ascii=False)
 
 
 def read_record(out: Path) -> Record:
@@ -71,7 +69,7 @@ def read_record(out: Path) -> Record:
         record = Record(str(stored["data"]), keys, failures)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise FileNotFoundError(
-            f"{out} holds no run ({RECORD_FILE} is not there): expected the --out folder of `python -m benchmark run`"
+            f"expected the --out folder of `python -m benchmark run`, got {out}, which holds no run (no {RECORD_FILE})"
         ) from error
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path}: damaged ({error}); the same `python -m benchmark run` writes it again") from error

@@ -1,7 +1,7 @@
-"""A run: every system on every track, separated and scored, except where the result is already there.
+"""A run: every system separates every track and is scored, except where the result is stored already.
 
-The same command run again takes up the finished results, so a killed run loses the pairs in hand and no more. A result
-counts while all that made it is the same, see `identity`. One pair at a time: `serial`; several: `parallel`.
+The same command run again reuses the finished results, so a killed run loses only the unfinished pairs. A result is
+reused only if its key is the same, see `identity`. `serial` measures one pair at a time, `parallel` several.
 """
 
 import sys
@@ -41,24 +41,24 @@ def run(
     address: str | None = None,
     command: str = "",
 ) -> tuple[list[dict[str, Any]], list[Failure]]:
-    """Measure every system on every track, except where the result is already there.
+    """Measure every system on every track, except where the result is stored already.
 
     Args:
         sources: the systems.
         tracks: the tracks; a name may be in several splits.
         out: folder of the results.
         settings: see Settings.
-        data: what the tracks are, in words, for the record of the run.
-        jobs: pairs of a system and a track that are measured at once, as Ray tasks if more than one; None for one, or
-            on a cluster for as many as it has CPUs for.
-        address: of a Ray cluster that does it, None for this machine.
-        command: what the user typed, to be stored with each result.
+        data: description of the tracks, for the record of the run.
+        jobs: number of pairs that are measured at the same time, as Ray tasks if more than one. None: one, or on a
+            cluster as many as its CPUs allow.
+        address: of a Ray cluster; None for this machine.
+        command: the user's command line, stored with each result.
 
     Returns:
-        The results without their frames, systems in order and tracks in order, and what failed.
+        The results without their frames, sorted by system and track as given, and the failures.
 
     Raises:
-        ValueError: two tracks of a split have one name.
+        ValueError: two tracks of a split have the same name.
     """
     from tqdm import tqdm
 
@@ -66,7 +66,7 @@ def run(
     keys = [pair.key for pair in pairs]
     write_record(out, data, keys)
     waiting = [pair for pair in pairs if not _is_kept(pair, out, settings)]
-    for line in _told(pairs, waiting, out):
+    for line in _describe_stored(pairs, waiting, out):
         print(line, file=sys.stderr)
     failures: list[Failure] = []
     if waiting:
@@ -88,13 +88,13 @@ def run(
         result = read_result(_path(out, key), key)
         if result is not None:
             write_museval(out, result)
-            results.append(without_frames(result))  # all tracks and systems together need not fit into memory
+            results.append(without_frames(result))  # the frames of all results may not fit into memory
     write_record(out, data, keys, failures)
     return results, failures
 
 
 def _pairs(sources: Sequence[Source], tracks: Sequence[Track], out: Path, settings: Settings) -> list[Pair]:
-    """All pairs, systems in order and tracks in order."""
+    """All pairs, sorted by system and track as given."""
     names = Counter((track.split, track.name) for track in tracks)
     if twice := [f"{name!r} in {split}" for (split, name), count in names.items() if count > 1]:
         raise ValueError(f"expected tracks of different names in a split, got two of {twice[0]}; rename one")
@@ -118,8 +118,8 @@ def _is_kept(pair: Pair, out: Path, settings: Settings) -> bool:
     return result is not None and has_audio(result, settings.keep_audio_s)
 
 
-def _told(pairs: Sequence[Pair], waiting: Sequence[Pair], out: Path) -> Iterable[str]:
-    """What the user must know of the results that are there: how many count, and why others do not."""
+def _describe_stored(pairs: Sequence[Pair], waiting: Sequence[Pair], out: Path) -> Iterable[str]:
+    """Lines for the user about stored results: how many are reused, and why others are not."""
     if len(waiting) < len(pairs):
         yield f"{len(pairs) - len(waiting)} of {len(pairs)} results are already in {out}"
     stored = [(read_key(_path(out, pair.key)), pair.key) for pair in waiting]
@@ -127,6 +127,6 @@ def _told(pairs: Sequence[Pair], waiting: Sequence[Pair], out: Path) -> Iterable
     if stale:
         reasons = Counter(reason for found in stale for reason in found)
         listed = "; ".join(f"{reason} ({count})" for reason, count in reasons.most_common())
-        yield f"{len(stale)} results in {out} no longer hold and are measured again. What differs: {listed}"
+        yield f"{len(stale)} results in {out} are out of date and are measured again. Changed: {listed}"
     if older := num_older_results(out):
-        yield f"{older} results in {out}/tracks are of an older version of this program: not used, and yours to delete"
+        yield f"{older} results in {out}/tracks are of an older version of this program: not used, you may delete them"

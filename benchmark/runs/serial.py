@@ -1,4 +1,4 @@
-"""Pairs of a system and a track one after the other, each system in a process of its own."""
+"""Measures pairs of a system and a track one after the other, each system in its own process."""
 
 from collections.abc import Sequence
 from itertools import groupby
@@ -15,14 +15,14 @@ def run_pairs(pairs: Sequence[Pair], out: Path, settings: Settings, origin: Orig
     """Measure pairs.
 
     Args:
-        pairs: those of a system in a row.
+        pairs: sorted by system.
         out: folder of the results.
         settings: see Settings.
         origin: see Origin.
         bar: counts the pairs.
 
     Returns:
-        What failed: each pair by itself, except that a system that cannot be loaded is given up.
+        The failures: one for each failed pair, or one for a system that cannot be loaded.
     """
     failures = Failures()
     for source, group in groupby(pairs, key=lambda pair: pair.source):

@@ -1,17 +1,17 @@
-"""How systems are run and scored: what a run may set besides its systems and tracks."""
+"""The settings of a run besides its systems and tracks."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What a run may set.
+    """The settings of a run.
 
     Attributes:
-        device: where the systems run, as torch names it; scores depend on it.
+        device: torch's name of the device where the systems run; scores depend on it.
         threads: CPU threads of a system; times depend on it, scores do not.
-        keep_audio_s: seconds of each track whose audio is kept, 0 for none; no figure depends on it.
-        scorer: what computes the frames, see `scoring.SCORERS`.
+        keep_audio_s: seconds of each track whose audio is stored, 0 for none; no figure depends on it.
+        scorer: computes the frames, see `scores.SCORERS`.
     """
 
     device: str

@@ -1,9 +1,8 @@
-"""What is kept of a system on a track: a json file, `DIR/tracks/<system>/<split>/<track>.json`, whole or not there."""
+"""Stored results: a json file for each system and track, `DIR/tracks/<system>/<split>/<track>.json`."""
 
 import hashlib
 import json
 import math
-import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -13,14 +12,16 @@ from typing import Any
 
 from benchmark.scoring.bsseval import METRICS
 from benchmark.scoring.scores import FRAME_MEDIANS, WHOLE_TRACK
+from models.running import atomic
+from models.running.keyed_results import read_keyed
 
 FORMAT = 4
-"""Raised when results of an older version must not be reused."""
+"""Increased when results of an older version must not be reused."""
 
 
 @dataclass(frozen=True)
 class Failure:
-    """A system that did not finish a track (or any track, when `track` is empty), and why."""
+    """A system that did not finish a track, or any track if `track` is "", and the reason."""
 
     system: str
     track: str
@@ -28,7 +29,7 @@ class Failure:
 
 
 TrackId = tuple[str, str]
-"""Split and name: two splits may have a track of one name."""
+"""Split and name: two splits may have tracks of the same name."""
 
 
 def track_id(key: Mapping[str, Any]) -> TrackId:
@@ -37,24 +38,24 @@ def track_id(key: Mapping[str, Any]) -> TrackId:
 
 
 def track_titles(ids: Iterable[TrackId]) -> dict[TrackId, str]:
-    """What each track is called in tables: its name, with its split where another split has a track of that name."""
+    """The name of each track in tables, with its split if another split has a track of the same name."""
     different = list(dict.fromkeys(ids))
     counts = Counter(name for _, name in different)
     return {(split, name): name if counts[name] == 1 else f"{name} ({split})" for split, name in different}
 
 
 def result_path(out: Path, system: str, split: str, track: str) -> Path:
-    """Where the result of a system on a track is kept."""
+    """The file of a system's result on a track."""
     return out / "tracks" / safe_name(system) / split / f"{safe_name(track)}.json"
 
 
 def num_older_results(out: Path) -> int:
-    """How many results lie where older versions of this program kept them."""
+    """Number of results in the places where older versions of this program stored them."""
     return sum(1 for _ in out.glob("tracks/*/*.json"))
 
 
 def safe_name(name: str) -> str:
-    """A file name for any text: letters, digits, `.`, `_` and `-`, and a hash where that loses something."""
+    """A file name for any text: letters, digits, `.`, `_` and `-`, with a hash if other characters were replaced."""
     safe = re.sub(r"[^A-Za-z0-9_.-]+", "_", name).lstrip(".")[:100]
     return safe if safe == name else f"{safe}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
@@ -64,31 +65,31 @@ def read_result(path: Path, key: dict[str, Any], frames: bool = True) -> dict[st
 
     Args:
         path: its file.
-        key: what it must have been measured under.
+        key: the key that it must have.
         frames: False leaves out the scores of single frames, which are most of a result.
     """
-    try:
-        result = json.loads(path.read_text(encoding="utf-8"))
-        if result["key"] != key:
-            return None
-        scores = result["scores"]
-        for metric in WHOLE_TRACK:
-            scores[metric] = {stem: _from_json(scores[metric][stem]) for stem in scores["stems"]}
-        for group in scores["together"]:
-            stems = group["stems"]
-            for metric in FRAME_MEDIANS:
-                group[metric] = {stem: _from_json(group[metric][stem]) for stem in stems}
-            by_frame = {metric: group["frames"][metric] for metric in METRICS}
-            group["frames"] = {
-                metric: {stem: _from_json(values[stem]) for stem in stems} for metric, values in by_frame.items()
-            }
-        return result if frames else without_frames(result)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None
+    result = read_keyed(path, key, _with_numbers)
+    return result if result is None or frames else without_frames(result)
+
+
+def _with_numbers(result: dict[str, Any]) -> dict[str, Any]:
+    """A result with the scores that `_to_json` wrote made numbers again."""
+    scores = result["scores"]
+    for metric in WHOLE_TRACK:
+        scores[metric] = {stem: _from_json(scores[metric][stem]) for stem in scores["stems"]}
+    for group in scores["together"]:
+        stems = group["stems"]
+        for metric in FRAME_MEDIANS:
+            group[metric] = {stem: _from_json(group[metric][stem]) for stem in stems}
+        by_frame = {metric: group["frames"][metric] for metric in METRICS}
+        group["frames"] = {
+            metric: {stem: _from_json(values[stem]) for stem in stems} for metric, values in by_frame.items()
+        }
+    return result
 
 
 def read_key(path: Path) -> dict[str, Any] | None:
-    """The key of a stored result, whatever it is; None if there is no readable one."""
+    """The key of a stored result; None if it cannot be read."""
     try:
         return dict(json.loads(path.read_text(encoding="utf-8"))["key"])
     except (OSError, ValueError, KeyError, TypeError):
@@ -104,20 +105,18 @@ def without_frames(result: dict[str, Any]) -> dict[str, Any]:
 
 
 def has_audio(result: dict[str, Any], seconds: int) -> bool:
-    """Whether the audio that is asked for was kept with a result; if not, it must be measured again."""
+    """Whether a result has the wanted seconds of audio; if not, it must be measured again."""
     return seconds == 0 or (result.get("audio") or {}).get("seconds") == seconds
 
 
 def write_result(path: Path, result: dict[str, Any]) -> None:
     """Write a result so that the file is complete whenever it exists."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(_to_json(result), indent=1, allow_nan=False, ensure_ascii=False) + "\n", "utf-8")
-    os.replace(part, path)
+    atomic.write_json(path, _to_json(result), ensure_ascii=False, allow_nan=False)
 
 
 def _to_json(value: Any) -> Any:
-    """Strict json has no numbers that are not finite: NaN becomes null, an infinite SDR "inf" or "-inf"."""
+    """Values for strict json, which allows only finite numbers: NaN becomes null, an infinite SDR "inf" or "-inf"."""
     if isinstance(value, dict):
         return {key: _to_json(item) for key, item in value.items()}
     if isinstance(value, list):

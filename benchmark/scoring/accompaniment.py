@@ -1,6 +1,6 @@
-"""Vocals and accompaniment: what systems of two stems are scored on, and all others too, so that they can be compared.
+"""Vocals and accompaniment. All systems are scored on them, so that systems of two and of four stems can be compared.
 
-As in museval, accompaniment is everything but the vocals, and the two are scored as a pair of their own.
+As in museval, the accompaniment is everything except the vocals, and the two are scored as a pair.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -16,13 +16,13 @@ PARTS = ("drums", "bass", "other")
 KNOWN_STEMS = (*STEMS, ACCOMPANIMENT)
 """The stems that are scored."""
 PAIR = ("vocals", ACCOMPANIMENT)
-"""Scored together for every system that has both, which makes systems of two and of four stems comparable."""
+"""Scored together for every system that has both."""
 Score = Callable[[np.ndarray, np.ndarray, list[str]], dict[str, Any]]
 """Scores references and estimates [S, C, T] of the named stems together; see `scoring.score`."""
 
 
 def accompaniment(stems: Mapping[str, np.ndarray]) -> np.ndarray | None:
-    """A system's accompaniment: its own estimate if it has one, else the sum of drums, bass and other, else None."""
+    """A system's accompaniment: its own estimate, else the sum of drums, bass and other; None if it lacks these."""
     if ACCOMPANIMENT in stems:
         return stems[ACCOMPANIMENT]
     if not set(PARTS) <= set(stems):
@@ -31,7 +31,7 @@ def accompaniment(stems: Mapping[str, np.ndarray]) -> np.ndarray | None:
 
 
 def with_accompaniment(references: Mapping[str, np.ndarray], stems: Sequence[str]) -> dict[str, np.ndarray]:
-    """The true stems out of `stems`; the accompaniment is the sum of drums, bass and other."""
+    """The true stems named in `stems`; the accompaniment is the sum of drums, bass and other."""
     true = {stem: references[stem] for stem in stems if stem != ACCOMPANIMENT}
     if ACCOMPANIMENT in stems:
         true[ACCOMPANIMENT] = np.sum([references[part] for part in PARTS], axis=0)
@@ -43,20 +43,20 @@ def score_all(
 ) -> dict[str, Any]:
     """Score a system's stems together, and its vocals with its accompaniment.
 
-    The scores of frames depend on which stems are scored together (a silent stem takes a frame from all, and SIR and
-    SAR are projections on all true stems), so they are kept for each set; scores of whole tracks do not.
+    Scores of frames depend on which stems are scored together: a silent stem removes the frame for all, and SIR and SAR
+    are projections on all true stems. So they are kept for each set. Scores of whole tracks do not depend on it.
 
     Args:
         references: the true vocals, drums, bass and other, each [C, T]; drums, bass and other may be left out for a
             system that has none of them and no accompaniment.
         estimates: the system's stems, each [C, T].
-        score: what scores stems together.
+        score: scores stems together.
 
     Returns:
-        `stems`, all that are scored, accompaniment last; {stem: dB} for each score of whole tracks; `together`, a list
-        of what `score` returns for stems scored together, without these: the system's own of the four, then PAIR
-        (accompaniment alone where there are no vocals). Where its own are only vocals, and it has an accompaniment,
-        there is the pair alone.
+        `stems`: all that are scored, the accompaniment last. For each score of whole tracks: {stem: dB}. `together`: a
+        list of what `score` returns for stems scored together, without the scores of whole tracks. Its first entry is
+        of the system's own stems out of the four, its second of PAIR (only the accompaniment if there are no vocals).
+        If the system's only stem is vocals and it has an accompaniment, the pair is the only entry.
     """
     parts = [stem for stem in estimates if stem != ACCOMPANIMENT]
     estimated = accompaniment(estimates)

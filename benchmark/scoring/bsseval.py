@@ -1,10 +1,10 @@
-"""BSSEval v4 "images", the metrics of museval, without what makes museval slow.
+"""BSSEval v4 "images", the metrics of museval, computed faster.
 
 An estimate is split into the true stem, its spatial distortion, interference and artifacts by least squares on the true
-stems delayed by 0 to 511 samples. museval builds and solves the 4096 x 4096 normal equations of four stereo stems anew
-for every estimate and filters every frame in the time domain. Here they are built from blocked correlations, factorised
-once for a track, and solved for all estimates together; and since only energies are asked for, the frames are filtered
-in the frequency domain and never come back (Parseval).
+stems delayed by 0 to 511 samples. museval builds and solves the 4096 x 4096 normal equations of four stereo stems again
+for every estimate, and filters every frame in the time domain. Here the equations are built from blocked correlations,
+factorised once for a track, and solved for all estimates together. Only energies are needed, so the frames are filtered
+in the frequency domain, without an inverse transform (Parseval).
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -25,21 +25,21 @@ _FRAMES_AT_ONCE = 4
 def bsseval(
     references: np.ndarray, estimates: np.ndarray, frame_samples: int, workers: int = 1
 ) -> dict[str, np.ndarray]:
-    """SDR, ISR, SIR and SAR of each frame, as museval 0.4.1 gives them for all stems of a track together.
+    """SDR, ISR, SIR and SAR of each frame, equal to museval 0.4.1 for all stems of a track scored together.
 
-    The distortion filters are those of the whole track, applied to frames that do not overlap. Frames as in
-    `models.metrics.frame_sdr`: a frame with a silent stem is NaN for all of them, a perfect one has an infinite SDR. A
-    track with an all-zero stem has only NaN frames, where museval raises. Ratios above some 120 dB (there is none of
-    that error) are made of rounding errors, in museval and here.
+    The distortion filters of the whole track are applied to frames that do not overlap. As in
+    `models.metrics.frame_sdr`, a frame with a silent stem is NaN for all stems, and a perfect frame has an infinite
+    SDR. A track with an all-zero stem has only NaN frames; museval raises an error. Ratios above about 120 dB (the
+    error is zero) are rounding errors, in museval and here.
 
     Source: F.-R. Stöter, A. Liutkus, N. Ito, "The 2018 Signal Separation Evaluation Campaign"; museval 0.4.1.
-    Differs: normal equations that are singular in floating point get a ridge, see `toeplitz.BlockToeplitz`, where
-        museval solves them as they are.
+    Differs: normal equations that are singular in floating point get a ridge, see `toeplitz.BlockToeplitz`; museval
+        solves them unchanged.
 
     Args:
         references: true stems.
         estimates: estimated stems.
-        frame_samples: samples in a frame; museval's is one second.
+        frame_samples: samples in a frame; one second in museval.
         workers: threads.
 
     Shape:
@@ -53,7 +53,7 @@ def bsseval(
 
 
 class BSSEval:
-    """The true stems of one track, ready to score any number of systems' estimates: `bsseval` with the work shared.
+    """Scores the estimates of several systems on one track, like `bsseval`, but factorises the true stems only once.
 
     Args:
         references: true stems [S, C, T]; kept by reference.
@@ -69,10 +69,10 @@ class BSSEval:
 
     def score(self, estimates: np.ndarray, frame_samples: int) -> dict[str, np.ndarray]:
         """SDR, ISR, SIR and SAR of each frame; see `bsseval`."""
-        import scipy.linalg  # noqa: F401  (brings a BLAS of its own, which is limited only once it is there)
+        import scipy.linalg  # noqa: F401  (loads its own BLAS, so that the limit below includes it)
         from threadpoolctl import threadpool_limits
 
-        with threadpool_limits(1, "blas"):  # small matrices: more threads would only wait for each other
+        with threadpool_limits(1, "blas"):  # the matrices are small: more threads would be slower
             return self._score(estimates, frame_samples)
 
     def _score(self, estimates: np.ndarray, frame_samples: int) -> dict[str, np.ndarray]:
@@ -110,7 +110,7 @@ class _Filters:
 
     Attributes:
         every: from all stems' channels to each estimate, [S, C out, S * C in, taps].
-        own: from an estimate's own stem alone, [S, C out, C in, taps].
+        own: from only the estimate's own stem, [S, C out, C in, taps].
     """
 
     every: np.ndarray
@@ -118,7 +118,7 @@ class _Filters:
 
 
 class _NormalEquations:
-    """Those of all true stems together, and of each alone, factorised: channels within lags, [taps, R, R] blocks."""
+    """The factorised normal equations of all true stems together, and of each alone, in [taps, R, R] blocks."""
 
     def __init__(self, references: np.ndarray) -> None:
         self._references = references
@@ -146,8 +146,8 @@ class _NormalEquations:
 def _correlations(delayed: np.ndarray, signals: np.ndarray) -> np.ndarray:
     """`sum_t delayed[a, t - lag] * signals[b, t]` for lags 0 to 511, in float64: [A, T] and [B, T] to [A, B, 512].
 
-    Blocks of the signals are correlated in the frequency domain and summed there: one inverse transform at the end, and
-    memory that does not grow with T.
+    Blocks of the signals are correlated and summed in the frequency domain, with one inverse transform at the end.
+    Memory does not grow with T.
     """
     import scipy.fft
 
@@ -175,7 +175,7 @@ def _correlations(delayed: np.ndarray, signals: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class _Response:
-    """The filters' frequency responses, and the energies of what they make of frames.
+    """The filters' frequency responses; computes ratios of energies of filtered frames.
 
     Attributes:
         every: [F, S * C out, S * C in].
@@ -204,7 +204,7 @@ class _Response:
         true = scipy.fft.rfft(references.astype(np.float64), self.fft)  # [frames, S, C, F]
         estimate = scipy.fft.rfft(estimates.astype(np.float64), self.fft)
         inputs = np.ascontiguousarray(true.reshape(num_frames, num_stems * channels, -1).transpose(2, 1, 0))
-        spatial = np.zeros_like(true)  # projected on its own stem alone
+        spatial = np.zeros_like(true)  # projected on its own stem
         for channel in range(channels):
             spatial += self.own[:, :, channel] * true[:, :, channel, None]
         projected = spatial  # on all true stems
@@ -218,7 +218,7 @@ class _Response:
             return 10 * np.log10(np.stack((isr, sir, sar))).transpose(0, 2, 1)
 
     def _energy(self, spectra: np.ndarray) -> np.ndarray:
-        """Parseval: the sums of squares over channels and time of [frames, S, C, F]: [frames, S]."""
+        """The energies [frames, S] of spectra [frames, S, C, F], by Parseval's theorem."""
         power = np.einsum("...f,...f->...", spectra.real, spectra.real)
         power += np.einsum("...f,...f->...", spectra.imag, spectra.imag)
         power *= 2

@@ -1,4 +1,4 @@
-"""All scores of one track: what is computed for a result, by our own BSSEval or by museval itself."""
+"""All scores of one track, with our own BSSEval or with museval."""
 
 import warnings
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from models.metrics import csdr, global_sdr, si_sdr
 
 SCORERS = ("bandsplit", "museval")
 FRAME_MEDIANS = {"csdr": "SDR", "isr": "ISR", "sir": "SIR", "sar": "SAR"}
-"""The scores that are medians over frames, and the frames that they are of."""
+"""The scores that are medians over frames, and the metric of these frames."""
 WHOLE_TRACK = ("sdr", "si_sdr")
 
 
@@ -30,8 +30,8 @@ def score(
         estimates: estimated stems.
         stems: their names.
         sample_rate: in Hz; frames are one second.
-        scorer: one of SCORERS; the frames of the two are equal.
-        workers: threads of our own.
+        scorer: one of SCORERS; both give equal frames.
+        workers: threads of our scorer.
 
     Shape:
         - references, estimates: [S, C, T]
@@ -60,7 +60,7 @@ def score(
 def museval_frames(
     references: np.ndarray, estimates: np.ndarray, frame_samples: int, workers: int = 1
 ) -> dict[str, np.ndarray]:
-    """museval's own frames; NaN where it refuses a stem that is silent from beginning to end."""
+    """museval's frames; all NaN if a stem is silent throughout, which museval refuses."""
     import museval
 
     try:
@@ -77,6 +77,6 @@ def museval_frames(
             raise
         num_frames = max(1, references.shape[-1] // frame_samples)
         return {metric: np.full((len(references), num_frames), np.nan) for metric in METRICS}
-    except AttributeError as error:  # its way out uses a name that numpy 2 no longer has
-        raise ValueError("museval cannot solve these stems: their normal equations are singular") from error
+    except AttributeError as error:  # for singular equations museval uses a name that numpy 2 no longer has
+        raise ValueError("museval cannot score these stems: their normal equations are singular") from error
     return dict(zip(METRICS, frames, strict=True))

@@ -1,22 +1,22 @@
 """Symmetric positive definite block Toeplitz matrices: the normal equations of least-squares filters.
 
 `T[l, m] = R[l - m]` for m x m blocks and `R[-k] = R[k]^T`. Dense Cholesky needs the whole matrix, and its size cubed in
-steps; the block Schur algorithm reads the factor off the first block column in 4 m times its size squared.
+steps. The block Schur algorithm computes the factor from the first block column, in 4 m times its size squared.
 """
 
 import numpy as np
 
 _DENSE_UP_TO = 1024
-"""Rows up to which dense Cholesky is as fast."""
+"""Dense Cholesky is as fast up to this number of rows."""
 _MAX_RESIDUAL = 1e-12
 
 
 class BlockToeplitz:
     """A block Toeplitz matrix, factorised once and solved for any number of right-hand sides.
 
-    A solution is refined until its residual is that of rounding. Where the Schur algorithm breaks down or does not
-    reach that, because the matrix is singular in floating point (two equal channels, say), dense Cholesky takes its
-    place, with the smallest ridge of 1e-14, 1e-13, ... of the mean diagonal that it needs.
+    A solution is refined until its residual is a rounding error. If the matrix is singular in floating point (two equal
+    channels, for example), the Schur algorithm fails or does not reach that residual. Then dense Cholesky is used, with
+    the smallest sufficient ridge of 1e-14, 1e-13, ... of the mean diagonal.
 
     Args:
         first_column: the blocks R[0] to R[n - 1], [n, m, m] in float64.
@@ -73,11 +73,11 @@ def cholesky_factor(first_column: np.ndarray) -> np.ndarray:
     """The lower Cholesky factor by the block Schur algorithm.
 
     With `T[0] = L0 L0^T`, `A = T[:, 0] L0^-T` and `B` the same without its first block, `T - Z T Z^T = A A^T - B B^T`,
-    where Z shifts down by one block. `A` is the factor's first block column; each further one is what is left of `A`,
-    shifted, once a rotation that keeps `A A^T - B B^T` has emptied the first block of `B`.
+    where Z shifts down by one block. `A` is the factor's first block column. For each further column, `A` is shifted by
+    one block and rotated with `B`, so that the first block of `B` becomes zero; the rotation keeps `A A^T - B B^T`.
 
     Source: T. Kailath, A. H. Sayed, "Displacement structure: theory and applications", SIAM Review 37, 1995; the
-        rotation in its mixed form, in which the new `B` is made of the new `A`: A. W. Bojanczyk et al., "On the
+        rotation in its mixed form, in which the new `B` follows from the new `A`: A. W. Bojanczyk et al., "On the
         stability of the Bareiss and related Toeplitz factorization algorithms", 1995.
 
     Args:
@@ -92,10 +92,10 @@ def cholesky_factor(first_column: np.ndarray) -> np.ndarray:
     """
     num_blocks, size, _ = first_column.shape
     num_rows = num_blocks * size
-    factor = np.zeros((num_rows, num_rows)).T  # memory is touched only where the factor is
+    factor = np.zeros((num_rows, num_rows)).T  # the system allocates memory only where the factor is written
     identity = np.eye(size)
     root = np.linalg.cholesky(first_column[0])
-    column = np.linalg.solve(root, first_column.reshape(num_rows, size).T)  # all that follows is transposed: [m, rows]
+    column = np.linalg.solve(root, first_column.reshape(num_rows, size).T)  # transposed from here on: [m, rows]
     factor.T[:size] = column
     rest = column.copy()
     for start in range(size, num_rows, size):

@@ -1,4 +1,4 @@
-"""The systems that can be compared, one file for each kind, and the catalog that knows their names.
+"""The systems that can be compared, one file for each kind, and the catalog of their names.
 
 In: a name such as `demucs` or `bsrnn:tiny`. Out: its weights' source, and an object that separates.
 """

@@ -1,4 +1,4 @@
-"""The bounds of a table: the mixture itself, and oracles, which mask its spectrogram knowing the true stems."""
+"""The bounds of a table: the mixture itself, and oracles, which compute masks from the true stems."""
 
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
@@ -19,7 +19,7 @@ BLOCK_FRAMES = 256
 
 
 class Mixture:
-    """The mixture as the estimate of every stem: what doing nothing scores."""
+    """The mixture as the estimate of every stem: the lower bound."""
 
     stems = KNOWN_STEMS
     sample_rate = None
@@ -31,7 +31,7 @@ class Mixture:
 
 
 class Oracle(TrackSystem):
-    """Separates with the true stems in hand. All oracles use one STFT, so that they differ in their mask alone.
+    """Separates with the true stems. All oracles use the same STFT, so that they differ only in their mask.
 
     Attributes:
         stems: names of the stems, in the order of STEMS.
@@ -67,8 +67,8 @@ class IdealRatioMask(Oracle):
     def separate(self, mixture: np.ndarray, references: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """See Oracle.
 
-        One channel is worked on at a time, and the stems' spectrograms are computed twice rather than kept: a whole
-        song then needs three spectrograms of one channel.
+        It computes one channel at a time, and the stems' spectrograms twice instead of storing them. So a whole song
+        needs the memory of three spectrograms of one channel.
         """
         import torch
 
@@ -86,10 +86,10 @@ class IdealRatioMask(Oracle):
 
 
 class IdealBinaryMask(Oracle):
-    """Gives each bin of the mixture, for each channel, to the stem that is loudest there. They sum to the mixture.
+    """Assigns each bin of the mixture, for each channel, to the loudest stem. The estimates sum to the mixture.
 
     Source: Wang, "On ideal binary mask as the computational goal of auditory scene analysis", 2005.
-    Differs: with several stems the loudest takes the bin; the IBM1 of SiSEC 2018 gives it to each stem that has at
+    Differs: with several stems the bin goes to the loudest; the IBM1 of SiSEC 2018 gives it to each stem that has at
         least half of the mixture's power, so to one, several or none.
     """
 
@@ -116,7 +116,7 @@ class WienerFilter(Oracle):
 
     With v_j(f, t) the stem's power (mean over channels) and R_j(f) the covariance of its channels over the track,
     normalised by that power, the estimate is v_j R_j (sum of v_k R_k)^-1 times the mixture's channels. It uses the
-    panning as no mask of single channels can; the estimates sum to the mixture.
+    panning, which masks of single channels cannot. The estimates sum to the mixture.
 
     Source: Duong, Vincent and Gribonval, "Under-determined reverberant audio source separation using a full-rank
         spatial covariance model", 2010; the MWF oracle of SiSEC 2018 differs in its STFT.
@@ -141,7 +141,7 @@ class WienerFilter(Oracle):
             total = torch.zeros(*powers[0][:, block].shape, *identity.shape, dtype=identity.dtype)  # [F, L, C, C]
             for power, covariance in zip(powers, covariances, strict=True):
                 total += power[:, block, None, None] * covariance[:, None]
-            # A bin with one stem alone has a covariance of rank one: a little is added to its diagonal.
+            # In a bin with a single stem the covariance has rank one, so a small value is added to its diagonal.
             loading = total.diagonal(dim1=-2, dim2=-1).real.mean(-1)[..., None, None] * 1e-9 + 1e-20
             channels = spectrogram[..., block].permute(1, 2, 0).to(identity.dtype)  # [F, L, C]
             whitened = torch.linalg.solve(total + loading * identity, channels)

@@ -1,8 +1,8 @@
-"""The systems that can be compared: where the weights of each lie, and one small adapter for each kind.
+"""The catalog of systems: it reads their names, finds their weights and loads them.
 
-`resolve` finds the weights without loading them, so that a missing file is reported before anything is separated;
-`load` builds the system in the process that will run it. Nothing is downloaded unless the user asks for it, and no
-system ever runs with random weights. Third-party packages are imported only by the function that needs them.
+`resolve` finds the weights without loading them, so that a missing file is reported before anything is separated.
+`load` builds the system in the process that runs it. Nothing is downloaded unless the user asks for it, and no system
+runs with random weights. Third-party packages are imported only in the function that needs them.
 """
 
 import difflib
@@ -32,7 +32,7 @@ MIXTURE, ORACLE = "mixture", "oracle"
 KINDS = (MIXTURE, "bsrnn", "demucs", "openunmix", "spleeter", "mdxnet", "msst", ORACLE)
 DEFAULT_CHECKPOINTS = {"bsrnn": "small", "demucs": "hdemucs-small", "openunmix": "openunmix-small"}
 BOUND = "irm"
-"""The oracle that `oracle` stands for, which is in every table."""
+"""The oracle that the name `oracle` means; it is in every table."""
 LOADERS: Mapping[str, Callable[[str, str], Any]] = {
     MIXTURE: load_mixture,
     ORACLE: load_oracle,
@@ -47,12 +47,12 @@ LOADERS: Mapping[str, Callable[[str, str], Any]] = {
     "estimates": Estimates,
     "python": PythonSystem,
 }
-"""What builds a system out of a source's location and a device, by the source's loader. The code that decides a
-system's results is the module of its loader with all that it imports, see `identity`."""
+"""Functions that build a system from a source's location and a device, by the source's loader. A result's key contains
+the hash of the loader's module and of all that it imports, see `identity`."""
 
 
 def parse_systems(text: str, demucs: str | None = None, openunmix: str | None = None) -> list[str]:
-    """Read `--systems`: the mixture first and the oracles last, which bound the table and are always there.
+    """Read `--systems`. The mixture comes first and the oracles last; the mixture and `oracle` are always added.
 
     Args:
         text: comma-separated names, each `kind` or `kind:variant`.
@@ -60,7 +60,7 @@ def parse_systems(text: str, demucs: str | None = None, openunmix: str | None = 
         openunmix: variant for a bare `openunmix`, else our checkpoint.
 
     Raises:
-        ValueError: an unknown kind, a variant where there is none, or a variant option without its system.
+        ValueError: an unknown kind, an invalid variant, or a variant option without its system.
     """
     names: list[str] = []
     variants = {"demucs": demucs, "openunmix": openunmix}
@@ -83,7 +83,7 @@ def parse_systems(text: str, demucs: str | None = None, openunmix: str | None = 
             names.append(name)
     for kind, option in variants.items():
         if option and f"{kind}:{option}" not in names:
-            raise ValueError(f"--{kind} {option}: --systems has no {kind} that it could apply to")
+            raise ValueError(f"--{kind} {option}: expected {kind} in --systems, got none; add it, or leave it out")
     oracles = [ORACLE if mask == BOUND else f"{ORACLE}:{mask}" for mask in ORACLES]
     bounds = [name for name in oracles if name == ORACLE or name in names]
     return [MIXTURE, *(name for name in names if name not in (MIXTURE, *oracles)), *bounds]
@@ -92,10 +92,10 @@ def parse_systems(text: str, demucs: str | None = None, openunmix: str | None = 
 def resolve(name: str, download: bool = False) -> Source:
     """Find a system's weights; nothing is loaded, and nothing downloaded unless `download`.
 
-    Weights that are known to have seen the test set, or other music than MUSDB18, say so in their label.
+    The label names weights that were trained on the test set, or on music other than MUSDB18.
 
     Raises:
-        FileNotFoundError: there are no weights; the message says what would provide them.
+        FileNotFoundError: there are no weights; the message says how to get them.
         ValueError: the weights are ambiguous.
     """
     return _resolve(name, download).flagged()
@@ -144,10 +144,10 @@ def _resolve(name: str, download: bool) -> Source:
 def resolve_all(
     names: Sequence[str], estimates: Sequence[str] = (), python: Sequence[str] = (), download: bool = False
 ) -> list[Source]:
-    """Find all systems of a run: those of `parse_systems`, the user's own before the oracles.
+    """Find all systems of a run: those of `parse_systems`, with the user's own before the oracles.
 
     Args:
-        names: what `parse_systems` returned.
+        names: from `parse_systems`.
         estimates: `NAME=DIR` each.
         python: `package.module:factory` each.
         download: see `resolve`.
@@ -160,7 +160,10 @@ def resolve_all(
     taken = {*KINDS, *names}
     for source in own:
         if source.name in taken:
-            raise ValueError(f"{source.name!r} is the name of two systems: choose another NAME in --estimates NAME=DIR")
+            raise ValueError(
+                f"expected different names, got two systems named {source.name!r}; choose another NAME in --estimates "
+                "NAME=DIR"
+            )
         taken.add(source.name)
     first_bound = next(index for index, source in enumerate(sources) if source.loader == ORACLE)
     return [*sources[:first_bound], *own, *sources[first_bound:]]
@@ -175,5 +178,5 @@ def load(source: Source, device: str = "cpu") -> System | TrackSystem:
     system = LOADERS[source.loader](source.location, device)
     if not set(KNOWN_STEMS) & set(system.stems):
         known = ", ".join(KNOWN_STEMS)
-        raise ValueError(f"{source.label} separates {', '.join(system.stems)}: expected some of {known}")
+        raise ValueError(f"{source.label}: expected stems out of {known}, got {', '.join(system.stems)}")
     return system

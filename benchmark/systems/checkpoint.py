@@ -1,4 +1,4 @@
-"""Our own checkpoints as systems: our network, and the peers' networks that we trained."""
+"""Our own checkpoints as systems: our network, and other architectures that we trained."""
 
 import json
 from collections.abc import Mapping
@@ -52,7 +52,7 @@ def resolve_checkpoint(name: str, kind: str, checkpoint: str) -> Source:
 
 
 def _info(folder: Path) -> Mapping[str, Any]:
-    """What a checkpoint says of its training; nothing if it cannot be read: whoever loads it says what is wrong."""
+    """`info` of a checkpoint's config; empty if it cannot be read, since loading it reports the error."""
     try:
         info = json.loads((folder / "config.json").read_text(encoding="utf-8"))["info"]
     except (OSError, ValueError, KeyError, TypeError):
@@ -61,7 +61,7 @@ def _info(folder: Path) -> Mapping[str, Any]:
 
 
 def _processor_minutes(info: Mapping[str, Any]) -> float:
-    """How long a checkpoint says that it was trained, all its runs together; 0 if it does not."""
+    """Processor minutes of training that a checkpoint records, over all its runs; 0 if it records none."""
     try:
         return float(info.get("cpu_minutes_in_all") or info.get("cpu_minutes") or 0)
     except (ValueError, TypeError):

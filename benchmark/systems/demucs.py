@@ -1,6 +1,5 @@
-"""Demucs from its own package: official weights by name, or a local folder of them."""
+"""Demucs through its own package: official weights by name, or a local folder of weights."""
 
-import hashlib
 import importlib.util
 import pickle
 from pathlib import Path
@@ -18,10 +17,11 @@ from benchmark.provenance.weights import (
     torch_cache,
 )
 from benchmark.systems.interface import System, count_parameters, four_stems, separate_at
+from models.running.hashes import sha256
 from models.tracks import STEMS
 
 OVERLAP = 0.25
-"""Of neighbouring segments; Demucs's own default."""
+"""Share of a segment that overlaps with the next one; Demucs's default."""
 EXTRA_DATA_NOTES = {
     "htdemucs": "trained on 800 more songs",
     "htdemucs_ft": "trained on 800 more songs",
@@ -39,7 +39,7 @@ def resolve_demucs(name: str, variant: str, download: bool) -> Source | None:
         download: whether official weights may be downloaded.
 
     Raises:
-        FileNotFoundError: the weights are not there.
+        FileNotFoundError: the weights are missing.
         ValueError: the folder holds several models.
     """
     bags = official_bags()
@@ -56,7 +56,7 @@ def resolve_demucs(name: str, variant: str, download: bool) -> Source | None:
             download_weights(name, lambda: get_model(variant))
             files = _cached_demucs_files(variant, bags[variant])
             if not files:
-                raise FileNotFoundError(f"{name}: downloaded, but the files are not in the cache")
+                raise FileNotFoundError(f"{name}: expected the downloaded files in the cache, got none; download again")
         checkpoint = f"{variant}@{file_hash(files)}"
         note, flag = _demucs_note(variant, bags[variant])
         return Source(name, f"Demucs ({variant})", "demucs official", variant, checkpoint, checkpoint, note, flag=flag)
@@ -68,10 +68,12 @@ def resolve_demucs(name: str, variant: str, download: bool) -> Source | None:
         return None
     models = _demucs_folder_models(folder)
     if not wanted and len(models) > 1:
-        raise ValueError(f"{name}: {folder} holds {', '.join(models)}; choose one as demucs:{folder}/NAME")
+        raise ValueError(
+            f"{name}: expected one model, got {', '.join(models)} in {folder}; choose one as demucs:{folder}/NAME"
+        )
     wanted = wanted or next(iter(models))
     if wanted not in models:
-        raise FileNotFoundError(f"{name}: {folder} holds {', '.join(models)}, not {wanted!r}")
+        raise FileNotFoundError(f"{name}: expected one of {', '.join(models)} in {folder}, got {wanted!r}")
     files = models[wanted]
     checkpoint = f"{wanted}@{file_hash(files)}"
     note, flag = _demucs_note(wanted, [file.name.split("-")[0].removesuffix(".th") for file in files])
@@ -83,20 +85,20 @@ def resolve_demucs(name: str, variant: str, download: bool) -> Source | None:
         checkpoint,
         checkpoint,
         note,
-        f"{folder}: .th files are unpickled, which runs code that they hold; use only files that you trust",
+        f"{folder}: .th files are unpickled, which can run code in them; use only files that you trust",
         flag,
     )
 
 
 def _demucs_remote() -> Path:
-    spec = importlib.util.find_spec("demucs")  # not imported: that takes seconds
+    spec = importlib.util.find_spec("demucs")  # importing it would take seconds
     if spec is None or spec.origin is None:
         raise FileNotFoundError("the demucs package is not installed: pip install demucs")
     return Path(spec.origin).parent / "remote"
 
 
 def official_bags() -> dict[str, list[str]]:
-    """Signatures of the models behind each official name, from the installed package's own list."""
+    """Signatures of the models of each official name, from the list in the installed package."""
     import yaml
 
     return {
@@ -106,7 +108,7 @@ def official_bags() -> dict[str, list[str]]:
 
 
 def _demucs_note(name: str, signatures: list[str]) -> tuple[str, str]:
-    """Note and flag of a model, by its name or by what it is made of."""
+    """Note and flag of a model, by its name or by the signatures of its parts."""
     bags = official_bags()
     seen = {signature for bag in ("mdx_extra", "mdx_extra_q") for signature in bags.get(bag, ())}
     if name.startswith("mdx_extra") or seen & set(signatures):
@@ -116,7 +118,7 @@ def _demucs_note(name: str, signatures: list[str]) -> tuple[str, str]:
 
 
 def _cached_demucs_files(name: str, signatures: list[str]) -> list[Path]:
-    """The weights of an official name, in the Hugging Face cache or else in torch's; empty if any is missing."""
+    """The weights of an official name in the Hugging Face cache, or else in torch's; empty if one is missing."""
     from demucs.hf import DEFAULT_NAMESPACE, hf_repo_name
     from huggingface_hub import try_to_load_from_cache
 
@@ -132,7 +134,7 @@ def _cached_demucs_files(name: str, signatures: list[str]) -> list[Path]:
 
 
 def _demucs_folder_models(folder: Path) -> dict[str, list[Path]]:
-    """The models in a folder and their files: its bags, else its single models."""
+    """The models in a folder and their files: its bags, or if there are none, its single models."""
     import yaml
 
     single = {file.stem.rsplit("-", 1)[0]: file for file in sorted(folder.glob("*.th"))}
@@ -144,15 +146,18 @@ def _demucs_folder_models(folder: Path) -> dict[str, list[Path]]:
             continue
         missing = [signature for signature in signatures if signature not in single]
         if missing:
-            raise FileNotFoundError(f"{file} names the models {', '.join(missing)}: expected {missing[0]}.th beside it")
+            raise FileNotFoundError(
+                f"{file}: expected {missing[0]}.th in the same folder, got none; the file names {', '.join(missing)}"
+            )
         bags[file.stem] = [file, *(single[signature] for signature in signatures)]
     return bags or {signature: [file] for signature, file in single.items()}
 
 
 class DemucsSystem:
-    """A Demucs of any generation, through its own `apply_model`.
+    """A Demucs of any version, through its own `apply_model`.
 
-    As `demucs.api` does, the mixture is normalised first. The random time shift is left out, so that runs repeat.
+    The mixture is normalised first, as in `demucs.api`. The random time shift is left out, so that runs are
+    reproducible.
 
     Attributes:
         stems, sample_rate, parameters: see System.
@@ -169,7 +174,7 @@ class DemucsSystem:
         return separate_at(self.sample_rate, self._model.audio_channels, self._separate, mixture, sample_rate)
 
     def gmacs_per_second(self) -> float:
-        """See Counted; of a bag of models, all of them."""
+        """See Counted; the sum over the models of a bag."""
         from models.macs import count_macs
 
         total = 0.0
@@ -188,7 +193,7 @@ class DemucsSystem:
         mono = mixture.mean(0)
         mean, scale = mono.mean(), mono.std(correction=0) + 1e-8
         audio = (mixture - mean) / scale
-        # Its norms fail where the deepest layer has a single frame: no less than a second goes in.
+        # Its norm layers fail if the deepest layer has a single frame, so the input is at least a second long.
         audio = torch.nn.functional.pad(audio, (0, max(0, self.sample_rate - num_samples)))
         with torch.inference_mode():
             output = apply_model(self._model, audio[None], shifts=0, overlap=OVERLAP, device=self._device)
@@ -197,10 +202,10 @@ class DemucsSystem:
 
 
 def load_demucs_folder(location: str, device: str) -> System:
-    """Load the model of a folder, given as folder/model. Unpickles: the folder must be one that the user named.
+    """Load the model folder/model. It unpickles, so the folder must be one that the user named.
 
     Raises:
-        ValueError: it is no Demucs model, or its file is damaged.
+        ValueError: it is not a Demucs model, or its file is damaged.
     """
     from demucs.pretrained import get_model
     from demucs.repo import ModelLoadingError
@@ -211,15 +216,15 @@ def load_demucs_folder(location: str, device: str) -> System:
     except ModelLoadingError as error:
         raise ValueError(f"{location}: {error}") from error
     except (KeyError, TypeError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        raise ValueError(f"{location}: not a Demucs model ({str(error).splitlines()[0]})") from error
+        raise ValueError(f"{location}: expected a Demucs model, got another ({str(error).splitlines()[0]})") from error
     return DemucsSystem(model, device)
 
 
 def load_demucs_official(name: str, device: str) -> System:
-    """Load an official model out of the caches; unpickles a file only if its hash is the one that Demucs lists.
+    """Load an official model from the caches; a file is unpickled only if its hash is the one that Demucs lists.
 
     Raises:
-        FileNotFoundError: it is no longer there.
+        FileNotFoundError: it is no longer in the cache.
         ValueError: a file is damaged.
     """
     import yaml
@@ -230,12 +235,12 @@ def load_demucs_official(name: str, device: str) -> System:
     signatures = official_bags()[name]
     files = _cached_demucs_files(name, signatures)
     if not files:
-        raise FileNotFoundError(f"demucs:{name}: its weights have left the cache; pass --download again")
+        raise FileNotFoundError(f"demucs:{name}: its weights are no longer in the cache; pass --download again")
     description = files.pop(0) if files[0].suffix == ".yaml" else _demucs_remote() / f"{name}.yaml"
     bag = yaml.safe_load(description.read_text(encoding="utf-8"))
     for file in files:
         expected = file.stem.partition("-")[2] if file.suffix == ".th" else ""
-        if expected and not hashlib.sha256(file.read_bytes()).hexdigest().startswith(expected):
+        if expected and not sha256(file).startswith(expected):
             raise ValueError(f"{file}: damaged download, its hash is not {expected}; delete it and pass --download")
     models = [load_safetensors_model(file) if file.suffix == ".safetensors" else load_model(file) for file in files]
     return DemucsSystem(BagOfModels(models, bag.get("weights"), bag.get("segment")), device)

@@ -17,7 +17,7 @@ WORST_FIRST = (TEST_SET_FLAG, UNKNOWN_DATA_FLAG, EXTRA_DATA_FLAG, "")
 
 
 def is_ensemble(variant: str) -> bool:
-    """Whether a system's variant is an ensemble's file, by its name."""
+    """Whether a system's variant names an ensemble file."""
     from models.ensembles.config import is_ensemble_file
 
     return is_ensemble_file(variant)
@@ -31,8 +31,8 @@ def resolve_ensemble(name: str, file: str) -> Source:
         file: the ensemble's YAML, see `models.ensembles.config`.
 
     Raises:
-        FileNotFoundError: there is no such file, or one of its checkpoints is absent.
-        ValueError: the file is not an ensemble's.
+        FileNotFoundError: the file, or one of its checkpoints, is missing.
+        ValueError: the file is not an ensemble file.
     """
     from models.ensembles.config import read_ensemble
 

@@ -1,4 +1,4 @@
-"""A folder of estimates as a system: what another program separated, in files, scored as everything else is."""
+"""A folder of estimates as a system: files that another program separated are scored like all systems."""
 
 from collections.abc import Callable
 from functools import partial
@@ -16,7 +16,7 @@ def resolve_estimates(text: str) -> Source:
     """Read `--estimates NAME=DIR`, where DIR holds a folder for each track, with files such as `vocals.wav`.
 
     Raises:
-        ValueError: there is no name, or nothing in the folder is a track's estimate.
+        ValueError: there is no name, or the folder holds no estimate.
         FileNotFoundError: there is no such folder.
     """
     name, equals, path = text.partition("=")
@@ -24,12 +24,13 @@ def resolve_estimates(text: str) -> Source:
         raise ValueError(f"--estimates: expected NAME=DIR, got {text!r}")
     folder = Path(path).expanduser()
     if not folder.is_dir():
-        raise FileNotFoundError(f"--estimates {name}: no folder {folder}")
+        raise FileNotFoundError(f"--estimates {name}: expected an existing folder, got {folder}")
     files = _files(folder)
     if not files:
         kinds = ", ".join(AUDIO_SUFFIXES)
         raise ValueError(
-            f"--estimates {name}: {folder} holds no TRACK/STEM with STEM one of {', '.join(KNOWN_STEMS)} and {kinds}"
+            f"--estimates {name}: expected TRACK/STEM files ({kinds}) with STEM one of {', '.join(KNOWN_STEMS)}, "
+            f"got none in {folder}"
         )
     return Source(
         name.strip(),
@@ -38,15 +39,15 @@ def resolve_estimates(text: str) -> Source:
         str(folder.resolve()),
         "",
         ",".join(_stems(files)),
-        "read from files: its time is that of reading; what it was trained on is not known here",
+        "read from files: the time is that of reading them; the training data are unknown",
     )
 
 
 class Estimates(TrackSystem):
-    """The estimates of a folder: `TRACK/STEM.wav` (or flac, ogg), as long as the track and at its rate.
+    """The estimates of a folder: `TRACK/STEM.wav` (or flac, ogg), with the length and the rate of the track.
 
     Attributes:
-        stems: those of which any track's folder has a file.
+        stems: the stems of which some track's folder has a file.
         parameters: 0.
     """
 
@@ -58,20 +59,20 @@ class Estimates(TrackSystem):
         """See TrackSystem.
 
         Raises:
-            FileNotFoundError: the track has no folder here, or a stem that others have is missing in it.
+            FileNotFoundError: the track has no folder, or a stem that other tracks have is missing in it.
             ValueError: a stem has two files.
         """
         folder = self._folder / track.name
         if not folder.is_dir():
-            raise FileNotFoundError(f"no folder {folder}")
+            raise FileNotFoundError(f"expected a folder {folder} with estimates of this track, got none")
         files = {}
         for stem in self.stems:
             found = [folder / f"{stem}{suffix}" for suffix in AUDIO_SUFFIXES]
             found = [file for file in found if file.is_file()]
             if not found:
-                raise FileNotFoundError(f"{folder} has no {stem}: expected {', '.join(self.stems)}, as in other tracks")
+                raise FileNotFoundError(f"{folder}: expected {', '.join(self.stems)} as in other tracks, got no {stem}")
             if len(found) > 1:
-                raise ValueError(f"{folder} has {len(found)} files of {stem}: expected one")
+                raise ValueError(f"{folder}: expected one file of {stem}, got {len(found)}; remove the others")
             files[stem] = found[0]
         return partial(_read, files, track.sample_rate)
 
@@ -100,13 +101,13 @@ def _read(files: dict[str, Path], sample_rate: int, mixture: np.ndarray) -> dict
 
 
 def estimate_files(folder: Path, track: str) -> list[Path]:
-    """The estimates of a track, in order; none if it has no folder."""
+    """The estimates of a track, sorted; empty if it has no folder."""
     inside = (folder / track).iterdir() if (folder / track).is_dir() else ()
     return sorted(file for file in inside if _is_estimate(file))
 
 
 def _files(folder: Path) -> list[Path]:
-    """The estimates of all tracks in a folder, in order."""
+    """The estimates of all tracks in a folder, sorted."""
     return sorted(file for file in folder.glob("*/*") if _is_estimate(file))
 
 
@@ -115,6 +116,6 @@ def _is_estimate(file: Path) -> bool:
 
 
 def _stems(files: list[Path]) -> tuple[str, ...]:
-    """The stems of which any track has a file: all tracks are scored on these."""
-    there = {file.stem for file in files}
-    return tuple(stem for stem in KNOWN_STEMS if stem in there)
+    """The stems of which some track has a file: all tracks are scored on these."""
+    found = {file.stem for file in files}
+    return tuple(stem for stem in KNOWN_STEMS if stem in found)

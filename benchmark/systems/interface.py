@@ -1,4 +1,4 @@
-"""What every system looks like to the benchmark, and how a model with one rate and channel count takes any mixture."""
+"""The interface of systems, and the conversion of any mixture to a model's sample rate and number of channels."""
 
 from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
@@ -13,12 +13,12 @@ class System(Protocol):
 
     @property
     def stems(self) -> tuple[str, ...]:
-        """Names of the stems it returns; those out of STEMS are scored."""
+        """Names of the stems it returns; those in STEMS are scored."""
         ...
 
     @property
     def sample_rate(self) -> int | None:
-        """The rate it works at in Hz, None for any."""
+        """Its sample rate in Hz; None for any."""
         ...
 
     @property
@@ -33,7 +33,7 @@ class System(Protocol):
 
 @runtime_checkable
 class Counted(Protocol):
-    """A system that can say how much it computes."""
+    """A system that can count its operations."""
 
     def gmacs_per_second(self) -> float:
         """Multiply-accumulates to separate one second of stereo audio, in 10^9, overlaps included."""
@@ -41,7 +41,7 @@ class Counted(Protocol):
 
 
 class TrackSystem:
-    """What gets its estimates from more than the mixture: an oracle from the true stems, a folder from its files.
+    """A system that needs more than the mixture: an oracle needs the true stems, a folder its files.
 
     Attributes:
         stems: names of the stems it returns.
@@ -52,7 +52,7 @@ class TrackSystem:
     parameters = 0
 
     def for_track(self, track: Track) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
-        """Make ready for a track; returns what separates its mixture [C, T] into {stem: [C, T]}."""
+        """Prepare a track; returns a function that separates its mixture [C, T] into {stem: [C, T]}."""
         raise NotImplementedError
 
 
@@ -63,14 +63,14 @@ def separate_at(
     mixture: np.ndarray,
     sample_rate: int | None,
 ) -> dict[str, np.ndarray]:
-    """Call a separation of tensors at its own rate and channels, and bring its stems back to the mixture's.
+    """Call a separation of tensors at its own rate and channels, and convert its stems back to the mixture's.
 
     Args:
         model_rate: the sample rate it needs, Hz.
         num_channels: the channels it needs; a mono mixture is copied to them, and the stems averaged back.
         separate: maps a tensor [C, T] to {stem: [C, T]}.
         mixture: [C, T].
-        sample_rate: the mixture's rate in Hz, the model's by default.
+        sample_rate: the mixture's rate in Hz; None for the model's.
 
     Raises:
         ValueError: the mixture has another number of channels.
@@ -99,7 +99,7 @@ def count_parameters(module: Any) -> int:
 
 
 def four_stems(stems: dict[str, Any]) -> dict[str, Any]:
-    """Count what is none of the four stems (guitar, piano) as other."""
+    """Add outputs that are none of the four stems (guitar, piano) to other."""
     extra = [audio for stem, audio in stems.items() if stem not in STEMS]
     kept = {stem: audio for stem, audio in stems.items() if stem in STEMS}
     if extra and "other" in kept:

@@ -1,11 +1,10 @@
 """KUIELab MDX-Net: its published TFC-TDF-U-Nets, one ONNX file for each stem, through onnxruntime.
 
-The challenge's entry also blends in a Demucs and mixes the stems by a 1x1 convolution; these networks are what is its
-own. Nothing but the network is in the files: the STFT around it is here.
+The challenge entry also blends in a Demucs and mixes the stems by a 1x1 convolution; both are left out here. The ONNX
+files hold only the networks; the STFT is computed here.
 """
 
 import hashlib
-import os
 import zipfile
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -16,18 +15,19 @@ import numpy as np
 
 from benchmark.provenance.weights import TEST_SET_FLAG, TEST_SET_NOTE, Source, download_weights, file_hash, torch_cache
 from benchmark.systems.interface import separate_at
+from models.running import atomic
 from models.tracks import STEMS
 
 SAMPLE_RATE = 44100
 HOP = 1024
 FFT_PER_BIN = {"vocals": 3, "drums": 2, "bass": 8, "other": 4}
-"""FFT size over the number of bins that the network sees: the networks see as many bins each, of different widths."""
+"""FFT size over the network's number of bins. All networks have the same number of bins, of different widths."""
 OPEN_FRAMES = 512
-"""Frames of a chunk where the network's file leaves them open, as in the published separation."""
+"""Frames of a chunk if the network's file leaves the number open, as in the published separation."""
 OFFICIAL = "onnx_A"
 OFFICIAL_URL = "https://zenodo.org/records/5717356/files/onnx_A.zip"
 OFFICIAL_MD5 = "72605d3722ebef18c353f831abdbfc07"
-NOTE = "networks alone, without the entry's Demucs and mixer; runs on the CPU"
+NOTE = "networks only, without the entry's Demucs and mixer; runs on the CPU"
 Run = Callable[[np.ndarray], np.ndarray]
 """A network: maps a spectrogram [1, 4, F, L] to one of the same shape."""
 
@@ -41,7 +41,7 @@ def resolve_mdxnet(name: str, variant: str, download: bool) -> Source:
         download: whether the official ones may be downloaded (110 MB).
 
     Raises:
-        FileNotFoundError: they are not there.
+        FileNotFoundError: the networks are missing.
     """
     official = variant in ("", OFFICIAL)
     folder = torch_cache() / f"mdxnet-{OFFICIAL}" if official else Path(variant).expanduser()
@@ -54,8 +54,8 @@ def resolve_mdxnet(name: str, variant: str, download: bool) -> Source:
     files = [folder / f"{stem}.onnx" for stem in STEMS if (folder / f"{stem}.onnx").is_file()]
     if not files:
         raise FileNotFoundError(
-            f"{name}: {folder} holds no network: expected {OFFICIAL}, or a folder with STEM.onnx for some STEM of"
-            f" {', '.join(STEMS)}"
+            f"{name}: expected {OFFICIAL}, or a folder with STEM.onnx for some STEM of {', '.join(STEMS)}, got {folder}"
+            " without any"
         )
     model = OFFICIAL if official else folder.resolve().name
     # The networks of leaderboard B were trained with the test set as well.
@@ -71,7 +71,7 @@ def _official_files(folder: Path) -> list[Path]:
 
 
 def _download(folder: Path) -> None:
-    """Fetch and unpack the official networks; the folder gets each file whole or not at all."""
+    """Download and unpack the official networks; each file is complete when it appears in the folder."""
     import torch
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -79,22 +79,20 @@ def _download(folder: Path) -> None:
     try:
         torch.hub.download_url_to_file(OFFICIAL_URL, str(archive))
         if hashlib.md5(archive.read_bytes()).hexdigest() != OFFICIAL_MD5:
-            raise OSError("damaged download, it is not the file that was expected")
+            raise OSError(f"expected a file with MD5 {OFFICIAL_MD5}, got another; try again")
         with zipfile.ZipFile(archive) as content:
             members = {Path(member).name: member for member in content.namelist()}
             for file in _official_files(folder):
-                part = file.with_suffix(".part")
-                part.write_bytes(content.read(members[file.name]))
-                os.replace(part, file)
+                atomic.write_bytes(file, content.read(members[file.name]))
     finally:
         archive.unlink(missing_ok=True)
 
 
 class StemNetwork:
-    """The network of one stem with the STFT around it.
+    """The network of one stem, with its STFT.
 
-    The mixture is cut into chunks of a fixed number of frames; half a window at both ends of each is cut off again,
-    where the STFT sees beyond the chunk. Bins above those of the network are silent.
+    The mixture is cut into chunks of a fixed number of frames. Half a window at both ends of each chunk is discarded,
+    because the STFT reaches beyond the chunk there. Bins above those of the network are silent.
 
     Source: Kim et al., "KUIELab-MDX-Net: A Two-Stream Neural Network for Music Demixing", 2021.
 
@@ -105,16 +103,16 @@ class StemNetwork:
     """
 
     def __init__(self, run: Run, stem: str, num_bins: int, num_frames: int) -> None:
-        """Derive the STFT from what the network takes.
+        """Derive the STFT from the network's input size.
 
         Args:
             run: the network.
-            stem: what it separates.
-            num_bins: F, bins that it takes.
-            num_frames: L, frames that it takes.
+            stem: the stem that it separates.
+            num_bins: F, bins of its input.
+            num_frames: L, frames of its input.
 
         Raises:
-            ValueError: so few bins or frames leave nothing of a chunk.
+            ValueError: with so few bins or frames no sample of a chunk could be used.
         """
         self._run, self._num_bins = run, num_bins
         self.n_fft = FFT_PER_BIN[stem] * num_bins
@@ -159,7 +157,7 @@ class MdxNetSystem:
 
     Attributes:
         stems, sample_rate: see System.
-        parameters: the files' size in float32 weights; their graphs are too small to matter.
+        parameters: the files' size divided by 4 bytes (float32); the graphs in them are negligible.
     """
 
     sample_rate = SAMPLE_RATE
@@ -168,11 +166,11 @@ class MdxNetSystem:
         """Load the networks.
 
         Args:
-            folder: the networks.
-            device: not used: the pinned onnxruntime is that for CPUs.
+            folder: of the networks.
+            device: not used: the pinned onnxruntime runs on CPUs only.
 
         Raises:
-            ValueError: a file is no network, or one that takes something else.
+            ValueError: a file is not a network, or its input has another shape.
         """
         files = {stem: Path(folder) / f"{stem}.onnx" for stem in STEMS}
         files = {stem: file for stem, file in files.items() if file.is_file()}
@@ -199,10 +197,10 @@ def _load(files: dict[str, Path]) -> Iterator[tuple[str, StemNetwork]]:
     for stem, file in files.items():
         try:
             session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # onnxruntime's own, one class for each way to fail
-            raise ValueError(f"{file}: not a network ({' '.join(str(error).split())[:200]})") from error
+        except Exception as error:  # onnxruntime has many error classes
+            raise ValueError(f"{file}: expected a network, got none ({' '.join(str(error).split())[:200]})") from error
         inputs = session.get_inputs()
-        shape = inputs[0].shape  # text or None stands for a size that the file leaves open
+        shape = inputs[0].shape  # a text or None: the file leaves this size open
         whole = [size if isinstance(size, int) else None for size in shape]
         if len(inputs) != 1 or len(shape) != 4 or whole[0] not in (1, None) or whole[1] != 4 or whole[2] is None:
             raise ValueError(f"{file}: expected a network that takes [1, 4, bins, frames], got {shape}")

@@ -1,6 +1,6 @@
-"""Networks of Music-Source-Separation-Training (MSST), built by the package pymss-core: a config.yaml and a checkpoint.
+"""Networks of Music-Source-Separation-Training (MSST) from a config.yaml and a checkpoint, built by pymss-core.
 
-Source: https://github.com/ZFTurbo/Music-Source-Separation-Training, `demix` for how a mixture is cut into chunks.
+Source: https://github.com/ZFTurbo/Music-Source-Separation-Training; `demix` cuts a mixture into chunks.
 Differs: chunks are joined by our triangle window, not by MSST's flat one with short fades; float32 on a GPU too.
 """
 
@@ -18,9 +18,9 @@ from benchmark.systems.msst_config import LABELS, MsstConfig, read_config, read_
 from benchmark.systems.training_data import UNKNOWN, training_note
 
 CARD = "bandsplit.yaml"
-"""Beside the weights, if their user wrote it: one line, `training_data: NAME, NAME`."""
+"""Optional file of the user beside the weights, with one line: `training_data: NAME, NAME`."""
 SUFFIXES = (".ckpt", ".pth", ".pt", ".th", ".bin", ".safetensors")
-"""Of files of weights."""
+"""Suffixes of files of weights."""
 
 
 def resolve_msst(name: str, variant: str) -> Source:
@@ -32,10 +32,10 @@ def resolve_msst(name: str, variant: str) -> Source:
 
     Raises:
         FileNotFoundError: pymss-core is not installed, or the folder lacks a file.
-        ValueError: the folder holds several of a kind, or its configuration cannot be used.
+        ValueError: the folder holds several configurations or checkpoints, or the configuration cannot be used.
     """
     if not variant:
-        raise ValueError(f"{name}: expected msst:FOLDER, a folder with a config.yaml and one checkpoint")
+        raise ValueError(f"{name}: expected msst:FOLDER, a folder with a config.yaml and one checkpoint, got no folder")
     if importlib.util.find_spec("pymss_core") is None:
         raise FileNotFoundError(
             f"{name}: the package pymss-core is not installed: pip install --no-deps -r requirements-msst.txt"
@@ -78,14 +78,14 @@ def _files(name: str, folder: Path) -> tuple[Path, Path]:
 
 
 def _training_data(card: Path) -> str:
-    told = read_yaml(card)
-    if not isinstance(told, dict) or list(told) != ["training_data"] or not isinstance(told["training_data"], str):
-        raise ValueError(f"{card}: expected one line, training_data: NAME, NAME (or unknown)")
-    return told["training_data"]
+    match read_yaml(card):
+        case {"training_data": str(text), **others} if not others:
+            return text
+    raise ValueError(f"{card}: expected one line, training_data: NAME, NAME (or unknown), got others; write that line")
 
 
 class MsstSystem:
-    """A network of MSST, chunk by chunk.
+    """A network of MSST that separates chunk by chunk.
 
     Attributes:
         stems, sample_rate, parameters: see System.
@@ -96,7 +96,7 @@ class MsstSystem:
 
         Args:
             network: maps mixtures [B, C, chunk_samples] to [B, S, C, chunk_samples], or [B, C, ...] for a single stem.
-            config: what it needs.
+            config: its settings.
             device: where it runs.
         """
         self._network, self._config, self._device = network.eval().to(device), config, device
@@ -109,7 +109,7 @@ class MsstSystem:
         return separate_at(self.sample_rate, self._config.channels, self._separate, mixture, sample_rate)
 
     def _separate(self, mixture: Any) -> dict[str, Any]:
-        """A mixture [C, T] to {stem: [C, T]}, mirrored at both ends and normalised where MSST does it."""
+        """Separate a mixture [C, T] into {stem: [C, T]}, with mirrored ends and normalisation as in MSST."""
         import torch
 
         from models.signal.chunking import overlap_add
@@ -129,7 +129,7 @@ class MsstSystem:
         return {stem: sum(outputs[name] for name in names) for stem, names in config.scored.items()}
 
     def _separate_chunks(self, chunks: Any) -> Any:
-        """Chunks [B, C, t] to [B, S, C, t]; one that is short is made long: its end mirrored, or zeros."""
+        """Chunks [B, C, t] to [B, S, C, t]; a short chunk is padded by its mirrored end, or by zeros."""
         import torch
 
         config, length = self._config, chunks.shape[-1]
@@ -141,16 +141,16 @@ class MsstSystem:
         if output.shape != expected:
             raise ValueError(
                 f"{LABELS[config.kind]}: expected an output {list(expected)} (chunks, stems {', '.join(config.stems)},"
-                f" channels, samples), got {list(output.shape)}: its config.yaml belongs to other weights,"
-                " or chunk_size is no multiple of the hop"
+                f" channels, samples), got {list(output.shape)}: either its config.yaml is of other weights,"
+                " or chunk_size is not a multiple of the hop"
             )
         return output[..., :length]
 
     def _run(self, chunks: Any) -> Any:
-        """Chunks [B, C, T] to what the network makes of them, [B, S, C, T] if it fits its configuration."""
+        """Run the network on chunks [B, C, T]; returns [B, S, C, T] if it matches its configuration."""
         import torch
 
-        # BandIt separates each channel by itself; pymss-core's takes them only as so many mono chunks.
+        # BandIt separates each channel alone; pymss-core's version takes the channels as mono chunks.
         is_mono = self._config.kind == "bandit"
         with torch.inference_mode(), warnings.catch_warnings():
             warnings.filterwarnings("ignore", "A window was not provided")  # SCNet has none
@@ -162,10 +162,10 @@ class MsstSystem:
 
 
 def load_msst(location: str, device: str) -> MsstSystem:
-    """Build the network of a folder and load its weights; nothing that the files hold is run.
+    """Build the network of a folder and load its weights; no code in the files is run.
 
     Raises:
-        ValueError: pymss-core cannot build it, or the weights are no such network's.
+        ValueError: pymss-core cannot build it, or the weights are of another network.
     """
     import pymss_core
 
@@ -178,7 +178,7 @@ def load_msst(location: str, device: str) -> MsstSystem:
     except (RuntimeError, TypeError, AttributeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise ValueError(
-            f"{weights}: not weights of the {LABELS[config.kind]} of {description.name} ({reason})"
+            f"{weights}: expected weights of the {LABELS[config.kind]} in {description.name}, got others ({reason})"
         ) from error
     if config.kind in ("bandit", "bandit_v2"):
         _scale_windows(network)
@@ -186,9 +186,9 @@ def load_msst(location: str, device: str) -> MsstSystem:
 
 
 def build_network(config: MsstConfig, description: Path) -> Any:
-    """The network of a configuration, with random weights.
+    """Build the network of a configuration, with random weights.
 
-    pymss-core's own loader of YAML knows Python's tags, so it gets a copy that has none.
+    pymss-core's YAML loader accepts Python tags, so it gets a copy without tags.
 
     Raises:
         ValueError: pymss-core cannot build it.
@@ -201,16 +201,16 @@ def build_network(config: MsstConfig, description: Path) -> Any:
         copy.write_text(yaml.safe_dump(_as_in_msst(config)), encoding="utf-8")
         try:
             return pymss_core.get_model_from_config(config.kind, copy)[0]
-        except Exception as error:  # of the network that it builds, one class for each way to fail
+        except Exception as error:  # the networks raise many error classes
             reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
             raise ValueError(f"{description}: pymss-core cannot build this {LABELS[config.kind]} ({reason})") from error
 
 
 def _as_in_msst(config: MsstConfig) -> dict[str, Any]:
-    """The configuration with two settings that MSST and pymss-core understand differently where it does not name them.
+    """The configuration with two settings whose defaults differ between MSST and pymss-core.
 
-    MSST's BS-RoFormer silences the lowest bin, and `mask_estimator_depth` of its Mel-Band RoFormer counts hidden layers
-    alone.
+    MSST's BS-RoFormer silences the lowest bin. `mask_estimator_depth` of its Mel-Band RoFormer counts only the hidden
+    layers.
     """
     values = dict(config.values)
     if config.kind == "bs_roformer":
@@ -222,14 +222,14 @@ def _as_in_msst(config: MsstConfig) -> dict[str, Any]:
 
 
 def _scale_windows(network: Any) -> None:
-    """Bring the STFT of a BandIt to MSST's scale: it normalises by the window's energy, pymss-core by its length."""
+    """Scale the STFT of a BandIt as in MSST, which normalises by the window's energy; pymss-core uses its length."""
     for transform in (network.stft, network.istft):
         if transform.normalized:
             transform.window *= (transform.n_fft / transform.window.square().sum()).sqrt()
 
 
 def _read_weights(file: Path) -> Any:
-    """Read a file of tensors and plain containers; anything else in it is refused, not run."""
+    """Read a file of tensors and plain containers; any other content is refused and not run."""
     import torch
     from safetensors.torch import load_file
 
@@ -238,4 +238,5 @@ def _read_weights(file: Path) -> Any:
             return load_file(file)
         return torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged file fails in many ways
-        raise ValueError(f"{file}: not a file of weights only ({' '.join(str(error).split())[:120]})") from error
+        reason = " ".join(str(error).split())[:120]
+        raise ValueError(f"{file}: expected a file of weights only, got another ({reason})") from error

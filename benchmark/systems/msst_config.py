@@ -1,4 +1,4 @@
-"""A config.yaml of Music-Source-Separation-Training (MSST): read without trust, and what separating needs out of it."""
+"""Reads a config.yaml of Music-Source-Separation-Training (MSST) as untrusted input: the settings for separation."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,20 +20,20 @@ LABELS = {
     "bandit": "BandIt",
     "bandit_v2": "BandIt v2",
 }
-"""The architectures that are supported, by pymss-core's names, and what a row calls them."""
+"""The supported architectures: pymss-core's name, and the name in tables."""
 LOOKED_UP = {
     "window_fn": ("hann_window", "hamming_window", "blackman_window", "bartlett_window", "kaiser_window"),
     "hidden_activation": ("ELU", "GELU", "LeakyReLU", "PReLU", "ReLU", "SELU", "SiLU", "Sigmoid", "Tanh"),
     "rnn_type": ("GRU", "LSTM", "RNN"),
 }
-"""Settings whose value pymss-core looks up in a module of torch and calls: `window_fn: load` would unpickle a file."""
+"""Allowed values of settings that pymss-core looks up in torch and calls: `window_fn: load` would unpickle a file."""
 LARGEST_FILE = 1 << 20
-"""Bytes of a config.yaml."""
+"""Largest size of a config.yaml, bytes."""
 LONGEST_CHUNK_S, MOST_OVERLAP, LARGEST_BATCH = 600, 64, 1024
 
 
 class _Loader(yaml.SafeLoader):
-    """Plain values, and the one Python tag that these files hold; every other tag is refused."""
+    """Reads plain values, and the one Python tag that these files use; other tags are refused."""
 
 
 _Loader.add_constructor("tag:yaml.org,2002:python/tuple", yaml.SafeLoader.construct_yaml_seq)
@@ -41,7 +41,7 @@ _Loader.add_constructor("tag:yaml.org,2002:python/tuple", yaml.SafeLoader.constr
 
 @dataclass(frozen=True)
 class MsstConfig:
-    """What separating needs of a config.yaml."""
+    """The settings of a config.yaml that separation needs."""
 
     kind: str
     """One of LABELS."""
@@ -50,26 +50,26 @@ class MsstConfig:
     stems: tuple[str, ...]
     """S outputs of the network, in order, lower-case."""
     scored: Mapping[str, tuple[str, ...]]
-    """{the benchmark's name: outputs that are added up}, see `scored_stems`."""
+    """{the benchmark's name: outputs that are summed}, see `scored_stems`."""
     chunk_samples: int
     """Length of a chunk, samples."""
     num_overlap: int
-    """Chunks that each sample lies in: they begin chunk_samples / num_overlap apart."""
+    """Number of chunks that cover each sample: they begin chunk_samples / num_overlap apart."""
     batch: int
-    """Chunks that go through the network at once."""
+    """Chunks in a batch."""
     sample_rate: int
     """Hz."""
     channels: int
-    """C that the network takes."""
+    """C, channels of the network's input."""
     normalize: bool
-    """Whether a mixture is brought to mean 0 and standard deviation 1 before it is separated."""
+    """Whether a mixture is normalised to mean 0 and standard deviation 1 before separation."""
 
 
 def read_yaml(file: Path) -> Any:
     """Read a YAML file of plain values; tuples become lists.
 
     Raises:
-        ValueError: it is too long, no YAML, or has another tag.
+        ValueError: it is too long, not YAML, or has another tag.
     """
     if file.stat().st_size > LARGEST_FILE:
         raise ValueError(f"{file}: expected a configuration of up to {LARGEST_FILE >> 20} MiB, got a larger file")
@@ -77,7 +77,7 @@ def read_yaml(file: Path) -> Any:
         return yaml.load(file.read_text(encoding="utf-8"), Loader=_Loader)  # a SafeLoader
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(
-            f"{file}: not a configuration of plain values ({' '.join(str(error).split())[:200]})"
+            f"{file}: expected YAML of plain values, got another file ({' '.join(str(error).split())[:200]})"
         ) from error
 
 
@@ -85,8 +85,8 @@ def read_config(file: Path) -> MsstConfig:
     """Read a config.yaml.
 
     Raises:
-        ValueError: it is of no supported architecture, lacks a setting, has one that is out of range, or its network
-            has none of the stems that are scored.
+        ValueError: the architecture is not supported, a setting is missing or out of range, or the network has none of
+            the scored stems.
     """
     from pymss_core import ModelTypeDetectionError, detect_model_type
 
@@ -127,14 +127,14 @@ def read_config(file: Path) -> MsstConfig:
 
 
 def scored_stems(instruments: Sequence[str], stems: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """Which outputs are scored, and as what: {the benchmark's name: outputs that are added up}.
+    """The outputs to score: {the benchmark's name: outputs that are summed}.
 
-    `instrumental` is the accompaniment. Of two instruments `other` is the mixture without the first: beside vocals the
-    accompaniment too, else nothing that is scored. More than the four stems (guitar, piano) count as other; where one
-    of the four is missing they are left out.
+    `instrumental` is the accompaniment. With two instruments, `other` is the mixture without the first one: the
+    accompaniment if the first one is vocals, else it is not scored. Outputs besides the four stems (guitar, piano)
+    count as other; they are left out if one of the four stems is missing.
 
     Args:
-        instruments: all that the training data told apart, lower-case.
+        instruments: all instruments of the training data, lower-case.
         stems: the network's outputs: all instruments, or one of them.
     """
     names = {stem: stem for stem in STEMS} | {"instrumental": ACCOMPANIMENT, ACCOMPANIMENT: ACCOMPANIMENT}

@@ -1,4 +1,4 @@
-"""Open-Unmix from its own package: official weights by name, or a local folder as its trainer writes it."""
+"""Open-Unmix through its own package: official weights by name, or a local folder that its trainer wrote."""
 
 import json
 import pickle
@@ -31,7 +31,7 @@ def resolve_openunmix(name: str, variant: str, download: bool) -> Source | None:
         download: whether official weights may be downloaded.
 
     Raises:
-        FileNotFoundError: the weights are not there.
+        FileNotFoundError: the weights are missing.
     """
     if variant in OFFICIAL_FILES:
         files = _openunmix_official_files(variant)
@@ -72,7 +72,7 @@ def _download_openunmix(name: str, file: Path) -> None:
 
 
 def _openunmix_folder_files(folder: Path) -> dict[str, tuple[Path, Path]]:
-    """Description and weights of each stem that a folder holds, as Open-Unmix's own trainer names them."""
+    """Description and weights of each stem in a folder, with the file names of Open-Unmix's trainer."""
     pairs: dict[str, tuple[Path, Path]] = {}
     for stem in STEMS:
         weights = sorted([*folder.glob(f"{stem}.pth"), *folder.glob(f"{stem}-*.pth")])
@@ -85,13 +85,13 @@ def _openunmix_folder_files(folder: Path) -> dict[str, tuple[Path, Path]]:
         pairs[stem] = (folder / f"{stem}.json", weights[0])
     if not pairs:
         raise FileNotFoundError(
-            f"{folder}: expected T.json and T.pth for some T of {', '.join(STEMS)} by separator.json"
+            f"{folder}: expected T.json and T.pth for some T of {', '.join(STEMS)} beside separator.json, got none"
         )
     return pairs
 
 
 class OpenUnmixSystem:
-    """An Open-Unmix separator, one network for each stem and its Wiener filter (one iteration, its own default).
+    """An Open-Unmix separator: one network for each stem, and its Wiener filter (one iteration, its default).
 
     Attributes:
         stems, sample_rate, parameters: see System.
@@ -100,7 +100,7 @@ class OpenUnmixSystem:
     def __init__(self, separator: Any, num_channels: int, n_fft: int, device: str) -> None:
         separator.freeze()
         if len(separator.target_models) == 1:
-            separator.niter = 0  # the filter weighs the stems against each other
+            separator.niter = 0  # the filter needs several stems
         self._separator, self._device = separator.to(device), device
         self._num_channels, self._n_fft = num_channels, n_fft
         self.sample_rate = int(separator.sample_rate)
@@ -112,7 +112,7 @@ class OpenUnmixSystem:
         return separate_at(self.sample_rate, self._num_channels, self._separate, mixture, sample_rate)
 
     def gmacs_per_second(self) -> float:
-        """See Counted; it separates any length in one piece. Its Wiener filter does not count."""
+        """See Counted. A song is separated in one piece, without overlap; the Wiener filter does not count."""
         from models.macs import count_macs
 
         device = next(self._separator.parameters()).device
@@ -164,12 +164,12 @@ def load_openunmix_folder(location: str, device: str) -> System:
             nb_channels=num_channels,
         )
     except (KeyError, TypeError, json.JSONDecodeError) as error:
-        raise ValueError(f"{folder}: not a folder of Open-Unmix models ({error!r})") from error
+        raise ValueError(f"{folder}: expected a folder of Open-Unmix models, got another ({error!r})") from error
     return OpenUnmixSystem(separator, num_channels, n_fft, device)
 
 
 def load_openunmix_official(name: str, device: str) -> System:
-    """Load an official model out of torch's cache.
+    """Load an official model from torch's cache.
 
     Raises:
         ValueError: a file is damaged.
@@ -183,20 +183,22 @@ def load_openunmix_official(name: str, device: str) -> System:
 
 
 def _load_openunmix_state(network: Any, state: Mapping[str, Any], file: Path) -> None:
-    # Files of older releases also hold buffers of an STFT, which the network no longer has.
+    # Files of older releases also hold STFT buffers, which the network no longer has.
     try:
         missing = [key for key in network.load_state_dict(state, strict=False).missing_keys if "num_batches" not in key]
     except RuntimeError as error:
-        raise ValueError(f"{file}: does not fit its description ({' '.join(str(error).split())[:200]})") from error
+        reason = " ".join(str(error).split())[:200]
+        raise ValueError(f"{file}: expected weights that fit its description, got others ({reason})") from error
     if missing:
-        raise ValueError(f"{file}: expected weights of an Open-Unmix, {missing[0]} is missing")
+        raise ValueError(f"{file}: expected weights of an Open-Unmix, got none named {missing[0]}")
 
 
 def _torch_weights(file: Path) -> dict[str, Any]:
-    """Load a state dict that holds nothing but tensors; anything else in the file is refused, not run."""
+    """Load a state dict of tensors; any other content is refused and not run."""
     import torch
 
     try:
         return torch.load(file, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        raise ValueError(f"{file}: not a file of weights only ({str(error).splitlines()[0][:120]})") from error
+        reason = str(error).splitlines()[0][:120]
+        raise ValueError(f"{file}: expected a file of weights only, got another ({reason})") from error

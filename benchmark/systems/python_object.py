@@ -15,20 +15,20 @@ from benchmark.systems.interface import count_parameters
 
 
 def resolve_python(text: str) -> Source:
-    """Read `--system PACKAGE.MODULE:FACTORY`; the module itself is first run in the process of the system.
+    """Read `--system PACKAGE.MODULE:FACTORY`. The module is imported only in the process of the system.
 
     Raises:
-        ValueError: it is no such name, or there is no such module.
+        ValueError: the name has another form, or there is no such module.
     """
     if not re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*", text):
         raise ValueError(f"--system: expected package.module:factory, got {text!r}")
     module = text.partition(":")[0]
     try:
         spec = importlib.util.find_spec(module)
-    except Exception as error:  # whatever the package that it lies in does when it is imported
+    except Exception as error:  # importing the parent package may raise anything
         raise ValueError(f"--system {text}: {module} cannot be imported ({error})") from error
     if spec is None:
-        raise ValueError(f"--system {text}: there is no module {module} where Python looks (sys.path)")
+        raise ValueError(f"--system {text}: expected a module in sys.path, got {module}; check the name or PYTHONPATH")
     return Source(
         text,
         f"{text} (Python)",
@@ -36,16 +36,16 @@ def resolve_python(text: str) -> Source:
         text,
         "",
         _digest(text, module),
-        "an object of the user's: results count while its module, the package around it and what they import are the"
-        " same; files that it reads from elsewhere are not known here",
+        "an object of the user: results are reused while its module, its package and their imports are unchanged;"
+        " changes of other files that it reads are not noticed",
     )
 
 
 def _digest(text: str, module: str) -> str:
-    """Identifies an object by its name, its module, all files of the package around it, and what these import.
+    """Identity of an object: its name, its module, all files of its package, and their imports.
 
-    Files that are not of installed packages count with their content, installed packages with their version. In a
-    package (a folder with `__init__.py`) every file counts: weights and settings lie there too.
+    Installed packages count with their version, other files with their content. In a package (a folder with
+    `__init__.py`) every file counts, because it may hold weights and settings.
     """
     code = made_of([module])
     files = dict(code.files)
@@ -72,22 +72,22 @@ class PythonSystem:
     """
 
     def __init__(self, name: str, device: str = "cpu") -> None:
-        """Import the module and call the factory without arguments; what is no callable is the object itself.
+        """Import the module and call the factory without arguments; if it is not callable, it is the object itself.
 
         Raises:
-            ValueError: there is no such name in the module, or what it makes is no separator.
+            ValueError: the module has no such name, or the object is not a separator.
         """
         module, _, path = name.partition(":")
         made: Any = importlib.import_module(module)
         for part in path.split("."):
             if not hasattr(made, part):
-                raise ValueError(f"--system {name}: {module} has no {path}")
+                raise ValueError(f"--system {name}: expected a name in {module}, got {path}, which it does not have")
             made = getattr(made, part)
         separator = made() if callable(made) else made
         missing = [part for part in ("stems", "sample_rate", "separate") if not hasattr(separator, part)]
         if missing or not callable(separator.separate):
-            what = ", ".join(missing) or "separate() to call"
-            raise ValueError(f"--system {name}: expected a separator, but {type(separator).__name__} has no {what}")
+            what = ", ".join(missing) or "callable separate()"
+            raise ValueError(f"--system {name}: expected a separator, got {type(separator).__name__} without {what}")
         self._name, self._separator = name, separator
         self.stems: tuple[str, ...] = tuple(separator.stems)
         self.sample_rate: int | None = separator.sample_rate
@@ -100,7 +100,7 @@ class PythonSystem:
         """See System.
 
         Raises:
-            ValueError: what the object returned is not one array for each of its stems.
+            ValueError: the object did not return an array for each of its stems.
         """
         stems = self._separator.separate(mixture, sample_rate)
         if not isinstance(stems, dict) or not set(self.stems) <= set(stems):

@@ -1,4 +1,4 @@
-"""Spleeter, from its own package in its own environment: the official 2-stem weights, or a local folder of others."""
+"""Spleeter through its own package in its own environment: the official 2-stem weights, or a local model folder."""
 
 from pathlib import Path
 from typing import Any
@@ -13,16 +13,16 @@ from models.running.repository import ROOT
 
 TWO_STEMS = "2stems"
 WORKER = ROOT / "benchmark/workers/spleeter_program.py"
-"""Runs in Spleeter's environment: nothing here imports it, so its content is part of the digest."""
-NOTE = "trained on about 25,000 songs of its own; runs on the CPU"
+"""Runs in Spleeter's environment and is not imported here, so its content is part of the digest."""
+NOTE = "trained on about 25,000 other songs; runs on the CPU"
 
 
 def resolve_spleeter(name: str, variant: str) -> Source:
-    """Find Spleeter's environment and the weights: those of 2 stems that come with it, or a model folder.
+    """Find Spleeter's environment and the weights: the installed ones of 2 stems, or a model folder.
 
     Args:
         name: the system's name in the run.
-        variant: "" or "2stems", or a folder as Deezer releases them, with `checkpoint` and `model.*`.
+        variant: "" or "2stems", or a folder in the form of Deezer's releases, with `checkpoint` and `model.*`.
 
     Raises:
         FileNotFoundError: the environment is not installed, or the folder holds no model.
@@ -33,8 +33,8 @@ def resolve_spleeter(name: str, variant: str) -> Source:
     files = [folder / "checkpoint", *sorted(folder.glob("*.index")), *sorted(folder.glob("*.data-*"))]
     if len(files) < 3 or not files[0].is_file():
         raise FileNotFoundError(
-            f"{name}: {folder} holds no Spleeter model: expected {TWO_STEMS}, or a folder with checkpoint, model.index"
-            " and model.data-* (for example 4stems out of the 4stems.tar.gz that Deezer releases)"
+            f"{name}: expected {TWO_STEMS}, or a folder with checkpoint, model.index and model.data-*, got {folder};"
+            " unpack a release of Deezer there, for example 4stems.tar.gz"
         )
     model = TWO_STEMS if official else folder.resolve().name
     digest = file_hash(files)
@@ -51,9 +51,9 @@ def resolve_spleeter(name: str, variant: str) -> Source:
 
 
 class SpleeterSystem(WorkerSystem):
-    """A Spleeter of 2, 4 or 5 stems in a process of its own, which is started here and answers for all tracks.
+    """A Spleeter of 2, 4 or 5 stems in its own process, which is started here and separates all tracks.
 
-    Its masks end at 11 kHz, as in its own command: nothing above is in any stem.
+    Its masks end at 11 kHz, as in its own command: no stem has content above.
 
     Attributes:
         stems, sample_rate, parameters: see System.
@@ -64,8 +64,8 @@ class SpleeterSystem(WorkerSystem):
         """Start the worker.
 
         Args:
-            folder: the model.
-            device: not used: its environment holds a TensorFlow for CPUs.
+            folder: of the model.
+            device: not used: its environment has TensorFlow for CPUs only.
         """
         import torch
 

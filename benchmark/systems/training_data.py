@@ -1,4 +1,4 @@
-"""What a row says of the music that its weights have heard."""
+"""The note and the flag of a row about the training data of its weights."""
 
 import re
 
@@ -11,8 +11,8 @@ def training_note(text: str) -> tuple[str, str]:
     """Note and flag of weights.
 
     Args:
-        text: the music, "NAME, NAME", or "97 tracks, from NAME, NAME"; "unknown" if nobody knows. Music that is not
-            called MUSDB18 is extra data, and the word test names the test set.
+        text: the training data: "NAME, NAME", or "97 tracks, from NAME, NAME", or "unknown". Data not named MUSDB18
+            are extra data; the word test means the test set.
     """
     note = f"trained on {text}"
     if re.search(r"\btest\b", text):

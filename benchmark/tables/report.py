@@ -1,7 +1,6 @@
-"""The tables of a run: `table.md` for people and csv files for programs, made of the stored results alone."""
+"""The tables of a run, from its stored results: `table.md` for readers and csv files for programs."""
 
 import math
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,25 +20,26 @@ from benchmark.tables.summary import (
     summarise,
     summary_frame,
 )
+from models.running import atomic
 from models.tracks import STEMS
 
 if TYPE_CHECKING:
     from benchmark.runs.store import Failure
 
 Row = Mapping[str, Any]
-"""What `summarise` says of a system."""
+"""A system's row, as `summarise` returns it."""
 NO_VALUE = "–"
-VERDICTS = {"better": "better", "worse": "worse", "?": "can't tell"}
+VERDICTS = {"better": "better", "worse": "worse", "?": "not significant"}
 
 
 def render(results: Sequence[dict[str, Any]], failures: "Sequence[Failure]", data: str, num_tracks: int) -> str:
-    """The tables as Markdown: each kind of score, differences and cost in blocks of their own, then the systems.
+    """The tables as Markdown: a block for each kind of score, for differences and for cost, then the systems.
 
     Args:
         results: of every system, in the order of the rows.
-        failures: what is missing from them.
-        data: what the tracks are, in words.
-        num_tracks: how many tracks were asked for.
+        failures: results that are missing, with the reason.
+        data: description of the tracks.
+        num_tracks: number of requested tracks.
     """
     return _render(_rows(results), comparisons(results), failures, data, num_tracks)
 
@@ -47,7 +47,7 @@ def render(results: Sequence[dict[str, Any]], failures: "Sequence[Failure]", dat
 def write(
     out: Path, results: Sequence[dict[str, Any]], failures: "Sequence[Failure]", data: str, num_tracks: int
 ) -> str:
-    """Write `table.md`, `scores.csv`, `summary.csv`, `comparisons.csv`, whole or not at all; returns the table."""
+    """Write `table.md`, `scores.csv`, `summary.csv` and `comparisons.csv`; returns the table."""
     rows, found = _rows(results), comparisons(results)
     table = _render(rows, found, failures, data, num_tracks)
     files = {
@@ -58,9 +58,7 @@ def write(
     }
     out.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():
-        part = out / f"{name}.part"
-        part.write_text(text, encoding="utf-8")
-        os.replace(part, out / name)
+        atomic.write_text(out / name, text)
     return table
 
 
@@ -86,7 +84,7 @@ def _render(
     lines = [
         f"Data: {data}, {num_tracks} track{'s' if num_tracks != 1 else ''} ({minutes:.1f} min). Measured {measured}. "
         + (
-            f"Fewer than {MIN_TRACKS} tracks: no intervals, and no system can be called better."
+            f"Fewer than {MIN_TRACKS} tracks: no intervals, and no difference can be significant."
             if few
             else "In brackets: 95 % bootstrap intervals over tracks."
         ),
@@ -109,7 +107,7 @@ def _render(
 
 
 def _scores_table(metric: str, together: tuple[str, ...], labelled: Sequence[tuple[str, Row]]) -> list[str]:
-    """The four stems, their mean, and what else the rows have."""
+    """The scores of the four stems, of their mean, and of the rows' other stems."""
     extra = [stem for _, row in labelled for stem in row["scores"][together][metric] if stem not in (*STEMS, MEAN)]
     columns = (*STEMS, MEAN, *dict.fromkeys(extra))
     body = [(label, *(_db(row, metric, column, together) for column in columns)) for label, row in labelled]
@@ -117,7 +115,7 @@ def _scores_table(metric: str, together: tuple[str, ...], labelled: Sequence[tup
 
 
 def _of_four(labelled: Sequence[tuple[str, Row]]) -> list[str]:
-    """The scores of frames of the systems that have all four stems, which were scored together."""
+    """The scores of frames of the systems that have all four stems, scored together."""
     if not labelled:
         return []
     return [
@@ -146,10 +144,10 @@ def _of_four(labelled: Sequence[tuple[str, Row]]) -> list[str]:
 
 
 def _of_set(together: tuple[str, ...], labelled: Sequence[tuple[str, Row]]) -> list[str]:
-    """The scores of frames of the systems that have other stems which were scored together."""
+    """The scores of frames of the systems that have this other set of stems."""
     joined = f"{', '.join(together[:-1])} and {together[-1]}" if len(together) > 1 else f"{together[0]} alone"
     title = f"{joined[0].upper()}{joined[1:]} (dB)"
-    words = "scored as a pair, whatever else a system separates" if together == PAIR else "of systems of these stems"
+    words = "scored as a pair in all systems" if together == PAIR else "of systems with these stems"
     metrics = {"csdr": "cSDR", "sir": "SIR", "sar": "SAR"}
     return [
         "",
@@ -180,7 +178,7 @@ def _nan_frames(row: Row, together: tuple[str, ...]) -> str:
 
 
 def _differences(found: Sequence[Comparison]) -> list[str]:
-    """The mean of the stems where two systems have all of them, else the stem that they share."""
+    """The differences: in the mean of the stems if both systems have all of them, else in a stem of both."""
     pairs: dict[tuple[str, str], dict[str, Comparison]] = {}
     for comparison in found:  # the mean comes first
         pairs.setdefault((comparison.first, comparison.second), {}).setdefault(comparison.metric, comparison)
@@ -192,7 +190,7 @@ def _differences(found: Sequence[Comparison]) -> list[str]:
         cells = [f"{first} − {second}" + ("" if shared == MEAN else f" ({shared})")]
         for metric in COMPARED:
             compared = metrics.get(metric)
-            if compared is None or compared.stem != shared:  # not scored together with the same stems in both
+            if compared is None or compared.stem != shared:  # the systems have no common set with this stem
                 cells += [NO_VALUE] * 3
                 continue
             cells += [
@@ -203,10 +201,10 @@ def _differences(found: Sequence[Comparison]) -> list[str]:
         body.append(tuple(cells))
     return [
         "",
-        "**Differences (dB)**, mean of the four stems (where one has fewer, a stem that both have, its cSDR as one of"
-        " the pair), paired by track, first minus second: mean of the global SDR's, median of the cSDR's; p: Wilcoxon"
-        " signed-rank test, Holm-corrected for all pairs and stems. Better or worse only where the interval leaves out"
-        " 0 and p is at most 0.05; stem by stem in `comparisons.csv`",
+        "**Differences (dB)**, first system minus second, paired by track: mean of the global SDR's, median of the"
+        " cSDR's. They are of the mean of the four stems; if one system has fewer, of a stem that both have, with its"
+        " cSDR from the pair. p: Wilcoxon signed-rank test, Holm-corrected for all pairs and stems. Better or worse:"
+        " the interval excludes 0 and p is at most 0.05. Each stem: `comparisons.csv`",
         "",
         *_table(("systems", "global SDR", "p", "first is", "cSDR", "p", "first is"), body),
     ]
@@ -230,11 +228,11 @@ def _cost(rows: Sequence[Row]) -> list[str]:
     ]
     return [
         "",
-        "**Cost** of separating: RTF is time over audio duration (median and total of the tracks, after a warm-up), CPU"
-        " processor time over audio duration, peak memory the process's resident size (Python, torch and the track"
-        " included), GMAC/s multiply-accumulates for a second of audio, load that of the machine in the last minute,"
-        " threads those that the times were measured with (scores do not depend on them)"
-        + (f". {jobs} ran at once: times are longer than those of one alone" if jobs > 1 else ""),
+        "**Cost** of separation. RTF: time over audio duration (median and total of the tracks, after a warm-up). CPU:"
+        " processor time over audio duration. Peak: the largest resident memory of the process, with Python, torch and"
+        " the track. GMAC/s: 10^9 multiply-accumulates for a second of audio. Load: of the machine in the last minute."
+        " Threads: CPU threads during the measurement (scores do not depend on them)"
+        + (f". {jobs} jobs ran at once, which makes times longer" if jobs > 1 else ""),
         "",
         *_table(
             ("system", "RTF median", "RTF total", "CPU", "peak MiB", "parameters", "GMAC/s", "load", "threads"), body
@@ -258,7 +256,7 @@ def _systems(rows: Sequence[Row]) -> list[str]:
 
 
 def _db(row: Row, metric: str, column: str, together: tuple[str, ...] = WHOLE, with_interval: bool = True) -> str:
-    """A score and its interval."""
+    """A score with its interval, as text."""
     value = score_of(row, metric, column, together)
     if math.isnan(value):
         return NO_VALUE
@@ -271,7 +269,7 @@ def _interval(bounds: tuple[float, float], digits: int = 1) -> str:
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """A Markdown table with padded columns, which reads well in a terminal too; all but the first align right."""
+    """A Markdown table with padded columns, for reading in a terminal; all columns but the first align right."""
     cells = [tuple(header), *([cell.replace("|", "\\|") for cell in row] for row in rows)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
 

@@ -1,6 +1,6 @@
-"""How sure the figures of a table are: intervals of means and medians over tracks, and differences between systems.
+"""Statistics of the tables: intervals of means and medians over tracks, and differences between systems.
 
-The tracks are the sample. What is drawn again is drawn from them, the same draws for every system and stem.
+The tracks are the sample. The bootstrap draws from them, with the same draws for every system and stem.
 """
 
 import math
@@ -16,7 +16,7 @@ LEVEL = 0.95
 RESAMPLES = 5000
 SEED = 0
 MIN_TRACKS = 6
-"""With fewer no difference can be significant: the signed-rank test of 5 tracks ends at p = 1/16."""
+"""With fewer tracks no difference can be significant: the smallest p of the signed-rank test of 5 tracks is 1/16."""
 
 Interval = tuple[float, float]
 NO_INTERVAL = (math.nan, math.nan)
@@ -25,7 +25,7 @@ MEAN = "mean"
 
 
 def aggregate(values: np.ndarray, how: str) -> np.ndarray:
-    """The mean or median over tracks of the scores that are not NaN; NaN where all are.
+    """The mean or median over tracks of the scores that are not NaN; NaN if all are.
 
     Args:
         values: scores.
@@ -46,9 +46,9 @@ def aggregate(values: np.ndarray, how: str) -> np.ndarray:
 
 
 def mean_over_stems(values: np.ndarray) -> np.ndarray:
-    """The mean of the stems, wherever one is shown: NaN where a stem has no score, infinite where a stem's is.
+    """The mean over the stems: NaN if a stem has no score, infinite if a stem's score is.
 
-    NaN also where one stem is infinitely good and another infinitely bad, and for no stems at all.
+    It is also NaN if one stem is infinite and another minus infinite, and for no stems. All tables use this function.
 
     Shape:
         - values: [S, ...]
@@ -61,16 +61,16 @@ def mean_over_stems(values: np.ndarray) -> np.ndarray:
 
 
 def stem_mean(scores: Mapping[str, float]) -> float:
-    """`mean_over_stems` of the four stems of {stem: dB}; NaN unless all four are there."""
+    """`mean_over_stems` of the four stems of {stem: dB}; NaN if one is missing."""
     return float(mean_over_stems(np.array([scores.get(stem, math.nan) for stem in STEMS])))
 
 
 def bootstrap_intervals(
     scores: np.ndarray, how: str, resamples: int = RESAMPLES, averaged: Sequence[int] | None = None
 ) -> list[Interval]:
-    """95 % intervals of each stem's mean or median over tracks; then that of the mean of these over stems.
+    """95 % intervals of each stem's mean or median over tracks, and of the mean of these over the stems.
 
-    Percentile intervals of the bootstrap, widened for small samples as Student's t is beside the normal distribution.
+    They are percentile intervals of the bootstrap, widened for small samples as Student's t widens the normal one.
 
     Source: T. Hesterberg, "What teachers should know about the bootstrap", The American Statistician 69, 2015 (expanded
         percentile interval).
@@ -78,14 +78,14 @@ def bootstrap_intervals(
     Args:
         scores: of one system.
         how: "mean" or "median".
-        resamples: how often the tracks are drawn.
-        averaged: the stems, by index, that the last interval is of; all by default.
+        resamples: number of draws.
+        averaged: indices of the stems in the last interval; None for all.
 
     Shape:
         - scores: [S, N tracks]
 
     Returns:
-        S + 1 intervals; (NaN, NaN) of fewer than MIN_TRACKS known scores.
+        S + 1 intervals; (NaN, NaN) for fewer than MIN_TRACKS known scores.
     """
     scores = np.asarray(scores, dtype=np.float64)
     num_stems, num_tracks = scores.shape
@@ -108,14 +108,14 @@ def _draws(num_tracks: int, resamples: int) -> np.ndarray:
 
 
 def _quantiles(replicates: np.ndarray, num_tracks: int) -> Interval:
-    """The quantiles of the replicates between which the interval lies, of those that are not NaN."""
+    """The interval between two quantiles of the replicates that are not NaN."""
     from scipy.stats import norm, t
 
     known = replicates[~np.isnan(replicates)]
     if not len(known):
         return NO_INTERVAL
     tail = norm.cdf(t.ppf((1 - LEVEL) / 2, num_tracks - 1) * math.sqrt(num_tracks / (num_tracks - 1)))
-    low, high = np.quantile(known, [tail, 1 - tail], method="nearest")  # nearest: infinite scores stay themselves
+    low, high = np.quantile(known, [tail, 1 - tail], method="nearest")  # nearest: no interpolation with infinite scores
     return float(low), float(high)
 
 
@@ -124,10 +124,10 @@ class Comparison:
     """The difference between two systems on the same tracks.
 
     Attributes:
-        metric: which score.
-        stem: of which stem, or "mean" of the stems.
+        metric: the score.
+        stem: the stem, or "mean" of the stems.
         first, second: the systems.
-        num_tracks: how many tracks both have a finite score of.
+        num_tracks: number of tracks with a finite score in both.
         difference: mean or median of the tracks' differences, first minus second, in dB.
         low, high: its 95 % bootstrap interval.
         p: of the Wilcoxon signed-rank test that the differences are symmetric about 0.
@@ -149,14 +149,14 @@ class Comparison:
 
     @property
     def corrected(self) -> str:
-        """The corrected p as tables show it; empty where it is not known."""
+        """The corrected p as text for tables; empty if it is not known."""
         if math.isnan(self.p_holm):
             return ""
         return f"{self.p_holm:.3f}" if self.p_holm >= 0.001 else "< 0.001"
 
     @property
     def verdict(self) -> str:
-        """ "better" or "worse" (the first than the second) if interval and corrected test both say so, else "?"."""
+        """Whether the first is "better" or "worse" than the second by the interval and the corrected p, else "?"."""
         if self.p_holm <= 1 - LEVEL and (self.low > 0 or self.high < 0):
             return "better" if self.low > 0 else "worse"
         return "?"
@@ -171,7 +171,7 @@ Scores = Mapping[str, Mapping[Hashable, Mapping[Column, float]]]
 def compare(scores: Scores, metric: str, how: str) -> list[Comparison]:
     """Compare all pairs of systems, stem by stem and by the mean of the stems, on the tracks that both have.
 
-    Only what was scored together with the same stems is compared; of several such sets with a stem the first counts.
+    Scores are compared only if both were scored together with the same stems; of several such sets the first counts.
 
     Args:
         scores: of one metric.
@@ -179,7 +179,7 @@ def compare(scores: Scores, metric: str, how: str) -> list[Comparison]:
         how: "mean" or "median" of the tracks' differences, as the metric is aggregated.
 
     Returns:
-        The comparisons; the mean of the stems first in each pair, where both have all of them.
+        The comparisons. In each pair the mean of the stems comes first, if both systems have all stems.
     """
     comparisons = []
     systems = list(scores)
@@ -191,7 +191,7 @@ def compare(scores: Scores, metric: str, how: str) -> list[Comparison]:
             for stem, together in pairs[0][0] if pairs else ():
                 if (stem, together) in pairs[0][1]:
                     shared.setdefault(stem, together)
-            with np.errstate(invalid="ignore"):  # both infinite: no difference is known
+            with np.errstate(invalid="ignore"):  # both infinite: the difference is NaN
                 columns = {
                     stem: np.array([one[stem, together] - two[stem, together] for one, two in pairs])
                     for stem, together in shared.items()
@@ -218,7 +218,7 @@ def _comparison(
 
 
 def signed_rank(differences: np.ndarray) -> float:
-    """Two-sided p of the Wilcoxon signed-rank test; 1 where nothing differs, NaN for fewer than MIN_TRACKS."""
+    """Two-sided p of the Wilcoxon signed-rank test; 1 if all differences are 0, NaN for fewer than MIN_TRACKS."""
     if len(differences) < MIN_TRACKS:
         return math.nan
     if not np.any(differences):

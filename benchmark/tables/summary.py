@@ -1,4 +1,4 @@
-"""What the scores of all tracks come to: a row for each system, with intervals, and the differences between systems."""
+"""Summarises the scores of all tracks: a row for each system, with intervals, and the differences between systems."""
 
 import math
 import statistics
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 ALL_STEMS = "all"
 WHOLE: tuple[str, ...] = ()
-"""Stands for the stems that a score of whole tracks was scored together with: it does not depend on them."""
+"""In place of the stems that were scored together: a score of whole tracks does not depend on them."""
 OVER_TRACKS = {name: "mean" if name == "sdr" else "median" for name in (*WHOLE_TRACK, *FRAME_MEDIANS)}
-"""How each score is aggregated over tracks: the challenge takes the mean of the global SDR, museval medians."""
+"""How each score is aggregated over tracks: the mean of the global SDR as in the challenge, medians as in museval."""
 COMPARED = ("sdr", "csdr")
 
 
 def groups_of(result: Mapping[str, Any]) -> dict[tuple[str, ...], dict[str, dict[str, float]]]:
-    """A result's scores {stems scored together: {metric: {stem: dB}}}; WHOLE are those of whole tracks."""
+    """A result's scores {stems scored together: {metric: {stem: dB}}}; scores of whole tracks are under WHOLE."""
     scores = result["scores"]
     groups = {WHOLE: {metric: scores[metric] for metric in WHOLE_TRACK}}
     for group in scores["together"]:
@@ -37,8 +37,8 @@ def scores_frame(results: Iterable[Mapping[str, Any]]) -> "pandas.DataFrame":
     """The scores in tidy form: system, split, track, together, stem, metric, value.
 
     Metrics, in dB for each stem: `sdr` and `si_sdr` of the whole track; `csdr`, `isr`, `sir` and `sar`, medians over
-    its frames, NaN where all are, with the stems that were scored together ("vocals+accompaniment"). For these stems
-    together (stem "all"): `nan_frames` and `num_frames`.
+    its frames (NaN if all frames are), with the stems that were scored together ("vocals+accompaniment"). For each set
+    of stems (stem "all"): `nan_frames` and `num_frames`.
     """
     import pandas
 
@@ -59,12 +59,12 @@ def scores_frame(results: Iterable[Mapping[str, Any]]) -> "pandas.DataFrame":
 
 
 def summarise(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """One system's row out of its results: scores for each stem and their mean, speed, memory, where it was measured.
+    """One system's row from its results: scores for each stem and their mean, speed, memory and machine.
 
     Returns:
-        `scores`: {stems scored together: {metric: {stem: dB}}} over the tracks, WHOLE for scores of whole tracks, MEAN
-        included where all four stems are there. `intervals`: the same with (low, high) in place of a value.
-        `frames`: {stems scored together: (NaN frames, frames)}. And what else the tables say.
+        `scores`: {stems scored together: {metric: {stem: dB}}} over the tracks; WHOLE for scores of whole tracks; with
+        MEAN if all four stems are there. `intervals`: the same with (low, high) instead of a value. `frames`: {stems
+        scored together: (NaN frames, frames)}. Further entries are those of the tables.
     """
     durations_s = [result["duration_s"] for result in results]
     separate_s = [result["separate_s"] for result in results]
@@ -127,7 +127,7 @@ def score_of(row: Mapping[str, Any], metric: str, stem: str, together: tuple[str
 def interval_of(
     row: Mapping[str, Any], metric: str, stem: str, together: tuple[str, ...] = WHOLE
 ) -> tuple[float, float]:
-    """The 95 % interval of a score of a row; NaN where there is none."""
+    """The 95 % interval of a score of a row; NaN if there is none."""
     return row["intervals"].get(together, {}).get(metric, {}).get(stem, (math.nan, math.nan))
 
 
@@ -138,7 +138,7 @@ def sets_of(rows: Iterable[Mapping[str, Any]]) -> list[tuple[str, ...]]:
 
 
 def measured_on(rows: Iterable[Mapping[str, Any]]) -> str:
-    """Machines, devices, threads and commits that the results of rows were measured with, in words."""
+    """Machines, devices, threads and commits of the rows' results, as text."""
     rows = list(rows)
 
     def different(name: str) -> list[Any]:
@@ -155,7 +155,7 @@ def measured_on(rows: Iterable[Mapping[str, Any]]) -> str:
 
 
 def comparisons(results: Iterable[Mapping[str, Any]]) -> list[Comparison]:
-    """The differences between the systems, bounds left out, in global SDR and cSDR."""
+    """The differences in global SDR and cSDR between all systems except the bounds."""
     found: list[Comparison] = []
     results = [result for result in results if result["row"]["role"] != BOUND_ROLE]
     for metric in COMPARED:
@@ -172,7 +172,7 @@ def comparisons(results: Iterable[Mapping[str, Any]]) -> list[Comparison]:
 
 
 def summary_frame(rows: Iterable[Mapping[str, Any]]) -> "pandas.DataFrame":
-    """What the rows say in tidy form: system, metric, together, stem, over_tracks, value, low, high, num_tracks."""
+    """The rows in tidy form: system, metric, together, stem, over_tracks, value, low, high, num_tracks."""
     import pandas
 
     columns = ["system", "metric", "together", "stem", "over_tracks", "value", "low", "high", "num_tracks"]
@@ -188,7 +188,7 @@ def summary_frame(rows: Iterable[Mapping[str, Any]]) -> "pandas.DataFrame":
 
 
 def comparisons_frame(found: Iterable[Comparison]) -> "pandas.DataFrame":
-    """The comparisons in tidy form, their verdict last."""
+    """The comparisons in tidy form; the last column is the verdict."""
     import pandas
 
     fields = list(Comparison.__dataclass_fields__)

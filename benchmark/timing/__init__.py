@@ -1,4 +1,4 @@
-"""The benchmarks of speed: the systems' and the scorer's.
+"""Speed benchmarks: of the systems, and of the scorers.
 
 In: systems, lengths, threads. Out: tables of medians.
 """

@@ -1,4 +1,4 @@
-"""How fast our BSSEval is beside museval's, and how equal: both on the same estimates, in turns, in one process."""
+"""Times our BSSEval and museval's on the same estimates, in turns, in one process, and compares their scores."""
 
 import os
 import statistics
@@ -14,7 +14,7 @@ from benchmark.scoring.scores import museval_frames
 from models.tracks import STEMS, Track
 
 ROUNDING_DB = 120.0
-"""Ratios above it are made of rounding errors, in museval too."""
+"""Larger ratios are rounding errors, in museval too."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class ScorerTiming:
         track: its name.
         duration_s: seconds of audio.
         ours_s, museval_s: seconds of each run.
-        largest_difference_db: over all frames that are finite in museval and below ROUNDING_DB.
+        largest_difference_db: over all frames whose museval score is finite and below ROUNDING_DB.
     """
 
     track: str
@@ -41,13 +41,13 @@ class ScorerTiming:
 
 
 def measure_scorers(tracks: Sequence[Track], repeats: int, threads: int, seconds: float | None) -> list[ScorerTiming]:
-    """Time both scorers on the four stems of tracks; the estimates are the stems with the others and noise in them.
+    """Time both scorers on the four stems of tracks. The estimates are the stems with some of the others and noise.
 
     Args:
-        tracks: which tracks.
-        repeats: runs of each scorer, in turns; a short one of each goes before.
-        threads: threads of ours; museval takes those of its BLAS.
-        seconds: how much of each track, all by default.
+        tracks: the tracks.
+        repeats: runs of each scorer, in turns, after a short warm-up of each.
+        threads: threads of our scorer; museval uses those of its BLAS.
+        seconds: length of each track that is scored; None for all of it.
     """
     from tqdm import tqdm
 
@@ -77,7 +77,7 @@ def measure_scorers(tracks: Sequence[Track], repeats: int, threads: int, seconds
 
 
 def largest_difference_db(ours: dict[str, np.ndarray], theirs: dict[str, np.ndarray]) -> float:
-    """The largest difference of a frame that museval has a finite value for; infinite if ours has none there."""
+    """The largest difference over frames with a finite museval score; infinite if ours is not finite there."""
     largest = 0.0
     for metric in METRICS:
         values = theirs[metric]
@@ -89,7 +89,7 @@ def largest_difference_db(ours: dict[str, np.ndarray], theirs: dict[str, np.ndar
 
 
 def render_scorers(timings: Sequence[ScorerTiming], threads: int) -> str:
-    """The timings as Markdown, the medians over the tracks last."""
+    """The timings as Markdown; the last row has the medians over the tracks."""
     repeats = len(timings[0].ours_s)
     lines = [
         f"BSSEval v4 (SDR, ISR, SIR, SAR of four stems) on {processor()}, {threads} threads, {repeats} "

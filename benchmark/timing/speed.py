@@ -1,7 +1,7 @@
-"""How fast the shipped separator is beside the peers at their official sizes, measured in one process and one run.
+"""Times our separator and other systems at their official sizes, in one process and one run.
 
-Speed does not depend on the weights' values, so the peers are built untrained, from their own packages, and what they
-return is thrown away: this measures time and never a score.
+Speed does not depend on the values of the weights. So the other systems are built untrained, from their own packages,
+and their output is not scored.
 """
 
 import math
@@ -27,7 +27,7 @@ WARM_UP_S = 2
 
 @dataclass(frozen=True)
 class Timing:
-    """How long one system took for the same noise, again and again.
+    """The times of one system for the same noise in several runs.
 
     Attributes:
         name: the system.
@@ -50,7 +50,7 @@ class Timing:
 
 
 def speed_systems(checkpoint: str = "small", device: str = "cpu") -> dict[str, Callable[[], System]]:
-    """What is timed: our checkpoint, overlap included, and the peers as they separate by default."""
+    """The systems to time: our checkpoint with its overlap, and the others with their default settings."""
     return {
         f"BSRNN ({checkpoint})": lambda: CheckpointSystem(_folder(checkpoint), device),
         "Open-Unmix, umxhq's size, no Wiener filter": lambda: _umxhq(0, device),
@@ -62,14 +62,14 @@ def speed_systems(checkpoint: str = "small", device: str = "cpu") -> dict[str, C
 def measure_speed(
     systems: dict[str, Callable[[], System]], seconds: float, repeats: int, threads: int, device: str = "cpu"
 ) -> list[Timing]:
-    """Time every system on the same stereo noise, in turns, so that a busy moment meets all of them.
+    """Time every system on the same stereo noise, in turns, so that a busy moment affects all of them.
 
     Args:
         systems: name and factory of each.
         seconds: length of the noise.
         repeats: runs of each system, after one short warm-up.
         threads: CPU threads.
-        device: where the systems run; the clock waits for it.
+        device: where the systems run; the stopwatch waits for it.
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""Separators in a Python environment of their own: Spleeter's TensorFlow beside our torch.
+"""Separators in another Python environment: Spleeter needs TensorFlow, which does not fit our packages.
 
-In: a mixture [T, C]. Out: stems [T, C], sent through pipes by a process that is watched.
+In: a mixture [C, T]. Out: stems [C, T], sent through pipes by a worker process.
 """

@@ -9,7 +9,7 @@ from typing import IO, Any
 import numpy as np
 
 PROTOCOL = 1
-"""Raised when old workers and new callers, or the other way round, must not talk to each other."""
+"""Increased when the messages change, so that old workers and new callers refuse each other."""
 MAX_LINE_BYTES = 1 << 16
 
 
@@ -17,10 +17,10 @@ def write_message(stream: IO[bytes], kind: str, samples: np.ndarray | None = Non
     """Write one message.
 
     Args:
-        stream: where to.
-        kind: what the message is.
+        stream: where to write.
+        kind: the kind of message.
         samples: float32 samples of any shape, or none.
-        fields: what else it says, as json can hold it.
+        fields: further fields, of json's types.
     """
     shape = None if samples is None else list(samples.shape)
     line = json.dumps({**fields, "kind": kind, "shape": shape}).encode() + b"\n"
@@ -36,8 +36,8 @@ def read_message(stream: IO[bytes]) -> tuple[dict[str, Any], np.ndarray | None]:
     """Read one message; returns it and its samples.
 
     Raises:
-        EOFError: the other side has gone.
-        ValueError: what came is no message.
+        EOFError: the other side has closed the stream.
+        ValueError: the line is not a message.
     """
     line = stream.readline(MAX_LINE_BYTES)
     if not line:

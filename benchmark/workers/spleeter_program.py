@@ -1,9 +1,9 @@
-"""Spleeter behind pipes, run by the Python of its own environment: nothing of ours but `messages` is imported here.
+"""The worker program of Spleeter, run by the Python of its environment; it imports only `messages` of our code.
 
     .venv-spleeter/bin/python -m benchmark.workers.spleeter_program MODEL_FOLDER THREADS
 
-`worker.Worker` is the other side. The graph is built and the weights are read once; Spleeter's own command does both
-again for each song, with the same result to the last bit.
+`process.Worker` starts it and sends it mixtures. The graph is built and the weights are read once. Spleeter's own
+command does both for each song, with a bit-identical result.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ from benchmark.workers.messages import PROTOCOL, read_message, write_message
 
 SAMPLE_RATE = 44100
 CONVOLUTIONS_PER_STEM = 7
-"""Of Spleeter's U-Net, one for each stem, transposed ones not counted: so a checkpoint's stems can be counted."""
+"""Convolutions of one stem's U-Net, without transposed ones: their number in a checkpoint gives its stems."""
 CONFIGURATIONS = {2: "2stems", 4: "4stems", 5: "5stems"}
 
 
@@ -30,7 +30,7 @@ def main() -> int:
     """Answer mixtures until the input closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     output = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what libraries print must not lie between the messages
+    os.dup2(2, 1)  # libraries print to stdout, which is for messages only
     folder, threads = Path(sys.argv[1]), int(sys.argv[2])
 
     def progress(text: str) -> None:
@@ -58,10 +58,10 @@ def load(
     Args:
         folder: an official model folder.
         threads: CPU threads.
-        progress: is told what is being done.
+        progress: called with a text at each step.
 
     Returns:
-        Its stems, the number of its weights, and what separates a stereo mixture [2, T] at 44.1 kHz.
+        Its stems, the number of its weights, and a function that separates a stereo mixture [2, T] at 44.1 kHz.
 
     Raises:
         ValueError: the folder holds no checkpoint of a Spleeter model.
@@ -76,7 +76,7 @@ def load(
     tf.config.threading.set_inter_op_parallelism_threads(1)
     checkpoint = tf.train.latest_checkpoint(str(folder))
     if checkpoint is None:
-        raise ValueError(f"{folder}: no checkpoint that its `checkpoint` file names")
+        raise ValueError(f"{folder}: expected the checkpoint that its `checkpoint` file names, got none")
     names = [name for name, _ in tf.train.list_variables(checkpoint)]
     convolutions = sum(bool(re.fullmatch(r"conv2d(_\d+)?/kernel", name)) for name in names)
     configuration = CONFIGURATIONS.get(convolutions // CONVOLUTIONS_PER_STEM)

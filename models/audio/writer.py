@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from models.running.atomic import temporary_name
+
 _WAV_LIMIT_BYTES = 2**32 - 2**16  # a plain wav counts its bytes in 32 bits, header included
 
 
@@ -70,7 +72,7 @@ class AudioWriter:
         self._sample_rate = sample_rate
         self._channels = channels
         self._num_frames = 0
-        self._temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
+        self._temporary = temporary_name(self.path)
 
     def __enter__(self) -> "AudioWriter":
         import soundfile

@@ -3,11 +3,8 @@
 Loading executes no code.
 """
 
-import hashlib
 import json
-import os
-import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +16,8 @@ from torch import Tensor, nn
 
 from models.presets.preset import Preset, preset_from_mapping
 from models.presets.settings import to_mapping
+from models.running import atomic, git_lfs
+from models.running.hashes import sha256
 from models.running.repository import ROOT
 
 CHECKPOINT_FOLDER = ROOT / "checkpoints"
@@ -75,10 +74,10 @@ def save_checkpoint(
             reason = "more than float16 holds (65504)" if overflow else "values that are not finite"
             raise ValueError(f"{folder}: not saved, weight {name!r} has {reason}")
     folder.mkdir(parents=True, exist_ok=True)
-    config = json.dumps({"preset": to_mapping(preset), "info": dict(info)}, indent=1, allow_nan=False) + "\n"
-    write_atomically(folder / CARD, lambda path: path.write_text(card, encoding="utf-8"))
-    write_atomically(folder / CONFIG, lambda path: path.write_text(config, encoding="utf-8"))
-    write_atomically(folder / WEIGHTS, lambda path: save_file(stored, path))
+    atomic.write_json(folder / CONFIG, {"preset": to_mapping(preset), "info": dict(info)}, allow_nan=False)
+    atomic.write_text(folder / CARD, card)
+    with atomic.replacing(folder / WEIGHTS) as part:
+        save_file(stored, part)
 
 
 def load_checkpoint(folder: Path) -> Checkpoint:
@@ -94,11 +93,9 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     for name in (WEIGHTS, CONFIG):
         if not (folder / name).is_file():
             raise FileNotFoundError(f"{folder}: expected a checkpoint folder with {WEIGHTS} and {CONFIG}, no {name}")
-    with (folder / WEIGHTS).open("rb") as file:
-        if file.read(23) == b"version https://git-lfs":
-            raise ValueError(f"{folder / WEIGHTS} is a git-LFS pointer, not weights; run `git lfs pull`")
-        file.seek(0)
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if git_lfs.is_pointer(folder / WEIGHTS):
+        raise ValueError(f"{folder / WEIGHTS} is a git-LFS pointer, not weights; run `git lfs pull`")
+    digest = sha256(folder / WEIGHTS)
     preset, info = read_config(folder / CONFIG)
     check_shapes(folder, preset)
     network = preset.build_network()
@@ -162,18 +159,6 @@ def find_checkpoint(name_or_path: str | Path) -> Path:
     raise FileNotFoundError(
         f"no checkpoint {str(name_or_path)!r}: expected a folder with {WEIGHTS}, or one of: {shipped}"
     )
-
-
-def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Call ``write(temporary path)``, flush to disk and rename it to ``path``; on failure ``path`` stays as it was."""
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
-    try:
-        write(temporary)
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _first_line(error: Exception) -> str:

@@ -1,7 +1,6 @@
 """A checkpoint of several networks in the memory of one: each is read from disk when its turn comes."""
 
 import dataclasses
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from models.bsrnn import Estimate
 from models.checkpoints.checkpoint import CONFIG, WEIGHTS, Checkpoint, check_shapes, load_checkpoint, read_config
 from models.presets.preset import ARCHITECTURES, Preset
 from models.public.several import SeveralConfig
+from models.running.hashes import sha256
 
 
 class StreamedNetworks(nn.Module):
@@ -81,6 +81,5 @@ def load_streamed(folder: Path) -> Checkpoint:
     if not (isinstance(preset.model, SeveralConfig) and len(preset.model.networks) > 1):
         return load_checkpoint(folder)
     check_shapes(folder, preset)
-    with (folder / WEIGHTS).open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    digest = sha256(folder / WEIGHTS)
     return Checkpoint(StreamedNetworks(preset, folder).eval(), preset, info, f"{folder.resolve().name}@{digest[:8]}")

@@ -21,13 +21,14 @@ from models.importing import amanteur, crlandsc, magronp
 from models.importing.card import facts, import_card
 from models.importing.catalog import describe, find_entry
 from models.importing.download import read_record
-from models.importing.files import NetworkFiles, find_files, sha256
+from models.importing.files import NetworkFiles, find_files
 from models.importing.untrusted import UntrustedFile
 from models.importing.weights import Weights
 from models.macs import gmacs_per_second
 from models.presets.preset import ARCHITECTURES, Preset
 from models.presets.training import DataConfig, TrainConfig
 from models.public.several import SeveralConfig
+from models.running.hashes import sha256
 from models.signal.chunking import SeparateConfig
 from models.tracks import check_stems
 

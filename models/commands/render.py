@@ -2,10 +2,7 @@
 
 import argparse
 import contextlib
-import fcntl
-import hashlib
 import json
-import os
 import re
 import shutil
 import sys
@@ -18,12 +15,16 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from models.checkpoints.checkpoint import write_atomically
 from models.rendering.levels import balance, remove_offset
 from models.rendering.midi import read_messages, split_song, write_midi
 from models.rendering.soundfont import Soundfont, open_soundfont
 from models.rendering.synthesis import SAMPLE_RATE, Synthesizer
 from models.rendering.variation import draw_soundfont, draw_variation
+from models.running import atomic
+from models.running.arguments import check_at_least
+from models.running.folder_lock import sole_writer
+from models.running.hashes import sha256
+from models.running.processors import num_cpus
 from models.tracks import RENDER_FILE, STEMS
 
 RENDERER = 2
@@ -84,10 +85,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Render what is not there yet."""
-    jobs = (os.cpu_count() or 1) if args.jobs is None else args.jobs
+    jobs = num_cpus() if args.jobs is None else args.jobs
     for option, value, least in (("variations", args.variations, 1), ("seed", args.seed, 0), ("jobs", jobs, 1)):
-        if value < least:
-            raise ValueError(f"--{option}: expected at least {least}, got {value}")
+        check_at_least(option, value, least)
     soundfonts = [open_soundfont(path) for path in args.soundfont]
     synthesizer = Synthesizer()
     songs = _songs(args.midi)
@@ -96,7 +96,7 @@ def run(args: argparse.Namespace) -> int:
         for sha256, path in songs.items()
         for index in range(args.variations)
     ]
-    with _sole_use(args.out):
+    with sole_writer(args.out), _cleared(args.out / _UNFINISHED):
         durations_s, rendered, skipped = _render_all(renditions, args.out, synthesizer, jobs)
     if not durations_s:
         raise ValueError(f"no usable MIDI file: all {len(skipped)} were skipped")
@@ -115,7 +115,7 @@ def _songs(folders: Sequence[Path]) -> dict[str, Path]:
             raise FileNotFoundError(f"--midi: expected a folder of MIDI files, got {folder}")
         for path in sorted(folder.rglob("*")):
             if path.suffix.lower() in MIDI_SUFFIXES and not path.name.startswith(".") and path.is_file():
-                songs.setdefault(hashlib.sha256(path.read_bytes()).hexdigest(), path)
+                songs.setdefault(sha256(path), path)
     if not songs:
         raise FileNotFoundError(
             f"--midi: no {' or '.join(MIDI_SUFFIXES)} files in {', '.join(str(folder) for folder in folders)}"
@@ -124,19 +124,13 @@ def _songs(folders: Sequence[Path]) -> dict[str, Path]:
 
 
 @contextlib.contextmanager
-def _sole_use(out: Path) -> Iterator[None]:
-    """Hold a folder for this process alone, and clear away what a killed one left unfinished."""
-    out.mkdir(parents=True, exist_ok=True)
-    with (out / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ValueError(f"--out: another process is rendering into {out}") from None
-        shutil.rmtree(out / _UNFINISHED, ignore_errors=True)
-        try:
-            yield
-        finally:
-            shutil.rmtree(out / _UNFINISHED, ignore_errors=True)
+def _cleared(unfinished: Path) -> Iterator[None]:
+    """Clear away what a killed process left unfinished, and what this one leaves."""
+    shutil.rmtree(unfinished, ignore_errors=True)
+    try:
+        yield
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def _render_all(
@@ -228,8 +222,7 @@ def _render(rendition: Rendition, out: Path, synthesizer: Synthesizer) -> float:
             ],
             "duration_s": silence.shape[-1] / SAMPLE_RATE,
         }
-        text = json.dumps(facts, indent=1) + "\n"
-        write_atomically(folder / RENDER_FILE, lambda path: path.write_text(text, encoding="utf-8"))
+        atomic.write_json(folder / RENDER_FILE, facts)
         target = out / rendition.name
         shutil.rmtree(target, ignore_errors=True)
         folder.rename(target)

@@ -9,6 +9,7 @@ from pathlib import Path
 from models.checkpoints.checkpoint import find_checkpoint, load_checkpoint
 from models.presets.preset import Preset, load_preset, preset_names, with_stems
 from models.presets.settings import override, parse_assignments
+from models.running.arguments import check_at_least
 from models.running.folder_lock import sole_writer
 from models.tracks import STEMS, check_stems, default_data_root
 from models.training.loop import train
@@ -52,8 +53,7 @@ def run_train(args: argparse.Namespace) -> int:
     """Train, or go on training; under ``torchrun``, together with the other processes."""
     if args.max_minutes is not None and not args.max_minutes > 0:
         raise ValueError(f"--max-minutes: expected minutes above 0, got {args.max_minutes}")
-    if args.workers < 0:
-        raise ValueError(f"--workers: expected at least 0, got {args.workers}")
+    check_at_least("workers", args.workers, 0)
     initial = find_checkpoint(args.init) if args.init else None
     preset = override(_named_preset(args.preset, initial), parse_assignments(args.set))
     if args.stems:
@@ -159,6 +159,5 @@ def _check_device(device: str) -> None:
 def _set_threads(threads: int) -> None:
     import torch
 
-    if threads < 1:
-        raise ValueError(f"--threads: expected at least 1, got {threads}")
+    check_at_least("threads", threads, 1)
     torch.set_num_threads(threads)

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import yaml
 
-from models.checkpoints.checkpoint import find_checkpoint, write_atomically
+from models.checkpoints.checkpoint import find_checkpoint
 from models.presets.settings import build, read_yaml, to_mapping
+from models.running import atomic
 
 SUFFIXES = (".yaml", ".yml")
 SUM_TOLERANCE = 1e-3
@@ -121,7 +122,7 @@ def _checked(config: EnsembleConfig, where: str) -> EnsembleConfig:
 def write_ensemble(path: Path, config: EnsembleConfig, comment: str) -> None:
     """Write an ensemble's file, whole or not at all, under a line of comment."""
     text = yaml.safe_dump(to_mapping(config), sort_keys=False, default_flow_style=None, width=120, allow_unicode=True)
-    write_atomically(path, lambda part: part.write_text(f"# {comment}\n{text}", encoding="utf-8"))
+    atomic.write_text(path, f"# {comment}\n{text}")
 
 
 def member_shares(config: EnsembleConfig, stems: Sequence[Sequence[str]]) -> list[dict[str, float]]:

@@ -5,7 +5,6 @@ python -m models download https://example.org/vocals.pt --out weights
 """
 
 import argparse
-import hashlib
 import http.client
 import json
 import re
@@ -18,8 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from models.checkpoints.checkpoint import write_atomically
 from models.importing.catalog import find_entry
+from models.running import atomic
+from models.running.hashes import sha256
 
 SCHEMES = ("https", "http")
 RECORD = "downloads.json"
@@ -98,8 +98,7 @@ def fetch(file: RemoteFile, folder: Path) -> str:
     if file.size is not None and size != file.size:
         part.unlink()
         raise ValueError(f"{file.url}: expected {file.size} bytes as its record says, got {size}")
-    with part.open("rb") as content:
-        digest = hashlib.file_digest(content, "sha256").hexdigest()
+    digest = sha256(part)
     if known is not None and known.get("sha256") != digest:
         part.unlink()
         raise ValueError(
@@ -109,8 +108,7 @@ def fetch(file: RemoteFile, folder: Path) -> str:
     part.replace(target)
     address = file.url.partition("?")[0]  # what follows may be a password
     record = read_record(folder) | {file.name: {"url": address, "bytes": size, "sha256": digest}}
-    text = json.dumps(record, indent=1) + "\n"
-    write_atomically(folder / RECORD, lambda path: path.write_text(text, encoding="utf-8"))
+    atomic.write_json(folder / RECORD, record)
     return digest
 
 

@@ -1,6 +1,5 @@
 """Which files make up which network: one file or its shards each, and what their names say of the stem."""
 
-import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -72,9 +71,3 @@ def _without_repeats(paths: Sequence[Path]) -> list[NetworkFiles]:
         if missing := sorted(set(range(1, count + 1)) - set(found)):
             raise ValueError(f"{next(iter(found.values()))}: shard {missing[0]} of {count} of {name!r} is missing")
     return [NetworkFiles(name, tuple(found[index] for index in sorted(found))) for (_, name), found in shards.items()]
-
-
-def sha256(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

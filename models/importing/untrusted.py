@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from models.importing.pickles import Name, TensorRecord, read_pickle
+from models.running import git_lfs
 
 SUFFIXES = (".ckpt", ".pt", ".pth", ".bin", ".th")
 DTYPES: Mapping[str, torch.dtype] = {
@@ -61,9 +62,7 @@ class UntrustedFile:
         self.path = path
         if not path.is_file():
             raise FileNotFoundError(f"{path}: expected a checkpoint file ({', '.join(SUFFIXES)}), there is none")
-        with path.open("rb") as file:
-            start = file.read(64)
-        if start.startswith(b"version https://git-lfs"):
+        if git_lfs.is_pointer(path):
             raise ValueError(f"{path}: a git-LFS pointer, not weights; run `git lfs pull`")
         try:
             self._zip = zipfile.ZipFile(path)

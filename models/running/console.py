@@ -1,6 +1,29 @@
-"""What the command lines have in common when they print."""
+"""What the command lines have in common: names of any kind are printed, and an error of the user is one line."""
 
 import sys
+from collections.abc import Callable
+
+
+def run_command(command: Callable[[], int], name: str, interrupted: str = "interrupted") -> int:
+    """Run a command that was parsed; what the user must be told of its failure is one line on stderr.
+
+    Args:
+        command: does it, and returns the exit code.
+        name: what the line begins with.
+        interrupted: what is said after Ctrl-C.
+
+    Returns:
+        The exit code: the command's; 2 after bad input, a missing file or a full disk; 130 after Ctrl-C.
+    """
+    show_any_name()
+    try:
+        return command()
+    except (ValueError, OSError, FloatingPointError) as error:
+        print(f"{name}: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(interrupted, file=sys.stderr)
+        return 130
 
 
 def show_any_name() -> None:

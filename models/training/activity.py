@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from models.checkpoints.checkpoint import write_atomically
+from models.running import atomic
 from models.training.packs import Pack
 
 INDEX = "salient.json"
@@ -69,7 +69,7 @@ def salient_index(pack: Pack) -> dict[str, list[list[int]]]:
     if new:
         text = json.dumps({"rule": _rule(pack), "tracks": known})
         try:
-            write_atomically(path, lambda temporary: temporary.write_text(text))
+            atomic.write_text(path, text)
         except OSError as error:
             print(f"{path}: not kept, and to be found again next time ({error})", file=sys.stderr)
     return {track.path.name: known[track.path.name] for track in tracks}

@@ -8,11 +8,11 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import torch
 from torch import nn
 
+from models.running.processors import processor_name
 from models.running.repository import ROOT
 
 
@@ -63,7 +63,7 @@ def describe_hardware(device: str, processes: int) -> str:
     """Processor or GPU, and how many of it were used."""
     if device.startswith("cuda"):
         return f"{processes} x {torch.cuda.get_device_name()}"
-    return f"{_processor()}, {processes} process(es) of {torch.get_num_threads()} thread(s)"
+    return f"{processor_name()}, {os.cpu_count()} cores, {processes} process(es) of {torch.get_num_threads()} thread(s)"
 
 
 def git_commit() -> str:
@@ -73,12 +73,3 @@ def git_commit() -> str:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return ""
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        name = next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        name = platform.processor() or platform.machine()
-    return f"{name}, {os.cpu_count()} cores"

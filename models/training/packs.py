@@ -4,7 +4,6 @@ Decoding once is what keeps the processor free for the network, and a memory map
 """
 
 import json
-import os
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +16,8 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from models.checkpoints.checkpoint import write_atomically
+from models.running import atomic
+from models.running.processors import num_cpus
 from models.signal.resampling import resample
 from models.tracks import Track, check_stems, open_tracks
 from models.training.origin import read_origin
@@ -153,7 +153,7 @@ def prepare_pack(roots: Sequence[Path], out: Path, stems: tuple[str, ...], sampl
     out.mkdir(parents=True, exist_ok=True)
     entries = _for_all(pack_track, found, "decode")
     index = json.dumps({"stems": stems, "sample_rate": sample_rate, "tracks": entries}, indent=1)
-    write_atomically(out / INDEX, lambda path: path.write_text(index))
+    atomic.write_text(out / INDEX, index)
     return open_pack(out)
 
 
@@ -203,7 +203,7 @@ def open_pack(folder: Path) -> Pack:
 
 def _for_all(work: Callable[[Any], Any], items: Sequence[Any], label: str) -> list[Any]:
     """What ``work`` makes of each item, in order, on all processors: decoders are processes of their own."""
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(num_cpus()) as pool:
         futures = [pool.submit(work, item) for item in items]
         try:
             return [
@@ -261,10 +261,6 @@ def _write_track(audio: np.ndarray, path: Path) -> None:
     scale = max(1.0, float(np.abs(audio).max())) / FULL_SCALE
     integers = np.round(audio / scale).astype(np.int16)
     facts = json.dumps({"scale": scale, "silent": [not stem.any() for stem in integers]})
-
-    def save_array(temporary: Path) -> None:
-        with temporary.open("wb") as file:
-            np.save(file, integers)
-
-    write_atomically(path.with_suffix(".npy"), save_array)
-    write_atomically(path.with_suffix(".json"), lambda temporary: temporary.write_text(facts))
+    with atomic.replacing(path.with_suffix(".npy")) as part, part.open("wb") as file:
+        np.save(file, integers)
+    atomic.write_text(path.with_suffix(".json"), facts)

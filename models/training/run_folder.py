@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from models.checkpoints.checkpoint import write_atomically
 from models.presets.preset import Preset, preset_from_mapping
 from models.presets.settings import to_mapping
+from models.running import atomic
 from models.training.plot import plot_curves
 from models.training.saved_state import load_state, save_state
 
@@ -48,7 +48,7 @@ class RunFolder:
         import yaml
 
         settings = yaml.safe_dump(to_mapping(preset), sort_keys=False)
-        write_atomically(self.path / SETTINGS, lambda path: path.write_text(settings))
+        atomic.write_text(self.path / SETTINGS, settings)
         with (self.path / CALLS).open("a") as file:
             file.write(json.dumps(call) + "\n")
 
@@ -60,7 +60,7 @@ class RunFolder:
         writer = csv.DictWriter(text, columns, restval="")
         writer.writeheader()
         writer.writerows(self.rows)
-        write_atomically(self.path / METRICS, lambda path: path.write_text(text.getvalue()))
+        atomic.write_text(self.path / METRICS, text.getvalue())
         self._draw()
 
     def _draw(self) -> None:
@@ -78,7 +78,8 @@ class RunFolder:
                     if name != "step":
                         self._tensorboard.add_scalar(name, value, row["step"])
             self._tensorboard.flush()
-            write_atomically(self.path / PLOT, lambda path: plot_curves(self.rows, path))
+            with atomic.replacing(self.path / PLOT) as part:
+                plot_curves(self.rows, part)
         except ModuleNotFoundError as error:
             if not self._said:
                 print(f"{self.path}: no TensorBoard log or plot, {error.name} is not installed", file=sys.stderr)

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from models.checkpoints.checkpoint import write_atomically
+from models.running import atomic
 
 CHECKSUM = "checksum"
 
@@ -21,7 +21,8 @@ def save_state(path: Path, state: dict[str, Any]) -> None:
         state: tensors, numbers, texts, and dicts and lists of them.
     """
     content = {**state, CHECKSUM: checksum(state)}
-    write_atomically(path, lambda temporary: torch.save(content, temporary))
+    with atomic.replacing(path) as part:
+        torch.save(content, part)
 
 
 def load_state(path: Path, keys: set[str]) -> dict[str, Any]:

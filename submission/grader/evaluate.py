@@ -1,12 +1,11 @@
-"""The grader, here: tracks in process trees, within the grader's limits, scored as the grader scores, and kept on disk.
+"""Evaluates a submission as the grader does: tracks in process trees, within its limits, with scores kept on disk.
 
-A result is one json file for each track, written whole or not at all; the same command run again takes up those that
-did not fail. Only results of the same submission, track and machine are taken up; and those of tracks that shared one
-process, where a track may change the next, all together or not at all.
+There is one json file for each track. The same command run again reuses results that did not fail, if submission, track
+and machine are the same. Results of tracks that shared one process, where a track may affect the next, are reused all
+together or not at all.
 """
 
 import hashlib
-import json
 import os
 import platform
 import shutil
@@ -18,16 +17,18 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from models.checkpoints.checkpoint import write_atomically
+from models.running import atomic
 from models.running.folder_lock import sole_writer
+from models.running.hashes import sha256
+from models.running.keyed_results import read_keyed
 from models.tracks import Track
 from submission.grader.session import Grader, Result, run_tracks
 from submission.package.build import build, is_source
 from submission.sandbox.run import network_barrier
-from submission.sandbox.strays import LEFT_OUT
+from submission.sandbox.written_elsewhere import all_files
 
 FORMAT = 2
-"""Raised when results of an older version must not be taken up."""
+"""Increased when results of an older version must not be reused."""
 
 
 def evaluate(
@@ -38,24 +39,24 @@ def evaluate(
     tell: Callable[[Result], None] = lambda result: None,
     one_process: bool = False,
 ) -> list[Result]:
-    """Run and score a submission on tracks, except where the result is already there.
+    """Run and score a submission on tracks, except where the result is stored already.
 
     Args:
         submission: a package or another checkout of the kit; or a Bandsplit repository, which is packaged first.
         tracks: the tracks, with all four instruments.
         out: folder of the results; one evaluation at a time may write there.
         grader: the limits; the challenge's by default.
-        tell: called with each result as soon as it is there.
-        one_process: separate all tracks in one process, as the kit does, instead of each in one of its own.
+        tell: called with each result as soon as it is known.
+        one_process: separate all tracks in one process, as the kit does, instead of one for each track.
 
     Raises:
-        FileNotFoundError: `submission` is neither.
+        FileNotFoundError: `submission` is none of these.
         ValueError: a track cannot be read, or another process writes into `out`.
     """
     with sole_writer(out):
         (out / "tracks").mkdir(exist_ok=True)
         scratch = out / "scratch"
-        shutil.rmtree(scratch, ignore_errors=True)  # what a killed run left
+        shutil.rmtree(scratch, ignore_errors=True)  # of a killed run
         scratch.mkdir()
         with prepared(submission, scratch) as root:
             results = _evaluate(root, tracks, out, grader or Grader(), tell, one_process)
@@ -102,7 +103,7 @@ def _evaluate(
 
 @contextmanager
 def prepared(submission: Path, scratch: Path) -> Iterator[Path]:
-    """The root of a submission; for a Bandsplit repository, that of its package, which is deleted afterwards.
+    """The root of a submission; for a Bandsplit repository, that of a temporary package.
 
     Args:
         submission: a Bandsplit repository, or a checkout in the kit's layout.
@@ -124,13 +125,11 @@ def prepared(submission: Path, scratch: Path) -> Iterator[Path]:
 
 
 def folder_hash(root: Path) -> str:
-    """Short hash of the names and contents of a submission's files; git's own and caches are left out."""
+    """Short hash of the names and contents of a submission's files; folders of git and caches are left out."""
     digest = hashlib.sha256()
-    for path in sorted(root.rglob("*")):
-        parts = path.relative_to(root).parts
-        if path.is_file() and not LEFT_OUT & set(parts):
-            digest.update(f"{path.relative_to(root)} {path.stat().st_size} ".encode())
-            digest.update(hashlib.sha256(path.read_bytes()).digest())
+    for path in all_files(root):
+        digest.update(f"{path} {(root / path).stat().st_size} ".encode())
+        digest.update(bytes.fromhex(sha256(root / path)))
     return digest.hexdigest()[:16]
 
 
@@ -140,15 +139,10 @@ def _result_path(out: Path, track: Track) -> Path:
 
 def _read(path: Path, key: dict[str, Any]) -> Result | None:
     """A stored result; None if there is none, it is damaged, it failed, or it belongs to another key."""
-    try:
-        stored = json.loads(path.read_text(encoding="utf-8"))
-        result = Result(**stored["result"])
-        return result if stored["key"] == key and not result.failure else None
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+    result = read_keyed(path, key, lambda stored: Result(**stored["result"]))
+    return None if result is None or result.failure else result
 
 
 def _write(path: Path, key: dict[str, Any], result: Result) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps({"key": key, "network": network_barrier(), "result": asdict(result)}, indent=1)
-    write_atomically(path, lambda temporary: temporary.write_text(text + "\n", encoding="utf-8"))
+    atomic.write_json(path, {"key": key, "network": network_barrier(), "result": asdict(result)})

@@ -1,10 +1,10 @@
-"""What the grader would say of a submission, and how much time it left, as text."""
+"""The report of an evaluation as text: scores, times and the grader's verdict."""
 
-import os
 from collections.abc import Sequence
 
 import numpy as np
 
+from models.running.processors import num_cpus
 from submission.grader.session import Result
 from submission.rules.challenge import INSTRUMENTS, NUM_CPUS
 
@@ -15,11 +15,11 @@ def is_rejected(results: Sequence[Result]) -> bool:
 
 
 def projected_s(took_s: float, processor_s: float, here: int, there: int) -> float:
-    """Time on another number of processors of the same kind, by Amdahl's law.
+    """Projected time, seconds, on another number of processors of the same kind, by Amdahl's law.
 
-    A run of `took_s` that used `processor_s` on `here` processors was serial for s and parallel for p seconds of work,
-    s + p = processor_s and s + p / here = took_s. On one processor, or where waiting hides the split, nothing is known
-    to be parallel and nothing is gained.
+    A run took `took_s` and used `processor_s` of processor time on `here` processors. It had s seconds of serial and p
+    seconds of parallel work: s + p = processor_s and s + p / here = took_s. Where these do not give p > 0 (one
+    processor, or a run that waited), all work counts as serial and the time stays `took_s`.
     """
     if here <= 1 or here == there:
         return took_s
@@ -29,7 +29,7 @@ def projected_s(took_s: float, processor_s: float, here: int, there: int) -> flo
 
 def render(results: Sequence[Result], barrier: str, data: str) -> str:
     """The report: a table of the tracks, the scores, the time, and the verdict."""
-    here = min(_num_cpus(), NUM_CPUS)
+    here = min(num_cpus(), NUM_CPUS)
     lines = [f"Data: {data}. Network: {barrier}. {here} processors.", "", *_table(results, here), ""]
     done = [result for result in results if result.took_s is not None]
     if done:
@@ -38,17 +38,16 @@ def render(results: Sequence[Result], barrier: str, data: str) -> str:
         worst = max(done, key=lambda result: (result.took_s or 0) / result.limit_s)
         worst_share = (worst.took_s or 0) / worst.limit_s
         lines += [
-            f"Time: {100 * share:.1f} % of what is allowed over all tracks, {100 * worst_share:.1f} % at worst"
-            f" ({worst.track}); on {NUM_CPUS} vCPU like these, by Amdahl's law from the processor time,"
-            f" {100 * projected:.1f} %. Loading the class, {max(result.start_s or 0 for result in done):.1f} s at most,"
-            " is not counted.",
+            f"Time: {100 * share:.1f} % of the allowed time over all tracks, at most {100 * worst_share:.1f} %"
+            f" ({worst.track}). Projected to {NUM_CPUS} such vCPU by Amdahl's law: {100 * projected:.1f} %. Loading the"
+            f" class took up to {max(result.start_s or 0 for result in done):.1f} s and is not counted.",
         ]
     for result in results:
         if result.reduced:
             listed = "; ".join(f"{seconds:.1f} s by {way}" for way, seconds in result.reduced.items())
-            lines.append(f"Separated less well, as the time ran short: {result.track}: {listed}")
+            lines.append(f"Separated at lower quality because time ran short: {result.track}: {listed}")
     if written := dict.fromkeys(path for result in results for path in result.written):
-        lines.append(f"Written outside the predictions, which may fail there: {', '.join(written)}")
+        lines.append(f"Written outside the predictions, where the grader's disk may refuse it: {', '.join(written)}")
     for result in results:
         if result.failure:
             lines.append(f"FAILED: {result.track}: {result.failure}")
@@ -93,7 +92,3 @@ def _projected(result: Result, here: int) -> float:
 def _line(row: Sequence[str], widths: Sequence[int]) -> str:
     cells = [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
     return f"| {' | '.join(cells)} |"
-
-
-def _num_cpus() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

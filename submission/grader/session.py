@@ -1,4 +1,4 @@
-"""One process of a predictor, as the grader runs it: tracks one after the other, within its limits, and scores."""
+"""Runs one predictor process as the grader does: one track after the other, within the limits, and scores each."""
 
 import json
 import shutil
@@ -14,31 +14,31 @@ from models.metrics import global_sdr
 from models.tracks import Track
 from submission.rules.challenge import INSTRUMENTS, MEMORY_BYTES, NUM_CPUS, TIME_FACTOR
 from submission.sandbox.run import Outcome, Stage, run_child
-from submission.sandbox.strays import Snapshot
+from submission.sandbox.written_elsewhere import Snapshot
 
 START_LIMIT_S = 300.0
 """The class must be built within this; the grader's own limit is not known."""
 Score = tuple[str, dict[str, float]]
-"""Why the grader would fail a track, else ""; and the SDR of each instrument in dB."""
+"""Why the grader would fail a track, else ""; and the SDR of each instrument, dB."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """What came of a track.
+    """The result of a track.
 
     Attributes:
         track: its name.
         duration_s: its length.
-        limit_s: the time allowed.
+        limit_s: the allowed time.
         start_s: time to load the class; not part of the limit.
-        took_s: time to read, separate and write; None if it was not done.
-        processor_s: processor time of that.
-        peak_bytes: the largest memory seen, None where the system does not tell.
-        sdr: global SDR of each instrument, dB; empty if it failed.
-        written: files that it wrote elsewhere than the wrapper does, up to and with this track.
-        reduced: seconds of audio that the predictor itself reports as separated less well, by how.
-        failure: why the grader would fail it, else "".
-        log: the end of what it wrote to stdout and stderr, if it failed.
+        took_s: time to read, separate and write; None if the track did not finish.
+        processor_s: processor time of these steps.
+        peak_bytes: the largest memory that was measured; None where the system does not report it.
+        sdr: global SDR of each instrument, dB; empty if the track failed.
+        written: files besides the predictions that the process wrote until the end of this track.
+        reduced: seconds of audio that the predictor reports as separated at lower quality, by mode.
+        failure: why the grader would fail the track, else "".
+        log: the last lines of stdout and stderr, if the track failed.
     """
 
     track: str
@@ -90,15 +90,15 @@ def run_tracks(
     judge: Callable[[Track, Path], Score] = score_track,
     tell: Callable[[Result], None] = lambda result: None,
 ) -> list[Result]:
-    """Separate tracks in one process, in a tree of its own, and score each; only one track's files exist at a time.
+    """Separate tracks in one sandboxed process and score each; only one track's files exist at a time.
 
     Args:
         root: the submission.
-        tracks: the tracks. After one that fails, the process has ended, and the others fail too.
-        grader: the limits, which hold for each track.
+        tracks: the tracks. A failed track ends the process, so the tracks after it fail too.
+        grader: the limits, for each track.
         scratch: an existing folder for the files.
-        judge: given a track and the folder of its predictions, says what came of it.
-        tell: called with each result as soon as it is there.
+        judge: scores a track, given the track and the folder of its predictions.
+        tell: called with each result as soon as it is known.
 
     Raises:
         ValueError: a track cannot be read.
@@ -123,7 +123,7 @@ class _Session:
     ) -> None:
         self._root, self._tracks, self._grader, self._judge, self._tell = root, tracks, grader, judge, tell
         self._dataset, self._shared, self._home = (folder / part for part in ("dataset", "shared", "home"))
-        # Whatever the tracks are called: these are names of folders.
+        # Track names may hold any character, so folders get names of their own.
         self._names = [f"track-{number}" for number in range(1, len(tracks) + 1)]
         self._results: list[Result] = []
         self._written: list[str] = []
@@ -154,11 +154,11 @@ class _Session:
             self._note_written([])
             self._add(outcome, _failure(outcome, self._limit_s(self._tracks[len(self._results)])), {})
             while len(self._results) < len(self._tracks):
-                self._add(Outcome(), f"not begun: the process ended at {ended_in!r}", {})
+                self._add(Outcome(), f"not started: the process ended at {ended_in!r}", {})
         return self._results
 
     def _at_stage(self, message: str, outcome: Outcome) -> None:
-        """Score the track that is done, and write the next one's mixture."""
+        """Score the finished track, and write the mixture of the next one."""
         number = len(self._results)
         self._note_written(outcome.messages[message].get("written", []))
         if message != "ready":
@@ -177,13 +177,13 @@ class _Session:
         track, name = self._tracks[len(self._results)], self._names[len(self._results)]
         file = self._dataset / name / "mixture.wav"
         file.parent.mkdir(parents=True)
-        try:  # float, so that the submission hears exactly what the benchmark's systems hear
+        try:  # float samples, so that the submission gets exactly the input of the benchmark's systems
             soundfile.write(file, track.read_mixture().T, track.sample_rate, subtype="FLOAT")
         except soundfile.SoundFileError as error:
             raise OSError(f"{file}: cannot be written, is the disk full? ({error})") from error
 
     def _note_written(self, by_python: Sequence[str]) -> None:
-        """Book what was written since the last look, without the files that the wrapper writes."""
+        """Record the files that were written since the last snapshot, except the predictions."""
         predictions = self._shared / "predictions" / self._names[len(self._results)]
         expected = {str(predictions / f"{name}.wav") for name in INSTRUMENTS}
         for path in (*self._snapshot.changes(), *by_python):
@@ -219,9 +219,9 @@ class _Session:
 
 
 def _failure(outcome: Outcome, limit_s: float) -> str:
-    """Why a process ended, in the grader's terms."""
+    """Why the grader would fail the track in which a process ended."""
     if outcome.is_late and "ready" in outcome.took_s:
-        return f"missed the limit: not done after {limit_s:.2f} s"
+        return f"missed the time limit: not done after {limit_s:.2f} s"
     return outcome.failure
 
 
@@ -231,10 +231,10 @@ def score(predictions: Path, references: dict[str, np.ndarray], sample_rate: int
     Args:
         predictions: folder of the track.
         references: the true stems, [C, T] each.
-        sample_rate: theirs, Hz.
+        sample_rate: of the references, Hz.
 
     Returns:
-        Why the grader would fail the track, else ""; and the SDR of each instrument in dB.
+        Why the grader would fail the track, else ""; and the SDR of each instrument, dB.
     """
     import soundfile
 
@@ -252,7 +252,7 @@ def score(predictions: Path, references: dict[str, np.ndarray], sample_rate: int
 
 
 def wants_gpu(root: Path) -> bool:
-    """Whether `aicrowd.json` asks for a GPU; without it the grader has none."""
+    """Whether `aicrowd.json` asks for a GPU; otherwise the grader has none."""
     try:
         return json.loads((root / "aicrowd.json").read_text(encoding="utf-8")).get("gpu") is True
     except (OSError, ValueError, AttributeError):

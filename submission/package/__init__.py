@@ -1,4 +1,4 @@
-"""Makes the folder that is submitted, from the kit, the code that the predictor reaches, and checkpoints.
+"""Builds the folder to submit from the kit, the code that the predictor imports, and checkpoints.
 
 In: checkpoints. Out: a folder that AIcrowd's evaluator builds and runs.
 """

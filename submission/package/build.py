@@ -1,4 +1,4 @@
-"""Builds the repository to push: the kit's layout with our class, its weights, and what the grader installs."""
+"""Builds the repository to push: the kit's layout with our class, its weights and its requirements."""
 
 import itertools
 import json
@@ -20,7 +20,7 @@ from submission.rules.challenge import INSTRUMENTS
 from submission.rules.data_flags import flags, read_info
 
 PEERS = ("openunmix", "hdemucs")
-"""Architectures that other packages build."""
+"""Architectures of other packages, which the grader does not install."""
 KIT = Path("submission/package/kit")
 REQUIREMENTS = Path("submission/requirements.txt")
 PLAIN_FILES = {
@@ -34,26 +34,26 @@ PLAIN_FILES = {
     str(KIT / "my_submission/__init__.py"): "my_submission/__init__.py",
     str(KIT / "my_submission/aicrowd_wrapper.py"): "my_submission/aicrowd_wrapper.py",
 }
-"""Files that are copied as they are: where they lie here, and in the package."""
+"""Files that are copied unchanged: path in this repository, and in the package."""
 
 
 def is_source(folder: Path) -> bool:
-    """Whether a folder is a Bandsplit repository, out of which a package can be built, rather than a package."""
+    """Whether a folder is a Bandsplit repository, from which a package can be built."""
     return (folder / KIT / USER_CONFIG).is_file()
 
 
 def build(source: Path, out: Path) -> list[str]:
-    """Write the package of a repository with the checkpoints that its `user_config.py` names, whatever state it is in.
+    """Write the package of a repository with the checkpoints that its `user_config.py` names; skip missing files.
 
     Args:
         source: a Bandsplit repository.
         out: an empty folder.
 
     Returns:
-        The files that should be there and are not, relative to `source`.
+        The missing files, relative to `source`.
 
     Raises:
-        ValueError: `user_config.py` does not say which checkpoints in a way that can be read.
+        ValueError: the checkpoints cannot be read from `user_config.py`.
     """
     wanted = {Path(here): Path(there) for here, there in PLAIN_FILES.items()}
     wanted |= {path: path for path in reached_code(source)}
@@ -80,18 +80,18 @@ def build(source: Path, out: Path) -> list[str]:
 
 
 def replace_checkpoints(package: Path, checkpoints: Sequence[str]) -> None:
-    """Put other weights into a package: the ensemble is these, and `aicrowd.json` says what they have heard.
+    """Replace the ensemble of a package by other checkpoints, and set the data flags of `aicrowd.json`.
 
-    The fallbacks stay if the flags allow it: weights that have heard more than the ensemble would move the submission
-    to another leaderboard.
+    A fallback stays only if it does not change these flags: training data beyond those of the ensemble would move the
+    submission to another leaderboard.
 
     Args:
-        package: what `build` made.
-        checkpoints: names of checkpoints that ship, or folders; or one ensemble's YAML, whose weights go with them.
+        package: a package that `build` wrote.
+        checkpoints: names of shipped checkpoints, or folders; or one ensemble's YAML, whose weights are packaged too.
 
     Raises:
         FileNotFoundError: no such checkpoint.
-        ValueError: a checkpoint is not ours, together they do not have all instruments, or the YAML does not fit.
+        ValueError: a checkpoint is of another package, instruments are missing, or the YAML does not fit.
     """
     user_config = (package / USER_CONFIG).read_text(encoding="utf-8")
     shipped, fallbacks = read_checkpoints(user_config)
@@ -103,7 +103,7 @@ def replace_checkpoints(package: Path, checkpoints: Sequence[str]) -> None:
     names: list[str] = []
     for folder in folders:
         names.append(_name(folder, [*names, *fallbacks]))
-    # A fallback that is the whole ensemble is none.
+    # A fallback that equals the whole ensemble is of no use.
     spares = [name for name in fallbacks if [name] != names]
     kept = [name for name in spares if flags([*infos, read_info(package / "checkpoints" / name)]) == wanted]
     for name in {*shipped, *fallbacks} - set(kept):
@@ -124,16 +124,16 @@ def replace_checkpoints(package: Path, checkpoints: Sequence[str]) -> None:
 
 
 def package(source: Path, out: Path, checkpoints: Sequence[str] = ()) -> None:
-    """Write a complete submission; `out` appears whole or not at all.
+    """Write a complete submission; if it fails, `out` does not change.
 
     Args:
         source: a Bandsplit repository.
-        out: where to; an older package of ours there is replaced.
-        checkpoints: see `replace_checkpoints`; those of `user_config.py` when empty.
+        out: the folder to make; an older package of ours is replaced.
+        checkpoints: see `replace_checkpoints`; empty for those of `user_config.py`.
 
     Raises:
         FileNotFoundError: a file is missing.
-        ValueError: `out` holds something else, or see `build` and `replace_checkpoints`.
+        ValueError: `out` holds other files; see also `build` and `replace_checkpoints`.
     """
     _check_out(out)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -141,7 +141,9 @@ def package(source: Path, out: Path, checkpoints: Sequence[str] = ()) -> None:
         staging = Path(folder) / "new"
         staging.mkdir()
         if missing := build(source, staging):
-            raise FileNotFoundError(f"{source}: not packaged, these files are missing: {', '.join(missing)}")
+            raise FileNotFoundError(
+                f"{source}: expected a complete repository, got one without {', '.join(missing)}; restore the files"
+            )
         if checkpoints:
             replace_checkpoints(staging, checkpoints)
         if out.exists():
@@ -153,36 +155,45 @@ def _check_out(out: Path) -> None:
     if not out.exists() and not out.is_symlink():
         return
     if not out.is_dir() or out.is_symlink():
-        raise ValueError(f"--out {out}: expected a folder to make, got something else of that name")
+        raise ValueError(f"--out {out}: expected a folder to make, got a file or link of that name; name another")
     if (out / ".git").exists():
-        raise ValueError(f"--out {out} is a git repository; package elsewhere, then copy over it: cp -r NEW/. {out}/")
+        raise ValueError(
+            f"--out {out}: expected a new folder, got a git repository; package elsewhere, then cp -r NEW/. {out}/"
+        )
     if any(out.iterdir()) and not (out / "SUBMIT.md").is_file():
-        raise ValueError(f"--out {out} holds other files; name a folder that does not exist yet")
+        raise ValueError(f"--out {out}: expected a new folder, got one with other files; name another")
 
 
 def _checked_stems(folders: Sequence[Path]) -> list[tuple[str, ...]]:
-    """The stems of each checkpoint. No peers: they need packages that the grader does not install."""
+    """The stems of each checkpoint.
+
+    Raises:
+        FileNotFoundError: a checkpoint is not complete.
+        ValueError: it needs a package that the grader does not install, or together they lack instruments.
+    """
     stems = []
     for folder in folders:
         for file in (WEIGHTS, CONFIG, CARD):
             if not (folder / file).is_file():
                 raise FileNotFoundError(
-                    f"{folder}: expected a checkpoint with {WEIGHTS}, {CONFIG} and {CARD}, no {file}"
+                    f"{folder}: expected a checkpoint with {WEIGHTS}, {CONFIG} and {CARD}, got none with {file}"
                 )
         preset = preset_from_mapping(json.loads((folder / CONFIG).read_text(encoding="utf-8"))["preset"])
         if preset.architecture in PEERS:
-            raise ValueError(f"{folder}: expected a bsrnn network, got {preset.architecture}: not for submissions")
+            raise ValueError(
+                f"{folder}: expected a bsrnn network, got {preset.architecture}, which the grader cannot build"
+            )
         stems.append(preset.model.stems)
     if missing := set(INSTRUMENTS).difference(*stems):
         raise ValueError(
-            f"--checkpoint {' '.join(folder.name for folder in folders)}: no {', '.join(sorted(missing))}; name more "
-            "checkpoints, so that together they have all four instruments"
+            f"--checkpoint {' '.join(folder.name for folder in folders)}: expected all four instruments, got no "
+            f"{', '.join(sorted(missing))}; name more checkpoints"
         )
     return stems
 
 
 def _name(folder: Path, taken: Sequence[str]) -> str:
-    """A folder name for a checkpoint: its own; for a run's `best` or `last`, with the run's before it."""
+    """A folder name for a checkpoint: its own, or RUN-best or RUN-last for those of a run; numbered if taken."""
     if folder.parent == CHECKPOINT_FOLDER.resolve():
         return folder.name
     name = f"{folder.parent.name}-{folder.name}" if folder.name in ("best", "last") else folder.name

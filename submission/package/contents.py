@@ -1,4 +1,4 @@
-"""The code that belongs into a package: what the predictor reaches."""
+"""Finds the code files of a package: the predictor and all that it imports."""
 
 import ast
 from collections import deque
@@ -9,9 +9,9 @@ ENTRY = "submission.predictor.predictor"
 
 
 def reached_code(root: Path, entry: str = ENTRY) -> list[Path]:
-    """Every file under `root` that a module imports, at any depth of the code, with the packages on the way.
+    """Every file under `root` that a module imports, directly or not, with the `__init__.py` of their packages.
 
-    A file that does not parse is listed and reaches nothing.
+    A file that does not parse is listed, but its imports are not followed.
 
     Returns:
         Paths relative to `root`, sorted.
@@ -41,7 +41,7 @@ def imported_names(path: Path) -> Iterator[str]:
 
 
 def _files(root: Path, module: str) -> Iterator[Path]:
-    """The files of a module and of the packages that it lies in, as far as they exist."""
+    """The existing files of a module and of the packages that hold it."""
     parts = module.split(".")
     for end in range(1, len(parts) + 1):
         for path in (Path(*parts[:end], "__init__.py"), Path(*parts[:end]).with_suffix(".py")):

@@ -1,7 +1,7 @@
-"""Reads which checkpoints a `user_config.py` names, by its syntax: nothing of it is run.
+"""Reads the checkpoints that a `user_config.py` names from its syntax, without running it.
 
-Any literal of names counts, however it is written: a tuple or list, on several lines, annotated, unpacked, added up, or
-by the name of a constant. Of what needs running, one line says where it stands.
+Literals of names can be read: a tuple or list, on several lines, annotated, unpacked, added, or through a constant. A
+value that only running the code would give is reported with its line.
 """
 
 import ast
@@ -15,16 +15,16 @@ OURS = "BandsplitPredictor"
 SETTINGS = ("ensemble", "fallbacks")
 _ADVICE = 'write it as names, ensemble = ("small",) or fallbacks = ()'
 _DEEPEST = 8
-"""Constants that are named after each other."""
+"""The longest chain of constants that refer to each other."""
 
 Names = tuple[str, ...]
 
 
 def read_checkpoints(text: str) -> tuple[Names, Names]:
-    """The names in a `user_config.py`: the ensemble, and the fallbacks; a class that is not ours may have none.
+    """The names in a `user_config.py`: the ensemble and the fallbacks; empty for a class that is not ours.
 
     Raises:
-        ValueError: the file is no Python, or a class of ours lacks a setting, or has one that only running it tells.
+        ValueError: the file is not valid Python, or a class of ours lacks a setting, or has one that cannot be read.
     """
     reader = _Reader(text)
     ensemble, fallbacks = (reader.names(setting) for setting in SETTINGS)
@@ -40,10 +40,10 @@ def is_ours(text: str) -> bool:
 
 
 def write_checkpoints(text: str, ensemble: Sequence[str], fallbacks: Sequence[str]) -> str:
-    """The text of a `user_config.py` with other names in it.
+    """The text of a `user_config.py` with these names instead.
 
     Raises:
-        ValueError: see `read_checkpoints`; or both settings have one value.
+        ValueError: see `read_checkpoints`; or both settings use the same expression.
     """
     reader = _Reader(text)
     edits = []
@@ -60,18 +60,18 @@ def write_checkpoints(text: str, ensemble: Sequence[str], fallbacks: Sequence[st
     except ValueError:
         is_right = False
     if not is_right:
-        raise ValueError(f"{USER_CONFIG}: cannot write other names into it; {_ADVICE}")
+        raise ValueError(f"{USER_CONFIG}: expected a tuple of names for each setting, got another form; {_ADVICE}")
     return changed
 
 
 class _Reader:
-    """The class of a `user_config.py`, with the classes of the same file that it is derived from."""
+    """The class of a `user_config.py`, with its base classes in the same file."""
 
     def __init__(self, text: str) -> None:
         try:
             self._body = ast.parse(text).body
         except (SyntaxError, ValueError) as error:
-            raise ValueError(f"{USER_CONFIG}: is no Python ({error})") from None
+            raise ValueError(f"{USER_CONFIG}: expected valid Python, got an error ({error}); fix the file") from None
         self._constants = dict(_assignments(self._body))
         alias = self._constants.get(CLASS)
         classes = {node.name: node for node in self._body if isinstance(node, ast.ClassDef)}
@@ -86,7 +86,7 @@ class _Reader:
         self.is_ours = any(base.split(".")[-1] == OURS for base in bases)
 
     def names(self, setting: str) -> Names:
-        """The names that a setting holds.
+        """The names of a setting.
 
         Raises:
             ValueError: see `read_checkpoints`.
@@ -99,13 +99,13 @@ class _Reader:
         except ValueError:
             if self.is_ours:
                 raise
-            return ()  # another's class may use these words for anything
+            return ()  # in other classes these attributes may mean something else
 
     def value(self, setting: str) -> ast.expr | None:
-        """The expression that a setting is made from; None where the file sets none.
+        """The expression that a setting is assigned; None where the file does not set it.
 
         Raises:
-            ValueError: it is set in another way than by plain assignments.
+            ValueError: it is set in another way than by plain assignment.
         """
         owners = [*(node.name for node in self._chain), CLASS]
         attributes = {f"{owner}.{setting}" for owner in owners}
@@ -158,7 +158,7 @@ class _Reader:
 
 
 def _assignments(body: Sequence[ast.stmt]) -> Iterator[tuple[str, ast.expr]]:
-    """Names and attributes that statements set directly, each with its value; unpacked where both sides show how."""
+    """Names and attributes that statements assign, each with its value; `a, b = 1, 2` gives two."""
     for statement in body:
         if isinstance(statement, ast.AnnAssign) and statement.value is not None:
             yield ast.unparse(statement.target), statement.value
@@ -199,11 +199,11 @@ def _binds(node: ast.AST, name: str) -> bool:
 
 def _unreadable(setting: str, node: ast.AST) -> ValueError:
     line = getattr(node, "lineno", 1)
-    return ValueError(f"{USER_CONFIG}:{line}: what {setting} is set to here is not known before it runs; {_ADVICE}")
+    return ValueError(f"{USER_CONFIG}:{line}: cannot read the value of {setting} without running the file; {_ADVICE}")
 
 
 def _span(text: str, node: ast.expr) -> tuple[int, int]:
-    """Where an expression stands in a text: its first character and the one after its last."""
+    """The position of an expression in a text: its first character and the one after its last."""
     lines = text.encode().splitlines(keepends=True)  # ast counts columns in bytes
     assert node.end_lineno is not None and node.end_col_offset is not None
     places = ((node.lineno, node.col_offset), (node.end_lineno, node.end_col_offset))

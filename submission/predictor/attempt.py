@@ -1,9 +1,8 @@
-"""Runs work in a thread that can be left to itself when it takes too long.
+"""Runs work in a thread that can be abandoned when it takes too long.
 
-A thread cannot be killed. One that is left ends at its next call of a network's module, which takes milliseconds; at
-the end of the process those that still run are waited for. Without that, torch's code would be running while Python
-shuts down: Python ends such a thread with pthread_exit, which unwinds C++ frames that forbid it, and the process aborts
-with signal 6.
+Python cannot kill a thread. An abandoned one ends at its next call of a network's module, usually within milliseconds.
+At the end of the process, the threads that still run are waited for. Otherwise Python would end them with pthread_exit
+while they are in torch's C++ code, which does not allow that, and the process would abort with signal 6.
 """
 
 import atexit
@@ -18,11 +17,11 @@ from torch import nn
 Result = TypeVar("Result")
 
 EXIT_LIMIT_S = 60.0
-"""A thread that hangs for longer does not keep the process."""
+"""At its end the process waits at most this long for abandoned threads."""
 
 
 class Clock:
-    """The time, and waiting; tests have another."""
+    """Tells the time and waits; tests replace it."""
 
     POLL_S = 0.05
 
@@ -31,30 +30,30 @@ class Clock:
         return time.monotonic()
 
     def wait(self, event: threading.Event, seconds: float) -> None:
-        """Wait for an event, at most so long."""
+        """Wait for an event, at most so many seconds."""
         event.wait(seconds)
 
 
-class _Left(Exception):
-    """Ends the work of a thread that was left."""
+class _Abandoned(Exception):
+    """Ends the work of an abandoned thread."""
 
 
 class Attempt(threading.Thread, Generic[Result]):
-    """Some work that has begun, in a thread of its own.
+    """A call that runs in its own thread, from the start.
 
     Args:
-        work: what to do.
+        work: the function to call.
         clock: the time.
 
     Attributes:
-        is_left: whether the result, if one comes, is of no use any more.
+        is_abandoned: whether the result will not be used, because it is too late.
     """
 
     _running: "weakref.WeakSet[Attempt[Any]]" = weakref.WeakSet()
 
     def __init__(self, work: Callable[[], Result], clock: Clock) -> None:
         super().__init__(daemon=True)
-        self.is_left = False
+        self.is_abandoned = False
         self._is_done = threading.Event()
         self._ended = 0.0
         self._error: Exception | None = None
@@ -64,7 +63,7 @@ class Attempt(threading.Thread, Generic[Result]):
         self.start()
 
     def run(self) -> None:
-        """The thread's own; never raises."""
+        """Run the work in the thread; errors are kept for `result`."""
         try:
             self._result.append(self._work())
         except Exception as error:
@@ -72,16 +71,16 @@ class Attempt(threading.Thread, Generic[Result]):
         self._ended = self._clock()
         self._is_done.set()
 
-    def watch(self, last: float, should_leave: Callable[[float, float], bool]) -> float:
-        """Wait until the work has ended or is to be left.
+    def watch(self, last: float, should_abandon: Callable[[float, float], bool]) -> float:
+        """Wait until the work has ended or is abandoned.
 
         Args:
-            last: nothing that ends later is of use, by the clock.
-            should_leave: asked again and again; is given how long it has worked and the time until `last`, seconds.
+            last: time of the clock after which a result is not used.
+            should_abandon: called after each wait with how long it has worked and the time until `last`, seconds.
 
         Returns:
-            How long it worked, seconds. A wait that took longer than was asked for means that the whole machine stood
-            still; the excess does not count.
+            How long it worked, seconds. If a wait takes longer than requested, the whole machine stood still; the
+            excess does not count.
         """
         clock = self._clock
         worked_s = 0.0
@@ -92,41 +91,41 @@ class Attempt(threading.Thread, Generic[Result]):
                 clock.wait(self._is_done, asked_s)
                 now = clock()
                 worked_s += min(now - before, asked_s)
-                if not self._is_done.is_set() and (now >= last or should_leave(worked_s, last - now)):
+                if not self._is_done.is_set() and (now >= last or should_abandon(worked_s, last - now)):
                     break
         finally:
-            self.is_left = not self._is_done.is_set() or self._ended > last
+            self.is_abandoned = not self._is_done.is_set() or self._ended > last
         return worked_s
 
     def result(self) -> Result:
-        """What the work returned.
+        """The return value of the work.
 
         Raises:
-            Exception: what the work raised.
+            Exception: the error that the work raised.
         """
         if self._error is not None:
             raise self._error
         return self._result[0]
 
 
-def make_leavable(network: nn.Module) -> None:
-    """Let a thread that was left end at the next module of a network that it calls."""
+def make_abandonable(network: nn.Module) -> None:
+    """Make an abandoned thread end at the next module of this network that it calls."""
     for module in network.modules():
-        module.register_forward_pre_hook(_end_if_left)
+        module.register_forward_pre_hook(_end_if_abandoned)
 
 
-def _end_if_left(module: nn.Module, inputs: object) -> None:
+def _end_if_abandoned(module: nn.Module, inputs: object) -> None:
     thread = threading.current_thread()
-    if isinstance(thread, Attempt) and thread.is_left:
-        raise _Left
+    if isinstance(thread, Attempt) and thread.is_abandoned:
+        raise _Abandoned
 
 
 @atexit.register
 def _end_all() -> None:
-    """Wait for the threads that still run, before Python shuts down."""
+    """Abandon the threads that still run and wait for them, before Python shuts down."""
     until = time.monotonic() + EXIT_LIMIT_S
     attempts = list(Attempt._running)
     for attempt in attempts:
-        attempt.is_left = True
+        attempt.is_abandoned = True
     for attempt in attempts:
         attempt.join(max(0.0, until - time.monotonic()))

@@ -1,4 +1,4 @@
-"""What a second of audio costs each network on this machine, by some noise."""
+"""Measures, on noise, how long each network takes for a second of audio on this machine."""
 
 from collections.abc import Callable, Mapping
 
@@ -11,18 +11,18 @@ WARM_UP_S = 1.0
 WARM_UP_RUNS = 3
 WARM_UP_LIMIT_S = 0.5
 MEASURING_LIMIT_S = 60.0
-"""Building has 300 s; on a busy machine a first run takes seconds, and alone would stand for a network's speed."""
+"""The class must be built in 300 s. On a busy machine a first run takes seconds, so it must not be the only one."""
 
 
 def measure_costs(
     networks: Mapping[str, NetworkSeparator], channels: int, sample_rate: int, clock: Callable[[], float]
 ) -> dict[tuple[str, str], float]:
-    """Seconds of work for a second of audio of each (network, precision), as far as the precision works here.
+    """Seconds of work for a second of audio, by (network, precision); a precision that fails here is left out.
 
     Args:
         networks: by name.
-        channels: theirs.
-        sample_rate: theirs, Hz.
+        channels: of the networks.
+        sample_rate: of the networks, Hz.
         clock: seconds, from any zero.
     """
     generator = torch.Generator().manual_seed(0)
@@ -32,7 +32,7 @@ def measure_costs(
     for precision in ("float32", "half"):
         for name, network in networks.items():
             if precision == "half" and clock() - begun > MEASURING_LIMIT_S:
-                continue  # a machine this slow is not kept waiting
+                continue  # too slow: half precision is not measured
             try:
                 times, is_usable = _time(network, noise, precision, begun, clock)
             except RuntimeError:
@@ -49,7 +49,7 @@ def separate_in(precision: str, network: NetworkSeparator, chunks: Tensor) -> Te
 
     Args:
         precision: "float32", or "half": float16 on a GPU, bfloat16 on a CPU.
-        network: which.
+        network: the network.
         chunks: on the CPU.
     """
     if precision == "float32":
@@ -62,7 +62,7 @@ def separate_in(precision: str, network: NetworkSeparator, chunks: Tensor) -> Te
 def _time(
     network: NetworkSeparator, noise: Tensor, precision: str, begun: float, clock: Callable[[], float]
 ) -> tuple[list[float], bool]:
-    """Seconds of each run on the noise, the first of which also pays for what later ones find ready."""
+    """Seconds of each run on the noise (the first includes set-up), and whether the result was finite."""
     times: list[float] = []
     is_usable = True
     while len(times) < WARM_UP_RUNS and is_usable:

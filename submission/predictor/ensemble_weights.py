@@ -1,4 +1,4 @@
-"""How much each checkpoint of a package's ensemble counts: `checkpoints/ensemble.yaml`, where there is one."""
+"""Reads the weight of each checkpoint of a package's ensemble from `checkpoints/ensemble.yaml`, if there is one."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,19 +6,19 @@ from pathlib import Path
 from models.ensembles.config import EnsembleConfig, member_shares, read_ensemble_file
 
 ENSEMBLE_FILE = Path("checkpoints/ensemble.yaml")
-"""Where it lies in a package, or in a repository."""
+"""Its path in a package, and in a repository."""
 
 
 def read_shares(folder: Path, names: Sequence[str], stems: Sequence[Sequence[str]]) -> list[dict[str, float]]:
-    """How much each checkpoint counts in each stem, {stem: share}; all the same where there is no file.
+    """The weight of each checkpoint in each stem, {stem: share}; equal weights if there is no file.
 
     Args:
-        folder: of the checkpoints, and of the file.
+        folder: with the checkpoints and the file.
         names: the checkpoints of the ensemble.
-        stems: those that each of them has.
+        stems: the stems of each checkpoint.
 
     Raises:
-        ValueError: the file is of other checkpoints, or damaged.
+        ValueError: the file names other checkpoints, or is damaged.
     """
     path = folder / ENSEMBLE_FILE.name
     if not path.is_file():
@@ -27,6 +27,6 @@ def read_shares(folder: Path, names: Sequence[str], stems: Sequence[Sequence[str
     if config.checkpoints != tuple(names):
         raise ValueError(
             f"{path}: expected weights of the ensemble {', '.join(names)}, got {', '.join(config.checkpoints)}; "
-            "delete it for the plain mean"
+            "delete the file to use equal weights"
         )
     return member_shares(config, stems)

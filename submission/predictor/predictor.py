@@ -1,4 +1,4 @@
-"""The challenge's class around shipped checkpoints.
+"""The class that the challenge's grader calls; it separates with shipped checkpoints.
 
 In the kit's `my_submission/user_config.py`:
 
@@ -8,8 +8,8 @@ In the kit's `my_submission/user_config.py`:
         ensemble = ("small",)
         fallbacks = ("tiny",)
 
-Source: the public MDX-23 starter kit, whose wrapper builds the class without arguments, hands it what `soundfile.read`
-returned and writes what it gets with `soundfile.write`, which stores PCM_16.
+Source: the public MDX-23 starter kit. Its wrapper builds the class without arguments, passes it what `soundfile.read`
+returned, and writes the stems with `soundfile.write`, which stores PCM_16.
 """
 
 import warnings
@@ -20,35 +20,35 @@ import torch
 
 from models.checkpoints.checkpoint import CHECKPOINT_FOLDER
 from models.separation.separator import NetworkSeparator, load_separator
-from submission.predictor.account import Account
 from submission.predictor.attempt import Clock
 from submission.predictor.ensemble_weights import read_shares
+from submission.predictor.separation_record import SeparationRecord
 from submission.predictor.separator import DeadlineSeparator
 from submission.rules.challenge import INSTRUMENTS, PCM16_MAX, TIME_FACTOR
 
-# Twice the largest 16-bit sample that somebody forgot to scale: what is beyond is damage, not music.
+# Twice the largest 16-bit sample, for files that were not scaled to [-1, 1). Larger samples are taken as damaged.
 MAX_AMPLITUDE = 65536.0
-# Hz. Every usual rate is a multiple of this; converting between such rates takes a filter bank of moderate size.
+# Hz. All usual rates are multiples of this, which keeps the resampler's filter bank small.
 RATE_STEP_HZ = 25
 
 
 class BandsplitPredictor:
-    """Separates one song at a time, as the grader asks for it, within the grader's time.
+    """Separates one song at a time within the grader's time limit.
 
     Args:
-        networks: the ensemble; the checkpoints that `ensemble` and `fallbacks` name, on CUDA if present, when None (as
-            the kit calls it).
-        spares: the fallbacks that go with `networks`.
-        clock: the time, by which everything goes.
+        networks: the ensemble. None, as the kit calls it, loads the checkpoints that `ensemble` and `fallbacks` name,
+            on CUDA if present.
+        spares: the fallbacks for `networks`.
+        clock: the time.
 
     Attributes:
-        ensemble: checkpoints, names or folders, whose waveforms are averaged for each stem that they have; with the
+        ensemble: names or folders of checkpoints. Each stem is the mean over the checkpoints that have it, with the
             weights of `checkpoints/ensemble.yaml` if there is one.
-        fallbacks: cheaper checkpoints for when the time runs short, the better first.
-        account: how the last song was separated, None before the first.
+        fallbacks: faster checkpoints for when the time runs short, the better ones first.
+        account: how the last song was separated; None before the first.
 
     Raises:
-        FileNotFoundError, ValueError: a checkpoint is absent or damaged, or instruments are missing.
+        FileNotFoundError, ValueError: a checkpoint is missing or damaged, or instruments are missing.
     """
 
     ensemble: Sequence[str] = ("small",)
@@ -67,7 +67,7 @@ class BandsplitPredictor:
             shares = read_shares(CHECKPOINT_FOLDER, self.ensemble, [network.stems for network in networks])
         self._clock = clock or Clock()
         self._separator = DeadlineSeparator(INSTRUMENTS, networks, spares, self._clock, shares)
-        self.account: Account | None = None
+        self.account: SeparationRecord | None = None
 
     @property
     def instruments(self) -> list[str]:
@@ -88,15 +88,16 @@ class BandsplitPredictor:
         """Separate one song.
 
         Shape: `mixed_sound_array` is [T, C] as `soundfile.read` returns it, or [T] for mono; each stem is float32
-        [T, C], finite and within PCM_16's [-1, 1). Damaged samples (NaN, infinite, absurdly large) are read as
-        silence, with a warning: a lost moment costs less than a lost track. A rate that is no multiple of 25 Hz is
-        taken for the nearest one, at most 1 cent off for 22 kHz and above, which no network minds; the stems'
-        rate and length are the file's.
+        [T, C], finite and within PCM_16's [-1, 1).
 
-        Stems are clipped, never scaled. The grader's references are PCM_16 themselves, so clipping moves each
-        sample towards its reference or leaves it; scaling a stem would add error to every sample of it.
+        Damaged samples (NaN, infinite or above 65536) are read as silence, with a warning: a failed track would cost
+        more than a silent moment. A sample rate is rounded to a multiple of 25 Hz for the networks, at most 1 cent off
+        from 22 kHz up, which does not change the separation noticeably. The returned rate and length are the file's.
 
-        Where time runs short, or a network fails, parts of the song are separated more cheaply, with a warning.
+        Stems are clipped, never scaled. The grader's references are PCM_16, so clipping moves a sample towards its
+        reference or does not change it; scaling a stem would add error to all of its samples.
+
+        If time runs short or a network fails, parts of the song are separated at lower quality, with a warning.
         """
         started = self._clock()
         mixture = np.asarray(mixed_sound_array)
@@ -105,11 +106,11 @@ class BandsplitPredictor:
         if mixture.size == 0:
             stems = {name: np.zeros(mixture.shape, np.float32) for name in INSTRUMENTS}
             return stems, dict.fromkeys(INSTRUMENTS, rate)
-        heard = torch.from_numpy(_undamaged(mixture.T, "the mixture"))
+        clean = torch.from_numpy(_undamaged(mixture.T, "the mixture"))
         nominal_rate = max(RATE_STEP_HZ, round(rate / RATE_STEP_HZ) * RATE_STEP_HZ)
         limit_s = TIME_FACTOR * len(mixture) / rate
-        estimates, self.account = self._separator.separate(heard, nominal_rate, started, limit_s)
-        _tell(self.account)
+        estimates, self.account = self._separator.separate(clean, nominal_rate, started, limit_s)
+        _warn_of_reduced(self.account)
         stems = {
             name: np.clip(_undamaged(estimate, name), -1.0, PCM16_MAX).T.astype(np.float32, order="C")
             for name, estimate in zip(INSTRUMENTS, estimates.numpy(), strict=True)
@@ -118,18 +119,19 @@ class BandsplitPredictor:
 
 
 def _undamaged(waveform: np.ndarray, name: str) -> np.ndarray:
-    """The waveform in float32, with zeros where it is not finite or beyond any level that a recording has."""
-    sound = np.abs(waveform) <= MAX_AMPLITUDE
-    if not sound.all():
-        message = f"{sound.size - int(sound.sum())} samples of {name} are NaN, infinite or absurdly large: silenced"
+    """The waveform in float32, with zeros where it is not finite or above MAX_AMPLITUDE."""
+    is_usable = np.abs(waveform) <= MAX_AMPLITUDE
+    if not is_usable.all():
+        num_damaged = is_usable.size - int(is_usable.sum())
+        message = f"{num_damaged} samples of {name} are NaN, infinite or too large: silenced"
         warnings.warn(message, RuntimeWarning, stacklevel=3)
-        waveform = np.where(sound, waveform, 0)
+        waveform = np.where(is_usable, waveform, 0)
     return np.ascontiguousarray(waveform, dtype=np.float32)
 
 
-def _tell(account: Account) -> None:
-    """Warn of what was not done the best way."""
-    parts = [f"{seconds:.1f} s by {rung}" for rung, seconds in account.reduced.items()]
+def _warn_of_reduced(account: SeparationRecord) -> None:
+    """Warn if parts of a song were not separated at full quality."""
+    parts = [f"{seconds:.1f} s by {mode}" for mode, seconds in account.reduced.items()]
     if parts:
         message = f"time ran short (allowed: {account.limit_s:.1f} s) or a network failed: {'; '.join(parts)}"
         warnings.warn("; ".join([message, *account.faults]), RuntimeWarning, stacklevel=3)

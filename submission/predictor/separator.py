@@ -1,8 +1,8 @@
-"""Separates a track within a deadline: chunk by chunk, with the best that the time left allows.
+"""Separates a track within a deadline: chunk by chunk, in the best mode that the remaining time allows.
 
-Every step runs in a thread of its own, which is left when it takes too long, so not even a machine that hangs makes a
-track late. What is done by the last moment is kept; what no network has covered is the last resort: a quarter of the
-mixture for each of four stems. At full quality the result is `NetworkSeparator.separate`'s, to the bit.
+Every step runs in its own thread, which is abandoned when it takes too long. So a track is in time even if the machine
+hangs. What was separated until then is kept. The rest gets the last resort: a quarter of the mixture for each of four
+stems. At full quality the result is bit-identical to that of `NetworkSeparator.separate`.
 """
 
 import statistics
@@ -15,10 +15,19 @@ from torch import Tensor
 
 from models.separation.separator import NetworkSeparator
 from models.signal.resampling import resample_blocks
-from submission.predictor.account import LAST_RESORT, Account
-from submission.predictor.attempt import Attempt, Clock, make_leavable
+from submission.predictor.attempt import Attempt, Clock, make_abandonable
 from submission.predictor.costs import measure_costs, separate_in
-from submission.predictor.planner import HANDOVER_S, LAST_SHARE, TARGET_SHARE, BatchSize, Planner, Rung, Step, ladder
+from submission.predictor.planner import (
+    HANDOVER_S,
+    LAST_SHARE,
+    TARGET_SHARE,
+    BatchSize,
+    Mode,
+    Planner,
+    Step,
+    list_modes,
+)
+from submission.predictor.separation_record import LAST_RESORT, SeparationRecord
 from submission.predictor.stem_buffer import StemBuffer
 
 LARGEST_GPU_BATCH = 8
@@ -26,16 +35,16 @@ NUM_RESAMPLED_BLOCKS = 8
 
 
 class DeadlineSeparator:
-    """Separates tracks with an ensemble of networks, or less, so that each is done in time.
+    """Separates tracks in time, with an ensemble of networks or, when time is short, with fewer or faster ones.
 
     Args:
         stems: the S stems to return, in order.
-        ensemble: networks whose estimates are averaged, stem by stem; together they have all stems. The first one's
-            settings cut the chunks.
-        fallbacks: cheaper networks with all stems, the better first.
-        clock: the time, by which everything goes.
-        shares: how much each network of the ensemble counts in its stems, {stem: share}; where it is not named, it does
-            not. By default all count the same.
+        ensemble: networks whose estimates are averaged, stem by stem; together they have all stems. Chunks are cut by
+            the settings of the first one.
+        fallbacks: faster networks with all stems, the better first.
+        clock: the time.
+        shares: the weight of each network of the ensemble in each of its stems, {stem: share}; 0 for a stem that is not
+            named. By default all weights are equal.
 
     Raises:
         ValueError: a stem is missing, or the networks work at different rates or numbers of channels.
@@ -63,27 +72,29 @@ class DeadlineSeparator:
         for choice in dict.fromkeys(choices):
             self._check(choice)
         for network in self._networks.values():
-            make_leavable(network.network)
+            make_abandonable(network.network)
         first = ensemble[0]
         self.sample_rate, self.channels = first.sample_rate, first.channels
         self._window = first.settings.window_size(first.sample_rate)
         self._batch = BatchSize(first.settings.batch, LARGEST_GPU_BATCH if first.device.type == "cuda" else 0)
         self._slowdowns: deque[float] = deque(maxlen=3)  # of the last tracks
         costs = measure_costs(self._networks, self.channels, self.sample_rate, self._clock)
-        self._rungs = ladder(list(dict.fromkeys(choices)), first.settings.overlap, costs)
-        self._best = str(Rung(tuple(members), first.settings.overlap, "float32"))
+        self._modes = list_modes(list(dict.fromkeys(choices)), first.settings.overlap, costs)
+        self._best = str(Mode(tuple(members), first.settings.overlap, "float32"))
 
-    def separate(self, mixture: Tensor, sample_rate: int, started: float, limit_s: float) -> tuple[Tensor, Account]:
+    def separate(
+        self, mixture: Tensor, sample_rate: int, started: float, limit_s: float
+    ) -> tuple[Tensor, SeparationRecord]:
         """Separate a mixture in time.
 
         Args:
             mixture: [C, T] float32, finite; any C, T at least 1.
             sample_rate: Hz.
-            started: when the time began to run, by the clock.
-            limit_s: the time allowed from then on, seconds.
+            started: time of the clock at which the limit began to run.
+            limit_s: the allowed time from then on, seconds.
 
         Returns:
-            The stems [S, C, T], and how they were made.
+            The stems [S, C, T], and the record of how they were made.
         """
         track = _Track(self, mixture, sample_rate, started, limit_s)
         stems = track.separate()
@@ -91,16 +102,16 @@ class DeadlineSeparator:
             self._slowdowns.append(track.planner.slowdown)
         return stems, track.account
 
-    def run(self, rung: Rung, chunks: Tensor) -> Tensor:
-        """Put chunks [B, C, t] through the networks of a rung; returns [B, S, C, t]."""
+    def run(self, mode: Mode, chunks: Tensor) -> Tensor:
+        """Put chunks [B, C, t] through the networks of a mode; returns [B, S, C, t]."""
         batch, channels, length = chunks.shape
-        if channels != self.channels:  # each channel is an example of its own
+        if channels != self.channels:  # each channel becomes an example, repeated to the network's channels
             chunks = chunks.reshape(batch * channels, 1, length).expand(-1, self.channels, -1)
         sums = torch.zeros(len(chunks), len(self.stems), self.channels, length)
         totals = torch.zeros(len(self.stems), 1, 1)
-        for name in rung.networks:
+        for name in mode.networks:
             network, shares = self._networks[name], self._shares[name]
-            estimates = separate_in(rung.precision, network, chunks)
+            estimates = separate_in(mode.precision, network, chunks)
             for index, stem in enumerate(network.stems):
                 if stem in self.stems and stem in shares:
                     place = self.stems.index(stem)
@@ -112,18 +123,18 @@ class DeadlineSeparator:
         return stems
 
     def plan(self, channels: int) -> Planner:
-        """A planner for a track of so many channels.
+        """A planner for a track with this number of channels.
 
-        How slow the machine is, is the median of the last three tracks and of the day the costs were measured: one
-        track that was disturbed does not count.
+        The slowdown is the median of 1 (as measured when the class was built) and of the last three tracks. So a single
+        track on a disturbed machine does not change it.
         """
         examples = 1 if channels == self.channels else channels  # see `run`
         slowdown = statistics.median_low([1.0, *self._slowdowns]) if self._slowdowns else None
-        costs = {rung: examples * cost for rung, cost in self._rungs.items()}
+        costs = {mode: examples * cost for mode, cost in self._modes.items()}
         return Planner(costs, self._window / self.sample_rate, slowdown)
 
     def _cover(self, members: list[str]) -> tuple[str, ...]:
-        """The first members that have all stems between them."""
+        """The first members that together have all stems."""
         chosen, missing = [], set(self.stems)
         for name in members:
             if missing & set(self._shares[name]):
@@ -134,21 +145,22 @@ class DeadlineSeparator:
     def _check(self, choice: tuple[str, ...]) -> None:
         if missing := set(self.stems) - {stem for name in choice for stem in self._shares[name]}:
             raise ValueError(
-                f"the challenge needs {', '.join(self.stems)}; {' + '.join(choice)} lacks {', '.join(sorted(missing))}"
+                f"expected networks with the stems {', '.join(self.stems)}, got {' + '.join(choice)} without "
+                f"{', '.join(sorted(missing))}; add a network that has them"
             )
         traits = {(network.sample_rate, network.channels) for network in self._networks.values()}
         if len(traits) > 1:
             listed = ", ".join(f"{rate} Hz with {channels} channels" for rate, channels in sorted(traits))
-            raise ValueError(f"the networks must have one sample rate and one number of channels, got {listed}")
+            raise ValueError(f"expected networks with one sample rate and one number of channels, got {listed}")
 
 
 class _Track:
-    """One track: what is done of it, and until when."""
+    """The separation of one track: its planner, its record and its deadline."""
 
     def __init__(
         self, separator: DeadlineSeparator, mixture: Tensor, sample_rate: int, started: float, limit_s: float
     ) -> None:
-        self.account = Account(limit_s, separator._best)
+        self.account = SeparationRecord(limit_s, separator._best)
         self.planner = separator.plan(len(mixture))
         self._separator = separator
         self._clock = separator._clock
@@ -157,7 +169,7 @@ class _Track:
         self._target = started + min(TARGET_SHARE * limit_s, limit_s - HANDOVER_S)
 
     def separate(self) -> Tensor:
-        """Chunk by chunk, until all is done or the time is over; returns the stems [S, C, T]."""
+        """Separate chunk by chunk until the end of the track or of the time; returns the stems [S, C, T]."""
         separator = self._separator
         buffer = self._prepare()
         while buffer is not None and buffer.covered < buffer.num_samples:
@@ -169,15 +181,19 @@ class _Track:
             length = separator._window
             if step.chunk_s < remaining_s:
                 length = min(length, max(1, round(step.chunk_s * separator.sample_rate)))
-            starts = buffer.starts(step.num_chunks, length, step.rung.overlap)
+            starts = buffer.starts(step.num_chunks, length, step.mode.overlap)
             stems = self._try(step, buffer.cut(starts, length))
             if stems is not None:
-                num_new = buffer.add(starts, stems, step.rung.overlap)
-                self.account.add(str(step.rung), num_new / separator.sample_rate)
+                num_new = buffer.add(starts, stems, step.mode.overlap)
+                self.account.add(str(step.mode), num_new / separator.sample_rate)
         return self._finish(buffer)
 
     def _prepare(self) -> StemBuffer | None:
-        """Bring the mixture to the networks' rate, and put off the last moment by what the way back will take."""
+        """Resample the mixture to the networks' rate, and reserve the time for resampling the stems back.
+
+        Returns:
+            A buffer for the stems; None if the mixture could not be resampled in time.
+        """
         separator = self._separator
         if self._rate == separator.sample_rate:
             return StemBuffer(self._mixture, len(separator.stems), separator._window)
@@ -185,22 +201,22 @@ class _Track:
             return None
         attempt = Attempt(self._resample, self._clock)
         attempt.watch(self._last, lambda worked_s, until_last_s: False)
-        if attempt.is_left:
+        if attempt.is_abandoned:
             return None
         try:
-            heard, took_s = attempt.result()
+            resampled, took_s = attempt.result()
         except Exception as error:
             self.account.faults.append(_describe(error))
             return None
         back_s = 1.5 * len(separator.stems) * took_s
         self._last -= back_s
         self._target -= back_s
-        return StemBuffer(heard, len(separator.stems), separator._window)
+        return StemBuffer(resampled, len(separator.stems), separator._window)
 
     def _resample(self) -> tuple[Tensor, float]:
-        """The mixture [C, T'] at the networks' rate, and the seconds that it takes, without set-up and stalls.
+        """The mixture [C, T'] at the networks' rate, and the seconds that resampling takes, without set-up and stalls.
 
-        That is the median time of a block, times the number of blocks: the first one pays for the set-up.
+        The time is the median time of a block, times the number of blocks; the first block's time includes the set-up.
         """
         size = -(-self._mixture.shape[-1] // NUM_RESAMPLED_BLOCKS)
         asked: list[float] = []
@@ -211,40 +227,40 @@ class _Track:
                 yield block
             asked.append(self._clock())
 
-        heard = torch.cat(list(resample_blocks(blocks(), self._rate, self._separator.sample_rate)), dim=-1)
+        resampled = torch.cat(list(resample_blocks(blocks(), self._rate, self._separator.sample_rate)), dim=-1)
         times = [end - start for start, end in zip(asked, asked[1:], strict=False)]
-        return heard, statistics.median_low(times) * len(times)
+        return resampled, statistics.median_low(times) * len(times)
 
     def _try(self, step: Step, chunks: Tensor) -> Tensor | None:
-        """One step; None if it was left or failed, after taking out of the plan what made it fail."""
+        """Run one step; returns its stems. None if it was abandoned or failed; the planner is updated accordingly."""
         separator, planner = self._separator, self.planner
         audio_s = chunks.shape[0] * chunks.shape[-1] / separator.sample_rate
-        attempt = Attempt(lambda: separator.run(step.rung, chunks), self._clock)
-        worked_s = attempt.watch(self._last, partial(planner.should_leave, step))
-        if attempt.is_left:
-            planner.leave(step, audio_s, worked_s)
+        attempt = Attempt(lambda: separator.run(step.mode, chunks), self._clock)
+        worked_s = attempt.watch(self._last, partial(planner.should_abandon, step))
+        if attempt.is_abandoned:
+            planner.abandon(step, audio_s, worked_s)
             return None
         try:
             stems = attempt.result()
         except torch.OutOfMemoryError:
             if not separator._batch.shrink():
-                self._give_up(step.rung, "out of memory")
+                self._give_up(step.mode, "out of memory")
             return None
         except Exception as error:
-            self._give_up(step.rung, _describe(error))
+            self._give_up(step.mode, _describe(error))
             return None
-        if step.rung.precision == "half" and not stems.isfinite().all():
-            for network in step.rung.networks:
+        if step.mode.precision == "half" and not stems.isfinite().all():
+            for network in step.mode.networks:
                 planner.exclude(network, "half")
             return None
-        if (chunks != 0).flatten(1).any(dim=1).all():  # silence costs nothing and tells nothing
-            planner.observe(step.rung, audio_s, worked_s)
+        if (chunks != 0).flatten(1).any(dim=1).all():  # networks skip silence, so it does not show the speed
+            planner.observe(step.mode, audio_s, worked_s)
             separator._batch.observe(len(chunks), worked_s / audio_s)
         return stems
 
-    def _give_up(self, rung: Rung, reason: str) -> None:
-        self.account.faults.append(f"{rung}: {reason}")
-        for network in rung.networks:
+    def _give_up(self, mode: Mode, reason: str) -> None:
+        self.account.faults.append(f"{mode}: {reason}")
+        for network in mode.networks:
             self.planner.exclude(network)
 
     def _finish(self, buffer: StemBuffer | None) -> Tensor:

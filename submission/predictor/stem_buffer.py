@@ -1,6 +1,6 @@
-"""The stems of one track while they grow: chunks in, weighted results joined.
+"""Cuts chunks from a track and adds their stems up by weighted overlap-add.
 
-With chunks of the usual length the result is that of `models.signal.chunking.overlap_add`, to the bit.
+With chunks of the usual length the result is bit-identical to that of `models.signal.chunking.overlap_add`.
 """
 
 import torch
@@ -10,7 +10,7 @@ from models.signal.chunking import triangle_window
 
 
 class StemBuffer:
-    """Cuts the next chunks from a mixture and joins what came of them.
+    """Cuts the next chunks from a mixture and joins their stems.
 
     Args:
         mixture: [C, T].
@@ -18,7 +18,7 @@ class StemBuffer:
         window: usual length of a chunk, samples.
 
     Attributes:
-        covered: leading samples that a chunk has reached.
+        covered: number of samples, from the start, that chunks have covered.
     """
 
     def __init__(self, mixture: Tensor, num_stems: int, window: int) -> None:
@@ -36,12 +36,13 @@ class StemBuffer:
         return self._mixture.shape[-1]
 
     def starts(self, num_chunks: int, length: int, overlap: float) -> list[int]:
-        """Where the next chunks begin: so many of one length, or fewer; or one, if it is shorter.
+        """The starts of the next chunks, samples.
 
         Args:
-            num_chunks: at most so many.
-            length: of each, samples; a last one is cut at the track's end.
-            overlap: fraction of a chunk that it shares with the next one; a short chunk shares nothing.
+            num_chunks: the largest number of chunks.
+            length: of each chunk, samples; the last chunk of a track may be shorter.
+            overlap: fraction of a chunk that it shares with the next one. A chunk shorter than the usual length
+                overlaps with no earlier chunk.
         """
         starts = [self.covered if length < self._window or overlap == 0 else self._next]
         hop = self._hop(overlap)
@@ -50,11 +51,11 @@ class StemBuffer:
         return starts
 
     def cut(self, starts: list[int], length: int) -> Tensor:
-        """Chunks [B, C, t] that begin there."""
+        """The chunks [B, C, t] that begin at these samples."""
         return torch.stack([self._mixture[:, start : start + length] for start in starts])
 
     def add(self, starts: list[int], stems: Tensor, overlap: float) -> int:
-        """Join the stems [B, S, C, t] of chunks; returns how many samples they were the first to cover."""
+        """Add the stems [B, S, C, t] of chunks; returns the number of newly covered samples."""
         end = before = self.covered
         for start, result in zip(starts, stems, strict=True):
             end = start + result.shape[-1]
@@ -66,7 +67,7 @@ class StemBuffer:
         return end - before
 
     def finish(self) -> Tensor:
-        """The stems [S, C, T]; each an equal part of the mixture where no chunk has been."""
+        """The stems [S, C, T]; where no chunk has been, each is an equal part of the mixture."""
         stems = self._total
         stems[..., : self.covered] /= self._gain[: self.covered]
         stems[..., self.covered :] = self._mixture[:, self.covered :] / len(stems)

@@ -1,4 +1,4 @@
-"""What would fail or score low, found before submitting: files, requirements, Dockerfile, and the stems it returns.
+"""Finds, before submitting, what would fail or score low: files, requirements, Dockerfile, and the returned stems.
 
 In: a submission's folder. Out: findings, each with what to do.
 """

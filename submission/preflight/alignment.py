@@ -1,7 +1,7 @@
-"""What is wrong with stems whose true audio is known: which stem is which, lag, channels and gain.
+"""Finds exchanged stems, lags, exchanged channels and wrong gains in estimates whose true stems are known.
 
-Everything is said by correlation and regression, in which a weak network is as good as a strong one: how much of a true
-stem is left in an estimate does not matter, only where it is.
+It uses correlation and regression. So a weak network passes as well as a strong one: the position of a true stem in an
+estimate counts, not how much of it is left.
 """
 
 import itertools
@@ -12,22 +12,22 @@ import numpy as np
 
 MAX_LAG_S = 0.5
 SWAP_MARGIN = 0.1
-"""Exchanged stems must explain so much more, in squared correlation, all stems together."""
+"""Stems count as exchanged if the exchange adds more than this to the squared correlation, summed over all stems."""
 LOST_DB = 0.5
-"""A lag or exchanged channels count where they cost so much SDR at the best gain."""
+"""A lag or exchanged channels are reported if they cost more than this in SDR, at the best gain."""
 GAIN_DB = 3.0
-"""A gain counts from here, if it also costs so much in the sum of the stems against the mixture."""
+"""A gain is reported if it is off by more than this, and costs more than this in the sum of the stems."""
 
 
 @dataclass(frozen=True)
 class Match:
-    """How an estimate lies best over a reference.
+    """The lag and channel order at which an estimate correlates most with a reference.
 
     Attributes:
-        lag: samples by which the estimate comes late.
-        is_exchanged: whether left is right.
-        correlation: in -1 .. 1, there.
-        as_is: the same without lag or exchange.
+        lag: delay of the estimate, samples.
+        is_exchanged: whether left and right are exchanged.
+        correlation: at this lag and channel order, in -1 .. 1.
+        as_is: the correlation without lag or exchange.
     """
 
     lag: int
@@ -37,19 +37,19 @@ class Match:
 
     @property
     def lost_db(self) -> float:
-        """SDR that the lag and the exchange cost, each estimate at its best gain."""
+        """SDR that the lag and the exchange cost, dB, each estimate at its best gain."""
         return _explained_db(self.correlation) - _explained_db(self.as_is)
 
 
 def diagnose(
     references: Mapping[str, np.ndarray], estimates: Mapping[str, np.ndarray], mixture: np.ndarray, sample_rate: int
 ) -> list[str]:
-    """What is wrong, a sentence for each kind of fault; empty if nothing is.
+    """One sentence for each kind of fault; empty if there is none.
 
     Args:
         references: the true stems.
         estimates: the estimated stems, of the same names.
-        mixture: what was separated.
+        mixture: the mixture that was separated.
         sample_rate: in Hz.
 
     Shape:
@@ -62,31 +62,31 @@ def diagnose(
     given = {name: _Spectrum(estimates[name], size) for name in names}
     matches = {(name, other): match(true[other], given[name], max_lag) for name in names for other in names}
     found = []
-    held = held_stems(matches, names)
+    held = assigned_stems(matches, names)
     if exchanged := [f"{name} is {other}" for name, other in held.items() if name != other]:
         found.append(f"stems are exchanged: {', '.join(exchanged)}")
     own = {name: matches[name, held[name]] for name in names}
     found += _misplaced(own)
-    # Next what only the stems together show; a fault found above would spoil it.
+    # Gains need stems in their place, so they are checked only if nothing was found above.
     found = found or list(_wrong_gains(estimates, mixture, own))
     total = np.sum([estimates[name] for name in names], axis=0)
     return found or _misplaced({"all stems": match(_Spectrum(mixture, size), _Spectrum(total, size), max_lag)})
 
 
 def _misplaced(matches: Mapping[str, Match]) -> list[str]:
-    """Lags and exchanged channels, with the names that show them."""
+    """A sentence for exchanged channels and one for each lag, with the names of the stems."""
     wrong = {name: found for name, found in matches.items() if found.lost_db > LOST_DB}
-    told = []
+    messages = []
     if exchanged := [name for name, found in wrong.items() if found.is_exchanged]:
-        told.append(f"left and right are exchanged: {', '.join(exchanged)}")
+        messages.append(f"left and right are exchanged: {', '.join(exchanged)}")
     for lag in sorted({found.lag for found in wrong.values()} - {0}):
         late = [name for name, found in wrong.items() if found.lag == lag]
-        told.append(f"{abs(lag)} samples too {'late' if lag > 0 else 'early'}: {', '.join(late)}")
-    return told
+        messages.append(f"{abs(lag)} samples too {'late' if lag > 0 else 'early'}: {', '.join(late)}")
+    return messages
 
 
-def held_stems(matches: Mapping[tuple[str, str], Match], names: Sequence[str]) -> dict[str, str]:
-    """Which true stem each estimate holds: its own, unless another assignment explains clearly more."""
+def assigned_stems(matches: Mapping[tuple[str, str], Match], names: Sequence[str]) -> dict[str, str]:
+    """The true stem in each estimate: its own, unless another assignment correlates clearly more (SWAP_MARGIN)."""
 
     def explained(order: Sequence[str]) -> float:
         return sum(matches[name, other].correlation ** 2 for name, other in zip(names, order, strict=True))
@@ -107,7 +107,7 @@ class _Spectrum:
 
 
 def match(reference: _Spectrum, estimate: _Spectrum, max_lag: int) -> Match:
-    """Find the lag, and whether left is right, where an estimate correlates most with a reference."""
+    """Find the lag and the channel order at which an estimate correlates most with a reference."""
     energy = np.sqrt(reference.energy * estimate.energy)
     if energy == 0:
         return Match(0, False, 0.0, 0.0)
@@ -129,29 +129,29 @@ def match(reference: _Spectrum, estimate: _Spectrum, max_lag: int) -> Match:
 def _wrong_gains(
     estimates: Mapping[str, np.ndarray], mixture: np.ndarray, matches: Mapping[str, Match]
 ) -> Iterator[str]:
-    """Stems that must be multiplied before they add up to the mixture: the regression of the mixture on them."""
+    """Stems whose factor in the regression of the mixture on all stems is not 1, in one sentence."""
     names = list(estimates)
     columns = np.stack([np.nan_to_num(estimates[name]).ravel() for name in names], axis=1).astype(np.float64)
     target = mixture.ravel().astype(np.float64)
     gains, least = _regression(columns, target)
-    told = []
+    factors = []
     for index, name in enumerate(names):
-        _, error = _regression(np.delete(columns, index, axis=1), target - columns[:, index])  # this one left as it is
+        _, error = _regression(np.delete(columns, index, axis=1), target - columns[:, index])  # this stem at gain 1
         if gains[index] * matches[name].correlation <= 0:
-            continue  # not this stem's gain: an error that the stems have in common
+            continue  # the sign contradicts the correlation: an error that the stems share, not a gain
         is_off = gains[index] < 0 or abs(20 * np.log10(gains[index])) > GAIN_DB
         if is_off and 10 * np.log10((error + 1e-9) / (least + 1e-9)) > GAIN_DB:
-            told.append(f"{name} x {1 / gains[index]:.2f}")
-    if told:
-        yield f"not at the level that the mixture has them at: {', '.join(told)}"
+            factors.append(f"{name} x {1 / gains[index]:.2f}")
+    if factors:
+        yield f"stems at another level than in the mixture: {', '.join(factors)}"
 
 
 def _regression(columns: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, float]:
-    """The factors of the columns that come closest to a target, and the energy that they leave."""
+    """The least-squares factors of the columns for a target, and the energy of the residual."""
     gains = np.linalg.lstsq(columns, target, rcond=1e-6)[0]
     return gains, float(np.sum((target - columns @ gains) ** 2))
 
 
 def _explained_db(correlation: float) -> float:
-    """SDR at the best gain; an estimate upside down is one, too."""
+    """SDR at the best gain, dB; the gain may be negative."""
     return -10 * np.log10(max(1 - correlation**2, 1e-9))

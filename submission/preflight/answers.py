@@ -1,4 +1,4 @@
-"""Pre-flight check of what a submission does: the class is built and asked for stems, off the network, in a child."""
+"""Pre-flight check of a submission's behaviour: a sandboxed process builds the class and asks it for stems."""
 
 import os
 import tempfile
@@ -10,7 +10,7 @@ from submission.preflight.findings import Finding
 from submission.preflight.requirements import check_imports
 from submission.rules.challenge import INSTRUMENTS, MEMORY_BYTES, NUM_CPUS, TIME_FACTOR
 from submission.sandbox.run import Outcome, Stage, run_child
-from submission.sandbox.signals import FULL_QUALITY, probes
+from submission.sandbox.signals import FULL_QUALITY, make_signals
 
 MUSIC_S = 8.0
 BUILD_LIMIT_S = 90.0
@@ -21,19 +21,19 @@ PCM16_STEP = 1 / 32768
 
 
 def check_behaviour(root: Path, music_s: float = MUSIC_S, gpu: bool = False) -> tuple[list[Finding], list[str]]:
-    """Run every probe; returns what was found, and notes of what is only worth knowing.
+    """Ask for the stems of every test signal; returns the findings, and notes for information.
 
     Args:
         root: the submission.
-        music_s: length of the music that it must separate in time.
-        gpu: whether it may see a GPU.
+        music_s: length of the music that it must separate in time, seconds.
+        gpu: whether the submission may use a GPU.
     """
-    names = list(probes(0.1))
+    names = list(make_signals(0.1))
     limits = {name: TIME_FACTOR * music_s if name in FULL_QUALITY else PROBE_LIMIT_S for name in names}
     stages = [Stage("built", BUILD_LIMIT_S), *(Stage(name, limits[name]) for name in names), Stage("modules", 10.0)]
     with tempfile.TemporaryDirectory(prefix="bandsplit-check-") as scratch:
         outcome = run_child(
-            {"root": str(root), "cpus": NUM_CPUS, "probe_s": music_s},
+            {"root": str(root), "cpus": NUM_CPUS, "music_s": music_s},
             stages,
             folder=root,
             scratch=Path(scratch),
@@ -44,14 +44,14 @@ def check_behaviour(root: Path, music_s: float = MUSIC_S, gpu: bool = False) -> 
 
 
 def judge(root: Path, outcome: Outcome) -> Iterator[Finding]:
-    """What a child's descriptions show to be wrong."""
+    """The findings in the messages of a sandboxed process."""
     where = "my_submission/user_config.py"
     built = outcome.messages.get("built")
     summary = outcome.messages.get("modules") or built or {}
     if attempts := summary.get("attempts"):
         when = "while it is built" if built and built["attempts"] else "while it separates"
         yield Finding(
-            f"reaches for the network {when}: {attempts[0]}",
+            f"tries to reach the network {when}: {attempts[0]}",
             where,
             "ship everything it loads; the grader has no network",
         )
@@ -61,12 +61,12 @@ def judge(root: Path, outcome: Outcome) -> Iterator[Finding]:
         yield _broken_off(outcome)
     if built:
         yield from _judge_class(built, where)
-    told: set[str] = set()
+    reported: set[str] = set()
     for name, answer in outcome.messages.items():
         if isinstance(answer, dict) and "took_s" in answer:
             for finding in _judge_answer(name, answer):
-                if finding.what not in told:  # the same fault in every probe is one finding
-                    told.add(finding.what)
+                if finding.what not in reported:  # the same fault in several signals is one finding
+                    reported.add(finding.what)
                     yield finding
     yield from _judge_reduction(outcome)
     if "modules" in outcome.messages:
@@ -74,33 +74,31 @@ def judge(root: Path, outcome: Outcome) -> Iterator[Finding]:
 
 
 def _broken_off(outcome: Outcome) -> Finding:
-    """The child did not reach its end."""
+    """The finding for a process that ended before its last message."""
     done = [message for message in outcome.messages if message != "failed"]
     log = f"; it wrote: {outcome.log.splitlines()[-1][:300]}" if outcome.log else ""
     if not done:
         if outcome.is_late:
-            return Finding(
-                f"is not built after {BUILD_LIMIT_S:.0f} s", "__init__", "load local weights, and nothing else"
-            )
+            return Finding(f"is not built after {BUILD_LIMIT_S:.0f} s", "__init__", "load only local weights there")
         return Finding(
             f"cannot be built: {outcome.failure}{log if outcome.failure.startswith('ended') else ''}",
             "my_submission/user_config.py",
-            "mend the import or __init__; it must work with the files of the submission alone",
+            "fix the import or __init__; both may use only files of the submission",
         )
     if outcome.is_late:
         stage = outcome.failure.partition(":")[0]
         return Finding(
-            f"too slow: {outcome.failure.partition(': ')[2]}", f"probe {stage!r}", "a track has 1.57 x its duration"
+            f"too slow: {outcome.failure.partition(': ')[2]}", f"signal {stage!r}", "a track has 1.57 x its duration"
         )
-    return Finding(f"broke off after {done[-1]!r}: {outcome.failure}{log}", "separate_music_file", "mend the code")
+    return Finding(f"failed after {done[-1]!r}: {outcome.failure}{log}", "separate_music_file", "fix the code")
 
 
 def _judge_class(built: dict[str, Any], where: str) -> Iterator[Finding]:
     if sorted(map(str, built["instruments"])) != sorted(INSTRUMENTS):
         yield Finding(
-            f"instruments: expected {list(INSTRUMENTS)}, got {built['instruments']}", where, "make it that property"
+            f"instruments: expected {list(INSTRUMENTS)}, got {built['instruments']}", where, "return that list"
         )
-    if built["raised"] != "NameError: probe":
+    if built["raised"] != "NameError: test":
         yield Finding(
             f"raise_aicrowd_error: expected NameError with the message, got {built['raised']}",
             where,
@@ -111,7 +109,7 @@ def _judge_class(built: dict[str, Any], where: str) -> Iterator[Finding]:
 
 
 def _judge_answer(name: str, answer: dict[str, Any]) -> Iterator[Finding]:
-    where = f"probe {name!r}"
+    where = f"signal {name!r}"
     if answer["error"]:
         yield Finding(f"separate_music_file fails: {answer['error']}", where, "it must return stems for any track")
         return
@@ -134,10 +132,10 @@ def _judge_answer(name: str, answer: dict[str, Any]) -> Iterator[Finding]:
     for stem, array in answer["stems"].items():
         yield from _judge_array(name, where, stem, array, answer)
     if answer["changed_input"]:
-        yield Finding("changes the array that it was given", where, "work on a copy")
+        yield Finding("changes its input array", where, "work on a copy")
     difference = answer.get("difference", 0.0)
     if (difference is None or difference > PCM16_STEP) and not answer["reduced"]:
-        size = "in form" if difference is None else f"by up to {difference:.4f}"
+        size = "in stems or shapes" if difference is None else f"by up to {difference:.4f}"
         yield Finding(f"not reproducible: two answers differ {size}", where, "seed or remove what is random")
 
 
@@ -162,7 +160,7 @@ def _judge_array(name: str, where: str, stem: str, array: dict[str, Any], answer
             )
     if array["num_not_finite"]:
         yield Finding(
-            f"{stem} holds NaN or infinity: stored as full scale, which wrecks the score",
+            f"{stem} holds NaN or infinity: stored as full scale, which ruins the score",
             where,
             "return finite samples",
         )
@@ -174,26 +172,26 @@ def _judge_array(name: str, where: str, stem: str, array: dict[str, Any], answer
         )
     if name == "silence" and array["loudest"] > AUDIBLE:
         yield Finding(
-            f"{stem} sounds (up to {array['loudest']:.3f}) where the mixture is silent: a silent reference then scores"
-            " hugely negative",
+            f"{stem} is not silent (peak {array['loudest']:.3f}) though the mixture is: with a silent reference the"
+            " score is far below 0 dB",
             where,
             "return silence for silence",
         )
 
 
 def _judge_reduction(outcome: Outcome) -> Iterator[Finding]:
-    """A predictor that says itself that a network failed, or, on a quiet machine, twice that the time ran short."""
+    """A finding if the predictor reports a failed network, or reports twice that time ran short on a quiet machine."""
     answers = [outcome.messages.get(name, {}) for name in FULL_QUALITY]
     ways = "; ".join(f"{seconds:.1f} s by {way}" for way, seconds in answers[0].get("reduced", {}).items())
-    where = f"probe {FULL_QUALITY[0]!r}"
+    where = f"signal {FULL_QUALITY[0]!r}"
     if faults := answers[0].get("faults"):
-        yield Finding(f"a network fails: {faults[0]}; instead: {ways}", where, "mend or replace its checkpoint")
+        yield Finding(f"a network fails: {faults[0]}; instead: {ways}", where, "fix or replace its checkpoint")
     elif all(answer.get("reduced") for answer in answers) and not is_busy():
-        yield Finding(f"too slow for its best way here: {ways}", where, "take a smaller checkpoint, or less overlap")
+        yield Finding(f"too slow for full quality here: {ways}", where, "take a smaller checkpoint, or less overlap")
 
 
 def is_busy() -> bool:
-    """Whether other work kept this machine's processors."""
+    """Whether other programs keep this machine's processors busy: a load above 1.5 for each processor."""
     return os.getloadavg()[0] > 1.5 * (os.cpu_count() or 1)
 
 
@@ -204,7 +202,7 @@ def _notes(outcome: Outcome) -> Iterator[str]:
         yield f"separates {music['shape'][0] / 44100:.0f} s of music in {100 * share:.1f} % of the allowed time"
         if any(outcome.messages.get(name, {}).get("reduced") for name in FULL_QUALITY):
             load = f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors"
-            yield f"some music was separated less well, as the time ran short here ({load})"
+            yield f"some music was separated at lower quality because time ran short here ({load})"
     if "built" in outcome.took_s:
         yield f"the class is built in {outcome.took_s['built']:.1f} s"
     if outcome.peak_bytes:

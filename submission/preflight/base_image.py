@@ -1,4 +1,4 @@
-"""Pre-flight check of the Python that the Dockerfile's image has: too old a one installs other versions, or none."""
+"""Pre-flight check of the Python version in the Dockerfile's image: an old one cannot install the pinned versions."""
 
 import ast
 import importlib.metadata
@@ -21,31 +21,31 @@ RELEASES: dict[str, Version] = {
     **{"debian9": (3, 5), "debian10": (3, 7), "debian11": (3, 9), "debian12": (3, 11), "debian13": (3, 13)},
     **{"stretch": (3, 5), "buster": (3, 7), "bullseye": (3, 9), "bookworm": (3, 11), "trixie": (3, 13)},
 }
-"""The Python that a release of Ubuntu or Debian calls python3. Source: the distributions' package lists."""
+"""The version of python3 in each release of Ubuntu and Debian. Source: the distributions' package lists."""
 
 _INSTALLED = re.compile(r"\bpython[ =]*(3)\.(\d+)|Miniconda3-py(3)(\d+)_|\buv python install (3)\.(\d+)")
 
 
 def check_python(root: Path) -> tuple[list[Finding], list[str]]:
-    """Whether the image's Python does for the pinned requirements and the syntax of the code; and notes of doubt."""
+    """Whether the image's Python supports the pinned requirements and the code's syntax: findings, and notes."""
     path = root / "Dockerfile"
     if not path.is_file():
         return [], []
     stages = list(_stages(path.read_text(encoding="utf-8", errors="replace")))
     if not stages:
-        return [], []  # told by check_dockerfile
+        return [], []  # check_dockerfile reports it
     line, image, steps = stages[-1]
     version = python_of(image, steps)
     if version is None:
         return [], [f"the Python of the base image {image} is not known here: not checked"]
     shown = f"{version[0]}.{version[1]}"
     reasons = [*_ruled_out(root, shown), *_unparsed(root, version)]
-    mend = "take a base image with a newer Python, ubuntu24.04 say, or install one there"
-    return [Finding(f"Python {shown} of {image}: {reason}", f"Dockerfile:{line}", mend) for reason in reasons[:1]], []
+    advice = "take a base image with a newer Python, such as ubuntu24.04, or install one"
+    return [Finding(f"Python {shown} of {image}: {reason}", f"Dockerfile:{line}", advice) for reason in reasons[:1]], []
 
 
 def python_of(image: str, steps: str) -> Version | None:
-    """The version of Python that runs in an image after some steps; None if they do not tell.
+    """The version of Python in an image after some steps; None if it is not known.
 
     Args:
         image: a base image, such as `nvidia/cuda:11.7.0-cudnn8-runtime-ubuntu18.04`.
@@ -61,7 +61,7 @@ def python_of(image: str, steps: str) -> Version | None:
 
 
 def _stages(text: str) -> Iterator[tuple[int, str, str]]:
-    """Each stage: the line of its FROM, its base image, and the RUN steps in it and in the stages below it."""
+    """Each stage: the line of its FROM, its base image, and the RUN steps of it and of the stages it is built on."""
     defaults: dict[str, str] = {}
     earlier: dict[str, tuple[str, str]] = {}
     stage: tuple[int, str, str] | None = None
@@ -87,7 +87,7 @@ def _stages(text: str) -> Iterator[tuple[int, str, str]]:
 
 
 def _ruled_out(root: Path, python: str) -> Iterator[str]:
-    """Pinned requirements that do not run on a Python, as far as the pinned version is the one installed here."""
+    """Pinned requirements that do not support a Python version. Pins of versions not installed here are skipped."""
     try:
         lines = (root / "requirements.txt").read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError):
@@ -100,20 +100,20 @@ def _ruled_out(root: Path, python: str) -> Iterator[str]:
         except (InvalidRequirement, KeyError, importlib.metadata.PackageNotFoundError):
             continue
         is_pinned = str(requirement.specifier) == f"=={parse(installed).public}"
-        # The newest patch of that Python: a demand for 3.11.2 is met by 3.11.
+        # Assume the newest patch release: an image with 3.11 satisfies a requirement of 3.11.2.
         if is_pinned and needs and not SpecifierSet(needs).contains(f"{python}.99"):
             yield f"{requirement.name}{requirement.specifier} needs Python {needs}"
 
 
 def _unparsed(root: Path, version: Version) -> Iterator[str]:
-    """Files whose syntax is newer."""
+    """Files whose syntax needs a newer Python than `version`."""
     for path in sorted(root.rglob("*.py")):
         try:
             text = path.read_text(encoding="utf-8")
             ast.parse(text)
         except (SyntaxError, ValueError, OSError):
-            continue  # wrong for any Python
+            continue  # does not parse in any version
         try:
             ast.parse(text, feature_version=version)
         except SyntaxError as error:
-            yield f"{path.relative_to(root)}:{error.lineno} is newer Python ({error.msg})"
+            yield f"{path.relative_to(root)}:{error.lineno} needs a newer Python ({error.msg})"

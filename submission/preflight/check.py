@@ -1,4 +1,4 @@
-"""Pre-flight: everything that would make the grader fail a submission, or silently score it low."""
+"""Runs all pre-flight checks: what would make the grader fail a submission, or silently score it low."""
 
 import tempfile
 from collections.abc import Sequence
@@ -22,20 +22,20 @@ def check(submission: Path, music_s: float = MUSIC_S, long_s: float = LONG_S) ->
 
     Args:
         submission: a package or another checkout of the kit; or a Bandsplit repository, whose package is checked.
-        music_s: length of the synthetic music that it must separate in time.
-        long_s: length of the longest track.
+        music_s: length of the synthetic music that it must separate in time, seconds.
+        long_s: length of the longest track, seconds.
 
     Returns:
-        What was found, and notes of what is only worth knowing.
+        The findings, and notes for information.
 
     Raises:
-        FileNotFoundError: `submission` is neither.
+        FileNotFoundError: `submission` is none of these.
     """
     if is_source(submission):
         with tempfile.TemporaryDirectory(prefix="bandsplit-submission-") as folder:
             root = Path(folder).resolve()
             missing = build(submission.resolve(), root)
-            missing = [path for path in missing if not path.startswith("checkpoints/")]  # those check_files tells
+            missing = [path for path in missing if not path.startswith("checkpoints/")]  # check_files reports those
             absent = [Finding("the file is missing", path, "restore it: the package needs it") for path in missing]
             findings, notes = _check_root(root, music_s, long_s)
             return absent + [finding for finding in findings if finding.where not in missing], notes
@@ -53,7 +53,7 @@ def _check_root(root: Path, music_s: float, long_s: float) -> tuple[list[Finding
     behaviour, more = check_behaviour(root, music_s, wants_gpu(root))
     notes += [*doubts, *cost_notes(root), *more]
     if behaviour:
-        notes.append("not tried on real music: mend its behaviour first")
+        notes.append("not tried on real music: fix its behaviour first")
     else:
         behaviour, more = check_real_music(root, Grader(), long_s=long_s)
         notes += more
@@ -61,7 +61,7 @@ def _check_root(root: Path, music_s: float, long_s: float) -> tuple[list[Finding
 
 
 def render(findings: Sequence[Finding], notes: Sequence[str]) -> str:
-    """The findings, each with what to do, then the notes and the verdict."""
+    """The report: the findings, each with what to do, then the notes and the verdict."""
     lines = [*map(str, findings), *(f"note: {note}" for note in notes)]
-    verdict = f"{len(findings)} found: mend them before the push" if findings else "nothing found"
+    verdict = f"{len(findings)} found: fix them before the push" if findings else "nothing found"
     return "\n".join([*lines, verdict])

@@ -1,4 +1,4 @@
-"""Pre-flight check of the Dockerfile: what it copies must be there."""
+"""Pre-flight check of the Dockerfile: the files that it copies must exist."""
 
 import fnmatch
 import json
@@ -13,7 +13,7 @@ from submission.preflight.findings import Finding
 def check_dockerfile(root: Path) -> Iterator[Finding]:
     """Whether each COPY and ADD finds its source in the build context; a submission may have no Dockerfile.
 
-    The kit's example makes a user with id 1001; a container of another user cannot be started by the grader.
+    It also looks for the user with id 1001, as in the kit's example: the grader cannot start a container without it.
     """
     path = root / "Dockerfile"
     if not path.is_file():
@@ -30,9 +30,11 @@ def check_dockerfile(root: Path) -> Iterator[Finding]:
             where = f"Dockerfile:{line}"
             matches = [match for match in root.glob(source.strip("/") or ".")] if source != "." else [root]
             if not matches:
-                yield Finding(f"{name} of {source}, which does not exist", where, "add the file, or drop the line")
+                yield Finding(f"{name} of {source}, which does not exist", where, "add the file, or remove the line")
             elif all(_is_ignored(match.relative_to(root), ignored) for match in matches):
-                yield Finding(f"{name} of {source}, which .dockerignore leaves out", where, "take it out there")
+                yield Finding(
+                    f"{name} of {source}, which .dockerignore leaves out", where, "remove it from .dockerignore"
+                )
     if not any(name == "RUN" and "1001" in arguments for _, name, arguments in steps):
         yield Finding("no user with id 1001 is made", "Dockerfile", "RUN useradd --create-home --uid 1001 aicrowd")
     if not any(name == "COPY" and copied(arguments)[-1:] in (["."], ["./"]) for _, name, arguments in steps):
@@ -40,7 +42,7 @@ def check_dockerfile(root: Path) -> Iterator[Finding]:
 
 
 def instructions(text: str) -> Iterator[tuple[int, str, str]]:
-    """The steps: line number, name in capitals, arguments with continued lines joined."""
+    """The steps of a Dockerfile: line number, name in capitals, arguments with continued lines joined."""
     begun, joined = 0, ""
     for number, line in enumerate(text.splitlines(), 1):
         if line.strip().startswith("#") or (not line.strip() and not joined):
@@ -56,7 +58,7 @@ def instructions(text: str) -> Iterator[tuple[int, str, str]]:
 
 
 def copied(arguments: str) -> list[str]:
-    """The sources of a COPY or ADD in the build context: none for other stages, addresses and here-documents."""
+    """The sources of a COPY or ADD in the build context; other stages, URLs and here-documents are left out."""
     options = re.match(r"(--\S+\s+)*", arguments)
     assert options is not None
     if "--from=" in options[0] or "<<" in arguments:
@@ -76,7 +78,7 @@ def _ignored(root: Path) -> list[str]:
 
 
 def _is_ignored(path: Path, patterns: list[str]) -> bool:
-    """Whether the file or a folder above it is left out; the last pattern that fits counts."""
+    """Whether a pattern leaves out the file or a folder above it; the last pattern that matches counts."""
     answer = False
     for pattern in patterns:
         is_out = not pattern.startswith("!")

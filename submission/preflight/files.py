@@ -1,4 +1,4 @@
-"""Pre-flight checks of a submission's files: nothing of it is run."""
+"""Pre-flight checks of a submission's files; its code is not run."""
 
 import ast
 import fnmatch
@@ -10,18 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from models.checkpoints.checkpoint import CARD, CONFIG, WEIGHTS, load_checkpoint
+from models.running import git_lfs
 from models.training.origin import data_names
 from submission.package.user_config import USER_CONFIG, read_checkpoints
 from submission.preflight.findings import Finding
 from submission.rules.challenge import CHALLENGE_ID, INSTRUMENTS, LFS_BYTES
-from submission.rules.data_flags import FLAGS, board, flags, read_card, read_info
-from submission.sandbox.strays import LEFT_OUT
+from submission.rules.data_flags import FLAGS, flags, leaderboard, read_card, read_info
+from submission.sandbox.written_elsewhere import all_files
 
-LFS_HEADER = b"version https://git-lfs"
 WRAPPER = "my_submission/aicrowd_wrapper.py"
 WRAPPER_HASHES = (
     "6e405e6246568ad3ceceb45b10610465c73cba503bab653fa6538a58966c01d0",  # the kit's
-    "837ea834e6fd266f9d131a184036c95a85c50d49d31e8eea85108fabaa498d69",  # ours, which does the same
+    "72bb242351ce35f7b2071ce2e946fd4d65179bcb020aef01e0caf61327632887",  # ours, which does the same
 )
 """SHA-256 of the wrappers that the grader's evaluator works with, lines ended by a line feed.
 
@@ -33,7 +33,7 @@ PICKLE_CALLS = ("torch.load", "torch.hub.load", "torch.jit.load", "numpy.load", 
 
 
 def check_files(root: Path) -> list[Finding]:
-    """Everything that files alone can tell, except requirements and the Dockerfile."""
+    """All findings from the files, except those of requirements and the Dockerfile."""
     return [
         *check_aicrowd_json(root),
         *check_wrapper(root),
@@ -44,24 +44,16 @@ def check_files(root: Path) -> list[Finding]:
     ]
 
 
-def all_files(root: Path) -> Iterator[Path]:
-    """The files of a submission, relative to `root`; git's own, caches and the kit's data folders are left out."""
-    for path in sorted(root.rglob("*")):
-        relative = path.relative_to(root)
-        if path.is_file() and not LEFT_OUT & set(relative.parts):
-            yield relative
-
-
 def check_aicrowd_json(root: Path) -> Iterator[Finding]:
     """The form of `aicrowd.json`, and whether its data flags agree with the model cards of the weights."""
     name = "aicrowd.json"
     try:
         entry = json.loads((root / name).read_text(encoding="utf-8"))
     except FileNotFoundError:
-        yield Finding("there is none", name, "write it: `package` makes one")
+        yield Finding("the file is missing", name, "add it: `package` writes one")
         return
     except ValueError as error:
-        yield Finding(f"is not JSON ({error})", name, "mend the syntax")
+        yield Finding(f"is not JSON ({error})", name, "fix the syntax")
         return
     if not isinstance(entry, dict):
         yield Finding(f"expected an object, got {type(entry).__name__}", name, "write an object with the kit's keys")
@@ -72,12 +64,12 @@ def check_aicrowd_json(root: Path) -> Iterator[Finding]:
         )
     authors = entry.get("authors")
     if not (isinstance(authors, list) and authors and all(isinstance(author, str) and author for author in authors)):
-        yield Finding(f"authors: expected a list of AIcrowd user names, got {authors!r}", name, "name yourself")
+        yield Finding(f"authors: expected a list of AIcrowd user names, got {authors!r}", name, "add your user name")
     for key in (*FLAGS, "gpu"):
         if not isinstance(entry.get(key), bool):
             yield Finding(f"{key}: expected true or false, got {entry.get(key)!r}", name, f"set {key}, without quotes")
     if not (isinstance(entry.get("description"), str) and entry["description"].strip()):
-        yield Finding(f"description: expected some text, got {entry.get('description')!r}", name, "say what it is")
+        yield Finding(f"description: expected a text, got {entry.get('description')!r}", name, "describe the entry")
     if all(isinstance(entry.get(key), bool) for key in FLAGS):
         yield from _check_flags(root, entry)
 
@@ -88,48 +80,48 @@ def _check_flags(root: Path, entry: dict[str, Any]) -> Iterator[Finding]:
         try:
             infos.append(read_info(folder))
         except FileNotFoundError:
-            return  # told by check_checkpoints
+            return  # check_checkpoints reports it
         except ValueError as error:
             yield Finding(
                 str(error).replace(f"{root}/", ""),
                 f"{folder.relative_to(root)}/{CONFIG}",
-                "the data flags cannot be checked without it; train again, or write the data down",
+                "the data flags cannot be checked without it: train again, or add info.training_data",
             )
             return
-        if (told := read_card(folder)) is not None and told != infos[-1]["training_data"]:
+        if (in_card := read_card(folder)) is not None and in_card != infos[-1]["training_data"]:
             yield Finding(
-                f"the model card tells of {told!r}, but {CONFIG} of {infos[-1]['training_data']!r}",
+                f"the model card names the training data {in_card!r}, {CONFIG} names {infos[-1]['training_data']!r}",
                 f"{folder.relative_to(root)}/{CARD}",
-                "find out which is true, and mend the other; then set the data flags by it",
+                "correct the wrong one, then set the data flags to match",
             )
             return
     if not infos:
         return
     wanted = flags(infos)
-    heard = ", ".join(dict.fromkeys(name for info in infos for name in data_names(info)))
+    trained_on = ", ".join(dict.fromkeys(name for info in infos for name in data_names(info)))
     if any(info.get("began_with", "nothing") != "nothing" for info in infos):
-        heard += ", and what the weights they began with have heard"
+        trained_on += ", and the unknown training data of the weights that training began with"
     for key in FLAGS:
         if entry[key] != wanted[key]:
             yield Finding(
-                f"{key} is {_json(entry[key])}, but the weights were trained on {heard}",
+                f"{key} is {_json(entry[key])}, but the weights were trained on {trained_on}",
                 "aicrowd.json",
-                f"set {key} to {_json(wanted[key])} (leaderboard {board(wanted)})",
+                f"set {key} to {_json(wanted[key])} (leaderboard {leaderboard(wanted)})",
             )
 
 
 def check_wrapper(root: Path) -> Iterator[Finding]:
-    """Whether the wrapper is the kit's or ours, unchanged: the grader puts its own there, so a change is lost."""
+    """Whether the wrapper is the kit's or ours, unchanged: the grader replaces it, so changes would be lost."""
     try:
         text = (root / WRAPPER).read_bytes().replace(b"\r\n", b"\n")
     except OSError:
-        yield Finding("there is none", WRAPPER, "take the kit's file of that name")
+        yield Finding("the file is missing", WRAPPER, "copy the kit's file of that name")
         return
     if hashlib.sha256(text).hexdigest() not in WRAPPER_HASHES:
         yield Finding(
-            "differs from the kit's: the grader runs its own, and what was changed is lost",
+            "differs from the kit's: the grader replaces it by its own, so the changes are lost",
             WRAPPER,
-            "put the kit's file back, and the change into your class",
+            "restore the kit's file and move the changes into your class",
         )
 
 
@@ -138,10 +130,10 @@ def _json(value: bool) -> str:
 
 
 def checkpoint_folders(root: Path) -> list[Path]:
-    """The checkpoints that a submission of ours loads; for others, every folder with such files."""
+    """The checkpoint folders that `user_config.py` names; if it names none, each folder with a checkpoint's config."""
     try:
         ensemble, fallbacks = read_checkpoints((root / USER_CONFIG).read_text(encoding="utf-8"))
-    except (OSError, ValueError):  # told by check_checkpoints
+    except (OSError, ValueError):  # check_checkpoints reports it
         ensemble = fallbacks = ()
     names = dict.fromkeys((*ensemble, *fallbacks))
     if names:
@@ -150,11 +142,11 @@ def checkpoint_folders(root: Path) -> list[Path]:
 
 
 def check_checkpoints(root: Path) -> Iterator[Finding]:
-    """Whether each checkpoint is there, whole, ours to load, with its card, and together they have all instruments."""
+    """Whether each checkpoint is complete and loads, and whether together they have all instruments."""
     try:
         read_checkpoints((root / USER_CONFIG).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        yield Finding(f"the checkpoints are not known: {error}", str(USER_CONFIG), "mend the file")
+        yield Finding(f"cannot read which checkpoints it loads: {error}", str(USER_CONFIG), "fix the file")
     folders = checkpoint_folders(root)
     stems: set[str] = set()
     is_complete = True
@@ -164,30 +156,30 @@ def check_checkpoints(root: Path) -> Iterator[Finding]:
             if not (folder / file).is_file():
                 is_complete &= file == CARD
                 yield Finding(
-                    "the file is missing", f"{where}/{file}", f"add it, or take {folder.name} out of {USER_CONFIG}"
+                    "the file is missing", f"{where}/{file}", f"add it, or remove {folder.name} from {USER_CONFIG}"
                 )
-        if not ((folder / WEIGHTS).is_file() and (folder / CONFIG).is_file()) or _is_pointer(folder / WEIGHTS):
+        if not ((folder / WEIGHTS).is_file() and (folder / CONFIG).is_file()) or git_lfs.is_pointer(folder / WEIGHTS):
             is_complete = False
-            continue  # a pointer is told by check_lfs
+            continue  # check_lfs reports a pointer
         try:
             checkpoint = load_checkpoint(folder)
         except (ValueError, OSError, ImportError) as error:
             is_complete = False
-            yield Finding(f"cannot be loaded: {error}", where, "put a whole checkpoint there, made by `models train`")
+            yield Finding(f"cannot be loaded: {error}", where, "replace it by a complete checkpoint of `models train`")
             continue
         stems |= set(checkpoint.preset.model.stems)
     if folders and is_complete and (missing := set(INSTRUMENTS) - stems):
         yield Finding(
-            f"no checkpoint separates {', '.join(sorted(missing))}", str(USER_CONFIG), "name checkpoints that do"
+            f"no checkpoint separates {', '.join(sorted(missing))}", str(USER_CONFIG), "add a checkpoint that does"
         )
 
 
 def check_lfs(root: Path) -> Iterator[Finding]:
-    """LFS pointers in the place of files, and large files that would be pushed without LFS."""
+    """LFS pointers instead of files, and large files that would be pushed without LFS."""
     rules = _lfs_rules(root)
     for path in all_files(root):
         size = (root / path).stat().st_size
-        if size < 1024 and _is_pointer(root / path):
+        if size < 1024 and git_lfs.is_pointer(root / path):
             yield Finding(
                 f"a git-LFS pointer of {size} bytes, not the file", str(path), "run `git lfs pull`, then check again"
             )
@@ -199,13 +191,8 @@ def check_lfs(root: Path) -> Iterator[Finding]:
             )
 
 
-def _is_pointer(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(len(LFS_HEADER)) == LFS_HEADER
-
-
 def _lfs_rules(root: Path) -> list[tuple[str, bool]]:
-    """Patterns of `.gitattributes` and whether each turns LFS on or off; later ones go before earlier ones."""
+    """Patterns of `.gitattributes`, and whether each turns LFS on or off; the last that matches a file counts."""
     try:
         lines = (root / ".gitattributes").read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError):
@@ -230,14 +217,14 @@ def _goes_through_lfs(path: Path, rules: list[tuple[str, bool]]) -> bool:
 
 
 def check_unpickling(root: Path) -> Iterator[Finding]:
-    """Pickled files, and code that would unpickle: a pickle runs what its maker wants."""
-    mend = "ship weights as safetensors and load them with safetensors.torch"
+    """Pickled files, and code that would unpickle: loading a pickle can run any code."""
+    advice = "ship weights as safetensors and load them with safetensors.torch"
     for path in all_files(root):
-        if path.suffix in PICKLE_SUFFIXES and not _is_pointer(root / path):
-            yield Finding(f"{path.suffix} files are pickles, as a rule", str(path), mend)
+        if path.suffix in PICKLE_SUFFIXES and not git_lfs.is_pointer(root / path):
+            yield Finding(f"{path.suffix} files are usually pickles", str(path), advice)
         if path.suffix == ".py":
             for line, what in _unpickling(root / path):
-                yield Finding(f"{what} unpickles", f"{path}:{line}", mend)
+                yield Finding(f"{what} unpickles", f"{path}:{line}", advice)
 
 
 def _unpickling(path: Path) -> Iterator[tuple[int, str]]:
@@ -263,11 +250,13 @@ def _unpickling(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def check_apt(root: Path) -> Iterator[Finding]:
-    """Whether `apt.txt` holds one package name in a line."""
+    """Whether each line of `apt.txt` is one package name."""
     path = root / "apt.txt"
     if not path.is_file():
-        yield Finding("there is none", "apt.txt", "make one, if only an empty one: the grader's build reads it")
+        yield Finding("the file is missing", "apt.txt", "add it, empty if need be: the grader's build reads it")
         return
     for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
         if line.strip() and not re.fullmatch(r"[a-z0-9][a-z0-9.+-]+(=\S+)?", line.strip()):
-            yield Finding(f"{line.strip()!r} is no Debian package", f"apt.txt:{number}", "one package name in a line")
+            yield Finding(
+                f"expected a Debian package, got {line.strip()!r}", f"apt.txt:{number}", "write one package name a line"
+            )

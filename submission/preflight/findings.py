@@ -1,4 +1,4 @@
-"""What the pre-flight check tells."""
+"""What the pre-flight check reports."""
 
 from dataclasses import dataclass
 
@@ -9,13 +9,13 @@ class Finding:
 
     Attributes:
         what: what is wrong.
-        where: the file, or the probe that showed it.
-        mend: what to do.
+        where: the file, or the test signal that showed it.
+        advice: what to do.
     """
 
     what: str
     where: str
-    mend: str
+    advice: str
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.what}\n    -> {self.mend}"
+        return f"{self.where}: {self.what}\n    -> {self.advice}"

@@ -1,4 +1,4 @@
-"""Whether the allowed time is enough for imported networks on the grader's GPU, by arithmetic."""
+"""Estimates, from the number of multiplications, whether networks are fast enough on the grader's GPU."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +10,7 @@ from submission.rules.challenge import TIME_FACTOR
 
 
 def cost_notes(root: Path) -> Iterator[str]:
-    """A note for each checkpoint of a submission that tells its cost.
+    """A note for each checkpoint of a submission that records its cost (`gmacs_per_second`).
 
     Args:
         root: the submission.
@@ -19,11 +19,11 @@ def cost_notes(root: Path) -> Iterator[str]:
         try:
             gmacs = read_config(folder / CONFIG)[1].get("gmacs_per_second")
         except (ValueError, OSError):
-            continue  # told by check_checkpoints
+            continue  # check_checkpoints reports it
         if isinstance(gmacs, int | float):
             needed_s = seconds_on_t4(gmacs)
             verdict = "enough" if needed_s < TIME_FACTOR else "too slow"
             yield (
-                f"{folder.name}: {gmacs:g} GMAC, by arithmetic {needed_s:.2f} s on a T4 for a second of audio, "
+                f"{folder.name}: {gmacs:g} GMAC, an estimated {needed_s:.2f} s on a T4 for a second of audio, "
                 f"of the {TIME_FACTOR} s allowed: {verdict}"
             )

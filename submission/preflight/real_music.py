@@ -1,7 +1,7 @@
 """Pre-flight check on real music: an excerpt with known stems, a long track, and the excerpt again, in one process.
 
-It finds what no single answer shows to be wrong: stems exchanged, late or at another level, a track of a minute that
-takes too long or too much memory, what one track does to the next, and files written where nobody asked for them.
+It finds what the test signals cannot show: exchanged stems, lags, wrong levels, a track of a minute that takes too much
+time or memory, stems that depend on the track before, and files written outside the predictions.
 """
 
 import os
@@ -25,13 +25,13 @@ from submission.rules.challenge import INSTRUMENTS, PCM16_MAX
 
 LONG_S = 60.0
 SONG_S = 600.0
-"""The longest song for which memory must do."""
+"""Memory must suffice for a song of this length, seconds."""
 MEMORY_NOISE_BYTES = 100_000_000
-"""Two runs of one track differ by this much."""
+"""The peak memory of two runs of one track differs by up to this."""
 SAME_DB = 40.0
-"""A package's stems must be those of `load_separator` within this; what is left is rounding."""
+"""A package's stems must equal those of `load_separator` up to an error this far below them; rounding is smaller."""
 LESS_DB = 1.0
-"""A long track may score this much less than the excerpt that it repeats."""
+"""A long track may score this much less than the excerpt that it repeats, dB."""
 
 Stems = dict[str, np.ndarray]
 
@@ -71,13 +71,13 @@ class HeldTrack(Track):
 def check_real_music(
     root: Path, grader: Grader, excerpt: Track | None = None, long_s: float = LONG_S
 ) -> tuple[list[Finding], list[str]]:
-    """Separate an excerpt, a long track made of it, and the excerpt again; returns findings, and notes.
+    """Separate an excerpt, a long track made from it, and the excerpt again; returns findings, and notes.
 
     Args:
         root: the submission.
         grader: the limits.
-        excerpt: a piece of music with known stems; the one that stempeg ships by default.
-        long_s: length of the long track.
+        excerpt: a piece of music with known stems; by default the one that stempeg ships.
+        long_s: length of the long track, seconds.
     """
     try:
         held = hold(excerpt or open_tracks(shipped_excerpt(), "test")[0])
@@ -98,8 +98,8 @@ def check_real_music(
     if answers:
         mixture = held.read_mixture()
         true = held.read_stems(INSTRUMENTS)
-        where, mend = f"music {held.name!r}", "find where the code does that"
-        findings += [Finding(what, where, mend) for what in diagnose(true, answers[0], mixture, held.sample_rate)]
+        where, advice = f"music {held.name!r}", "find where the code does that"
+        findings += [Finding(what, where, advice) for what in diagnose(true, answers[0], mixture, held.sample_rate)]
         if not results[0].reduced:
             findings += _judge_sameness(root, held, answers[0])
         if len(answers) == 2 and not results[0].reduced and not results[2].reduced:
@@ -108,13 +108,13 @@ def check_real_music(
 
 
 def hold(track: Track) -> HeldTrack:
-    """Read a track's mixture and instruments once."""
+    """Read a track's mixture and instruments into memory."""
     audio = track.read_stems(("mixture", *INSTRUMENTS))
     return HeldTrack(track.name, track.split, track.path, audio, track.sample_rate)
 
 
 def repeated(track: HeldTrack, duration_s: float) -> HeldTrack:
-    """A track again and again, cut at a duration."""
+    """A track repeated, and cut to a duration in seconds."""
     num_samples = round(duration_s * track.rate)
     times = -(-num_samples // track.num_frames)
     audio = {name: np.tile(samples, times)[:, :num_samples] for name, samples in track.audio.items()}
@@ -122,17 +122,19 @@ def repeated(track: HeldTrack, duration_s: float) -> HeldTrack:
 
 
 def read_predictions(folder: Path) -> Stems:
-    """The stems that the wrapper wrote, [C, T] each."""
+    """Read the stems that the wrapper wrote, [C, T] each."""
     files = {name: folder / f"{name}.wav" for name in INSTRUMENTS}
     return {name: soundfile.read(file, dtype="float32", always_2d=True)[0].T for name, file in files.items()}
 
 
 def _judge_runs(results: Sequence[Result], root: Path, memory_bytes: int) -> Iterator[Finding]:
-    """Time, memory and files."""
+    """Findings about failures, memory, time and written files."""
     for result in results:
         if result.failure:
             log = f"; it wrote: {result.log.splitlines()[-1][:300]}" if result.log else ""
-            yield Finding(f"{result.failure}{log}", f"music {result.track!r}", "mend the code: such a track fails")
+            yield Finding(
+                f"{result.failure}{log}", f"music {result.track!r}", "fix the code: it would fail in the grader"
+            )
             break
     short, long, _ = results
     if short.peak_bytes and long.peak_bytes and not long.failure:
@@ -141,64 +143,64 @@ def _judge_runs(results: Sequence[Result], root: Path, memory_bytes: int) -> Ite
         projected = long.peak_bytes + each_s * (SONG_S - long.duration_s)
         if projected > memory_bytes:
             yield Finding(
-                f"takes {projected / 1e9:.0f} GB for a song of {SONG_S / 60:.0f} minutes, by {each_s / 1e6:.0f} MB more"
-                f" for each second; the grader has {memory_bytes / 1e9:.0f}",
+                f"would take {projected / 1e9:.0f} GB for a song of {SONG_S / 60:.0f} minutes"
+                f" ({each_s / 1e6:.0f} MB more for each second); the grader has {memory_bytes / 1e9:.0f} GB",
                 f"music {long.track!r}",
                 "separate long tracks piece by piece",
             )
     if long.reduced and not short.reduced and not is_busy():
         ways = "; ".join(f"{seconds:.1f} s by {way}" for way, seconds in long.reduced.items())
-        yield Finding(f"too slow for its best way here: {ways}", f"music {long.track!r}", "take a smaller checkpoint")
+        yield Finding(f"too slow for full quality here: {ways}", f"music {long.track!r}", "take a smaller checkpoint")
     if written := results[-1].written:
         listed = ", ".join(path.removeprefix(f"{root}/") for path in written[:5])
         yield Finding(
             f"writes {len(written)} files outside the predictions: {listed}",
             str(USER_CONFIG),
-            "write temporary files alone, with tempfile, and delete them",
+            "write other files with tempfile only, and delete them",
         )
 
 
 def _judge_scores(results: Sequence[Result]) -> Iterator[Finding]:
-    """What the scores alone show."""
+    """Findings from the scores."""
     short, long, _ = results
     if short.sdr and short.song_sdr < 0:
         what = f"scores {short.song_sdr:.2f} dB, where silence scores 0"
-        yield Finding(what, f"music {short.track!r}", "find out what it returns")
+        yield Finding(what, f"music {short.track!r}", "listen to the stems that it returns")
     if short.sdr and long.sdr and not long.reduced and long.song_sdr < short.song_sdr - LESS_DB:
         yield Finding(
-            f"scores {long.song_sdr:.2f} dB, but {short.song_sdr:.2f} where the same music is not repeated",
+            f"scores {long.song_sdr:.2f} dB, but {short.song_sdr:.2f} dB on the same music without repetition",
             f"music {long.track!r}",
-            "find out what differs for long tracks",
+            "find what the code does differently for long tracks",
         )
 
 
 def _judge_sameness(root: Path, track: HeldTrack, answer: Stems) -> Iterator[Finding]:
-    """Whether a package of ours returns what its checkpoints do."""
+    """A finding if a package of ours does not return what its checkpoints return."""
     user_config = (root / USER_CONFIG).read_text(encoding="utf-8")
     if not is_ours(user_config):
         return
     try:
         expected = ensemble_stems(root, read_checkpoints(user_config)[0], track)
     except (ValueError, OSError):
-        return  # told by check_checkpoints
+        return  # check_checkpoints reports it
     for name, stem in expected.items():
         error = np.sqrt(np.mean((answer[name] - stem) ** 2))
         level = np.sqrt(np.mean(stem**2))
         if error > max(PCM16_STEP, level * 10 ** (-SAME_DB / 20)):
             yield Finding(
-                f"{name} is not what load_separator gives with the same checkpoints: they agree to"
-                f" {20 * np.log10((level + 1e-9) / error):.1f} dB",
+                f"{name} differs from what load_separator returns with the same checkpoints: the error is"
+                f" {20 * np.log10((level + 1e-9) / error):.1f} dB below it, expected {SAME_DB:.0f}",
                 f"music {track.name!r}",
-                "find out where the package's code changes it; if it is meant to, compare both by `evaluate`",
+                "find where the package's code changes it; if that is intended, compare both with `evaluate`",
             )
             return
 
 
 def ensemble_stems(root: Path, ensemble: Sequence[str], track: HeldTrack) -> Stems:
-    """The mean of what each checkpoint's own separator makes of a track, with the package's weights, within PCM_16.
+    """The weighted mean of the stems that each checkpoint's own separator returns, clipped to the range of PCM_16.
 
     Raises:
-        FileNotFoundError, ValueError: a checkpoint, or the file of weights, is absent or damaged.
+        FileNotFoundError, ValueError: a checkpoint, or the file of weights, is missing or damaged.
     """
     estimates = []
     for name in ensemble:
@@ -215,7 +217,7 @@ def ensemble_stems(root: Path, ensemble: Sequence[str], track: HeldTrack) -> Ste
 
 
 def _judge_memory_of_tracks(first: Stems, second: Stems) -> Iterator[Finding]:
-    """Whether the answer is the same after another track."""
+    """A finding if a track's stems differ after another track."""
     largest = max(float(np.abs(first[name] - second[name]).max()) for name in INSTRUMENTS)
     if largest > PCM16_STEP:
         yield Finding(
@@ -236,4 +238,4 @@ def _notes(results: Sequence[Result]) -> Iterator[str]:
         yield f"separates {long.duration_s:.0f} s of real music in {share:.1f} % of the allowed time{memory}"
     if any(result.reduced for result in results):
         load = f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors"
-        yield f"some real music was separated less well, as the time ran short here ({load})"
+        yield f"some real music was separated at lower quality because time ran short here ({load})"

@@ -1,7 +1,7 @@
-"""Pre-flight check of `requirements.txt`: the grader installs it and nothing else.
+"""Pre-flight check of `requirements.txt`: the grader installs these packages and no others.
 
-What is installed here was tried together, so pins that equal it, and whose own demands agree, resolve. Only the others
-are looked up in the package index.
+The versions installed here work together. So pins of these versions resolve, if the listed packages' own requirements
+agree. Only other pins are looked up in the package index.
 """
 
 import ast
@@ -26,11 +26,11 @@ LOOK_UP_S = 20.0
 
 
 def check_requirements(root: Path) -> tuple[list[Finding], list[str]]:
-    """Whether the requirements are well-formed, without conflicts, and to be had; and notes of what is unsure."""
+    """Whether the requirements are well-formed, free of conflicts and available; returns findings, and notes."""
     try:
         text = (root / NAME).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
-        return [Finding("there is none", NAME, "list what the code imports, numpy and soundfile at least")], []
+        return [Finding("the file is missing", NAME, "list what the code imports, at least numpy and soundfile")], []
     findings: list[Finding] = []
     wanted: dict[str, tuple[int, Requirement]] = {}
     for number, line in enumerate(text.splitlines(), 1):
@@ -40,7 +40,7 @@ def check_requirements(root: Path) -> tuple[list[Finding], list[str]]:
         try:
             requirement = Requirement(line)
         except InvalidRequirement:
-            findings.append(Finding(f"{line!r} is no requirement", f"{NAME}:{number}", "write NAME==VERSION"))
+            findings.append(Finding(f"expected a requirement, got {line!r}", f"{NAME}:{number}", "write NAME==VERSION"))
             continue
         if requirement.marker is None or requirement.marker.evaluate():
             wanted[canonicalize_name(requirement.name)] = number, requirement
@@ -51,7 +51,7 @@ def check_requirements(root: Path) -> tuple[list[Finding], list[str]]:
     for name in TRAINING_ONLY:
         if name in wanted and name not in imported:
             findings.append(
-                Finding(f"{name} is for training and benchmarks", f"{NAME}:{wanted[name][0]}", "take it out")
+                Finding(f"{name} is for training and benchmarks", f"{NAME}:{wanted[name][0]}", "remove the line")
             )
     findings += _conflicts(wanted)
     unknown = [name for name, (_, requirement) in wanted.items() if not _is_installed(name, requirement)]
@@ -60,11 +60,11 @@ def check_requirements(root: Path) -> tuple[list[Finding], list[str]]:
 
 
 def check_imports(root: Path, modules: Mapping[str, str]) -> Iterator[Finding]:
-    """Whether what the submission's own files import comes out of its requirements or what those bring along.
+    """Whether each package that the submission's files import is in its requirements, or a dependency of one.
 
     Args:
         root: the submission.
-        modules: top-level modules that were loaded, and their files.
+        modules: the loaded top-level modules, and the file of each.
     """
     try:
         lines = (root / NAME).read_text(encoding="utf-8").splitlines()
@@ -76,19 +76,19 @@ def check_imports(root: Path, modules: Mapping[str, str]) -> Iterator[Finding]:
             names.append(Requirement(line.split("#")[0].strip()).name)
         except InvalidRequirement:
             continue
-    brought = _brought_along([*names, *NEEDED])
+    provided = _with_dependencies([*names, *NEEDED])
     own = {name.split(".")[0] for path in root.rglob("*.py") for name in imported_names(path)}
     distributions = importlib.metadata.packages_distributions()
     for module, file in sorted(modules.items()):
         owners = {canonicalize_name(owner) for owner in distributions.get(module, [])}
-        if module in own and owners and "site-packages" in file and not owners & brought:
+        if module in own and owners and "site-packages" in file and not owners & provided:
             yield Finding(
-                f"the code loads {module}, which the requirements do not bring", NAME, f"add {sorted(owners)[0]}"
+                f"the code loads {module}, which the requirements do not install", NAME, f"add {sorted(owners)[0]}"
             )
 
 
 def _imported_at_once(root: Path) -> set[str]:
-    """Top-level names that some file imports as soon as it is imported itself."""
+    """Top-level names that some file imports at module level."""
     found = set()
     for path in root.rglob("*.py"):
         try:
@@ -104,7 +104,7 @@ def _imported_at_once(root: Path) -> set[str]:
 
 
 def _conflicts(wanted: Mapping[str, tuple[int, Requirement]]) -> Iterator[Finding]:
-    """Pins that the demands of another listed package, in the version that is installed here, rule out."""
+    """Pins that conflict with the requirements of another listed package, in the version installed here."""
     for name, (_, requirement) in wanted.items():
         if not _is_installed(name, requirement):
             continue
@@ -115,22 +115,24 @@ def _conflicts(wanted: Mapping[str, tuple[int, Requirement]]) -> Iterator[Findin
                 yield Finding(
                     f"{other}=={pinned} does not resolve: {name} {_pin(requirement) or ''} needs {demand.specifier}",
                     f"{NAME}:{wanted[other][0]}",
-                    f"pin a version of {other} that {name} takes",
+                    f"pin a version of {other} that {name} accepts",
                 )
 
 
 def _look_up(wanted: Mapping[str, tuple[int, Requirement]]) -> tuple[list[Finding], list[str]]:
-    """Ask the index about what is not installed here."""
+    """Ask the package index about versions that are not installed here; returns findings, and notes."""
     findings, notes = [], []
     end = time.monotonic() + LOOK_UP_S
     for name, (number, requirement) in wanted.items():
         versions = index_versions(name, end - time.monotonic())
         if any(requirement.specifier.contains(version, prereleases=True) for version in versions or []):
             continue
-        # Nothing of that name, or no index? numpy is in every one.
+        # An empty answer means an unknown name or no index. numpy is in every index.
         if versions or (versions is not None and index_versions("numpy", end - time.monotonic())):
             findings.append(
-                Finding(f"{requirement}: the index has no such version", f"{NAME}:{number}", "pin one that exists")
+                Finding(
+                    f"{requirement}: the index has no such version", f"{NAME}:{number}", "pin a version that exists"
+                )
             )
         else:
             notes.append(f"{requirement} is not installed here and the index does not answer: not checked")
@@ -157,7 +159,7 @@ def _is_installed(name: str, requirement: Requirement) -> bool:
 
 
 def _demands(name: str) -> Iterator[Requirement]:
-    """What an installed distribution requires here, without extras."""
+    """The requirements of an installed distribution on this machine, without extras."""
     try:
         lines = importlib.metadata.requires(name) or []
     except importlib.metadata.PackageNotFoundError:
@@ -168,8 +170,8 @@ def _demands(name: str) -> Iterator[Requirement]:
             yield requirement
 
 
-def _brought_along(names: Iterable[str]) -> set[str]:
-    """Distributions that are installed together with these."""
+def _with_dependencies(names: Iterable[str]) -> set[str]:
+    """These distributions and all their dependencies."""
     found: set[str] = set()
     queue = [canonicalize_name(name) for name in names]
     while queue:

@@ -1,4 +1,4 @@
-"""The rules of the challenge: stems, limits of time and memory, and what each board allows in training.
+"""The rules of the challenge: stems, limits of time and memory, and the training data of each leaderboard.
 
-In: model cards. Out: constants, flags of `aicrowd.json`.
+In: the configs and cards of checkpoints. Out: constants, flags of `aicrowd.json`.
 """

@@ -1,6 +1,6 @@
-"""What the flags of `aicrowd.json` must say of the music that the weights have heard, read from the model cards' facts.
+"""The data flags of `aicrowd.json`, from the training data that the checkpoints' configs name.
 
-Board A takes models trained on the label-noise set alone, board B on the bleeding set alone, C everything.
+Leaderboard A takes models trained on the label-noise set only, B on the bleeding set only, C on any data.
 """
 
 import json
@@ -16,11 +16,11 @@ FLAGS = ("labelnoise", "bleeding", "external_dataset_used")
 
 
 def read_info(folder: Path) -> dict[str, Any]:
-    """How a checkpoint was trained, as its `config.json` says.
+    """How a checkpoint was trained: `info` of its `config.json`.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is damaged, or does not say what the training data were.
+        ValueError: it is damaged, or does not name the training data.
     """
     path = folder / CONFIG
     try:
@@ -34,7 +34,7 @@ def read_info(folder: Path) -> dict[str, Any]:
 
 
 def read_card(folder: Path) -> str | None:
-    """The training data that a model card tells; None if it has no such row, or there is no card."""
+    """The training data that a model card names; None if it has no such row, or there is no card."""
     try:
         text = (folder / CARD).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
@@ -44,23 +44,23 @@ def read_card(folder: Path) -> str | None:
 
 
 def flags(infos: Iterable[Mapping[str, Any]]) -> dict[str, bool]:
-    """The data flags for weights with these histories.
+    """The data flags of weights, given the `info` of each checkpoint.
 
-    The challenge's own sets are known by `labelnoise` or `bleeding` in their names. Anything else is external, and so
-    are weights that training began with: nobody can tell here what those have heard.
+    The challenge's own sets have `labelnoise` or `bleeding` in their names. All other data are external. So are weights
+    that training began with, since their training data are not known here.
     """
     found = dict.fromkeys(FLAGS, False)
     for info in infos:
         for name in data_names(info):
             plain = re.sub("[^a-z]", "", name.lower())
-            kind = next((flag for flag in ("labelnoise", "bleeding") if flag in plain), "external_dataset_used")
-            found[kind] = True
+            kinds = [flag for flag in ("labelnoise", "bleeding") if flag in plain]
+            found |= dict.fromkeys(kinds or ["external_dataset_used"], True)
         found["external_dataset_used"] |= info.get("began_with", "nothing") != "nothing"
     return found
 
 
-def board(values: Mapping[str, bool]) -> str:
-    """The strictest leaderboard that takes such weights: A, B or C."""
+def leaderboard(values: Mapping[str, bool]) -> str:
+    """The strictest leaderboard that accepts weights with these flags: A, B or C."""
     return {(True, False, False): "A", (False, True, False): "B"}.get(
         (values["labelnoise"], values["bleeding"], values["external_dataset_used"]), "C"
     )

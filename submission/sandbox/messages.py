@@ -1,7 +1,7 @@
-"""What a child says, read with distrust: a submission's code can write anything to the pipe.
+"""Reads and checks the messages of a sandboxed process: a submission's code can write anything to the pipe.
 
-A message is one line of json, [name, content]. Only the name that is waited for is taken, or "failed"; of the content
-only the known fields, each of its type. Whatever else comes is a MessageError of one line.
+A message is one line of json, [name, content]. The name must be the expected one, or "failed". Known fields of the
+content must have the right type; unknown fields are dropped. Anything else raises a MessageError of one line.
 """
 
 import json
@@ -16,15 +16,15 @@ LONGEST_LINE = 1 << 20
 LONGEST_TEXT = 1000
 LARGEST_COLLECTION = 100_000
 FAILED = "failed"
-"""The message whose content is a reason."""
+"""The name of a message whose content is the reason of a failure."""
 
 
 class MessageError(ValueError):
-    """What came is no message; says what was expected."""
+    """A line that is not a valid message; says what was expected."""
 
 
 class LineReader:
-    """Lines from a pipe, with a limit on waiting and on their length.
+    """Reads lines from a pipe, with limits on the waiting time and on their length.
 
     Args:
         descriptor: the pipe's end to read from.
@@ -38,10 +38,10 @@ class LineReader:
         self._selector.register(descriptor, selectors.EVENT_READ)
 
     def read(self, timeout_s: float) -> bytes | None:
-        """The next line, without its end; None if none came in time; empty at the end of the stream.
+        """The next line, without its line feed; None if none came in time; empty at the end of the stream.
 
         Raises:
-            MessageError: it is empty or too long.
+            MessageError: the line is empty or too long.
         """
         if b"\n" not in self._buffer:
             if not self._selector.select(timeout_s):
@@ -70,14 +70,14 @@ def parse(line: bytes, expected: str) -> tuple[str, Any]:
     """The name and content of a message.
 
     Args:
-        line: what came.
-        expected: the name that is waited for.
+        line: one line, as it was received.
+        expected: the expected name.
 
     Returns:
         The expected name and its known fields; or "failed" and the reason.
 
     Raises:
-        MessageError: it is neither.
+        MessageError: the line is neither.
     """
     try:
         return _parse(line, expected)
@@ -126,15 +126,15 @@ def _refuse_constant(name: str) -> None:
 
 
 def _text(value: Any) -> str:
-    """Some text, without what could steer a terminal."""
+    """A text of limited length, without control characters (they could change the terminal)."""
     if not isinstance(value, str):
         raise ValueError(f"expected a text, got {type(value).__name__}")
     return printable(value[:LONGEST_TEXT])
 
 
 def printable(text: str) -> str:
-    """A text with a question mark for every character that is not printable, line ends and tabs apart."""
-    return "".join(letter if letter.isprintable() or letter in "\n\t" else "?" for letter in text)
+    """A text with a question mark for each unprintable character, except line feeds and tabs."""
+    return "".join(character if character.isprintable() or character in "\n\t" else "?" for character in text)
 
 
 def _number(value: Any) -> float:
@@ -223,7 +223,7 @@ FIELDS: dict[str, Callable[[Any], Any]] = {
     "rates": _mapping(_kind_and_value),
     "difference": _number_or_none,
 }
-"""Every field that a message may have; others are dropped."""
+"""Every field that a message may have, with its check."""
 REQUIRED: dict[str, tuple[str, ...]] = {
     "ready": ("attempts",),
     "done": ("processor_s", "attempts", "reduced"),
@@ -231,4 +231,4 @@ REQUIRED: dict[str, tuple[str, ...]] = {
     "modules": ("modules", "attempts", "unpickled"),
     "answer": ("took_s", "limit_s", "shape", "rate", "error", "warnings", "reduced", "faults", "changed_input"),
 }
-"""Fields that a message must have, by its first word; every other message is an answer to a probe."""
+"""Fields that a message must have, by the first word of its name. All other names use those of "answer"."""

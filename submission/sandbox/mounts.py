@@ -1,10 +1,10 @@
-"""Takes the file system away from this process and all that it starts, but for reading.
+"""Makes the file system read-only for this process and all that it starts.
 
-It happens in a mount namespace that the process makes for itself first: nothing of it reaches the rest of the machine.
+The process first makes its own mount namespace, so the rest of the machine does not change.
 
-Everything is read-only except some folders. Places where programs put Unix sockets are covered by empty, temporary
-ones, as are the devices. Other sockets that are known are covered one by one, since a read-only file system does not
-keep anybody from connecting. At the end all capabilities are dropped, so nothing of it can be undone.
+Everything is read-only except some folders. Folders in which programs put Unix sockets are covered by empty, temporary
+ones, and so is /dev. Other known sockets are covered one by one: a read-only file system does not stop a process from
+connecting to them. At the end all capabilities are dropped, so that the process cannot undo any of this.
 
 Source: mount(2), mount_setattr(2), capset(2), prctl(2).
 """
@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 COVERED = ("/run", "/tmp", "/var/tmp", "/dev")
-"""Temporary and empty inside, but for what is asked for."""
+"""Folders that become temporary and empty, except for the folders passed to `confine`."""
 DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 GPU_DEVICES = "nvidia*"
 
@@ -31,18 +31,18 @@ _CAPABILITY_VERSION_3 = 0x20080522
 
 
 def confine(writable: Sequence[str], readable: Sequence[str], sockets: Sequence[str]) -> None:
-    """Make the file system read-only but for some folders, hide sockets, and drop all capabilities.
+    """Make the file system read-only except for some folders, hide sockets, and drop all capabilities.
 
-    The first thing is a mount namespace of its own, whoever called; without one nothing is mounted. Namespaces and
-    capabilities belong to threads: this thread and those that it starts from then on are confined.
+    It always makes a new mount namespace first; if that fails, nothing is mounted. Namespaces and capabilities belong
+    to threads: this thread, and the threads that it starts afterwards, are confined.
 
     Args:
-        writable: existing folders.
-        readable: existing folders that are wanted even if they lie in a covered place.
+        writable: existing folders that stay writable.
+        readable: existing folders that stay visible even if they are inside a covered folder.
         sockets: paths of sockets to cover.
 
     Raises:
-        OSError: the system does not allow it, or has no such calls.
+        OSError: the system does not allow it, or lacks these system calls.
     """
     _enter_own_namespace()
     wanted = sorted({*map(Path, writable), *(Path(path) for path in readable if _is_covered(Path(path)))})
@@ -69,12 +69,12 @@ def confine(writable: Sequence[str], readable: Sequence[str], sockets: Sequence[
     _set_read_only("/", True, _AT_RECURSIVE)
     for place in (*covered, *writable):
         _set_read_only(place, False, 0)
-    os.chdir(os.getcwd())  # the folder as it is mounted now
+    os.chdir(os.getcwd())  # enter the new mount of the working folder
     _drop_capabilities()
 
 
 def unix_sockets() -> list[str]:
-    """Paths of the Unix sockets that programs listen on here, as far as the system tells."""
+    """Paths of the Unix sockets that /proc/net/unix lists; empty where the system has no such file."""
     try:
         lines = Path("/proc/net/unix").read_text(errors="surrogateescape").splitlines()[1:]
     except OSError:
@@ -84,15 +84,15 @@ def unix_sockets() -> list[str]:
 
 
 def _enter_own_namespace() -> None:
-    """Leave the mount namespace that this process shares with others, and take no mounts to it or from it.
+    """Enter a new mount namespace; mounts no longer pass between it and the old one.
 
     Raises:
-        OSError: the system does not allow it, or the process is in the same namespace as before.
+        OSError: the system does not allow it, or the process is still in the old namespace.
     """
     before = os.stat("/proc/self/ns/mnt").st_ino
     _check(_libc().unshare(_CLONE_NEWNS), "unshare")
     if os.stat("/proc/self/ns/mnt").st_ino == before:
-        raise OSError("expected a mount namespace of its own, got the one before: nothing was mounted")
+        raise OSError("expected a new mount namespace, got the old one: nothing was mounted")
     _mount("none", "/", "", _MS_REC | _MS_PRIVATE)
 
 
@@ -130,7 +130,7 @@ def _set_read_only(path: str, is_read_only: bool, flags: int) -> None:
 def _drop_capabilities() -> None:
     library = _libc()
     for capability in range(64):
-        library.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)  # fails for those that the system does not know
+        library.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)  # fails for numbers that the system does not have
     header = ctypes.create_string_buffer(struct.pack("=Ii", _CAPABILITY_VERSION_3, 0))
     _check(library.capset(header, ctypes.create_string_buffer(bytes(24))), "capset")
     _check(library.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl")

@@ -1,8 +1,8 @@
-"""What runs inside a child process before any code of a submission: no network, and a record of who tried.
+"""Refuses the network to Python code of this process, and records each attempt. It starts before a submission's code.
 
-An audit hook sees every socket that Python code connects, at any depth, and cannot be taken out again; it does not see
-sockets of C code or of other programs. Namespaces stop those (`submission.sandbox.run`). A Unix socket leads
-out of the process as well; one in the process's temporary folder is its own.
+An audit hook sees each socket that Python code connects, and it cannot be removed. It does not see sockets of C code
+or of other programs; network namespaces stop those (`submission.sandbox.run`). Unix sockets are refused as well,
+except those in the process's temporary folder.
 """
 
 import os
@@ -15,12 +15,12 @@ _DOWNLOADERS = ("curl", "wget", "git", "git-lfs", "pip", "pip3", "aria2c", "gdow
 _ADDRESS_EVENTS = ("socket.connect", "socket.sendto", "socket.sendmsg")
 
 
-class Guard:
-    """Refuses the network to this process from now on.
+class AuditHook:
+    """Refuses the network to this process from now on, and records what its code tried.
 
     Attributes:
-        attempts: what was tried, each once.
-        unpickled: classes and functions that a pickle asked for, each once.
+        attempts: attempts to reach the network, each once.
+        unpickled: classes and functions that were unpickled, each once.
     """
 
     def __init__(self) -> None:
@@ -45,14 +45,14 @@ class Guard:
                 self.unpickled.append(name)
 
     def _is_own(self, address: object) -> bool:
-        """Whether a Unix socket lies among this process's temporary files, as those of `multiprocessing` do."""
+        """Whether a Unix socket is in this process's temporary folder, as those of `multiprocessing` are."""
         if not isinstance(address, str | bytes) or not address:
-            return True  # socket.sendto and the like without an address
+            return True  # the socket is connected already: socket.sendto without an address
         path = os.path.realpath(os.fsdecode(address))
         return path.startswith(os.path.join(os.path.realpath(os.environ["TMPDIR"]), ""))
 
     def _note_downloader(self, event: str, arguments: tuple[Any, ...]) -> None:
-        """Record a program that downloads; it is not refused here, it only will reach nobody."""
+        """Record the start of a download program. It may start: the network namespace stops its connections."""
         command = arguments[0] if event == "os.system" else arguments[1]
         text = os.fsdecode(command) if isinstance(command, str | bytes) else " ".join(map(os.fsdecode, command))
         if any(os.path.basename(word) in _DOWNLOADERS for word in text.split()):

@@ -1,11 +1,11 @@
 """Runs a submission's code as the grader does: a fresh process tree, no network, a limit on time and one on memory.
 
-The network is taken away by a Linux network namespace (`unshare`), which holds for every program of the tree; where the
-machine allows none, an audit hook in the child refuses Python's sockets alone. In a mount namespace the file system is
-read-only but for the child's own folders (`submission.sandbox.mounts`). `network_barrier` says what holds here.
+A Linux network namespace (`unshare`) removes the network for every program of the tree. If the machine allows none, an
+audit hook in the sandboxed process refuses only Python's sockets. In a mount namespace the file system is read-only
+except for the process's own folders (`submission.sandbox.mounts`). `network_barrier` returns what applies here.
 
-Memory is watched from outside, over the whole tree, 20 times a second. RLIMIT_AS cannot stand in: it counts addresses,
-of which CUDA reserves far more than 16 GB, and each process for itself; a control group is exact, but only an
+The memory of the whole tree is read from outside, 20 times a second. RLIMIT_AS cannot be used: it counts addresses, of
+which CUDA reserves far more than 16 GB, and it limits each process alone. A control group would be exact, but only an
 administrator of the machine can make one.
 """
 
@@ -13,7 +13,6 @@ import contextlib
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -24,6 +23,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from models.running.child_process import how_it_ended, kill_group, last_lines
 from models.running.repository import ROOT
 from submission.sandbox.messages import FAILED, LineReader, MessageError, parse, printable
 from submission.sandbox.mounts import unix_sockets
@@ -39,14 +39,14 @@ _ENVIRONMENT = (
     *("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"),
     *("CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES", "CUDA_HOME"),
 )
-"""Variables of this process that a child has too; no others."""
+"""The only variables of this process that a sandboxed process gets."""
 _OWN_FOLDERS = ("AICROWD_PUBLIC_SHARED_DIR",)
-"""Variables that name folders into which a child may write."""
+"""Variables that name folders in which a sandboxed process may write."""
 
 
 @dataclass(frozen=True)
 class Stage:
-    """A message that the child must send, and the time it has from the one before (or its start)."""
+    """A message that the process must send, and its time limit, seconds, from the message before (or the start)."""
 
     message: str
     limit_s: float
@@ -54,15 +54,15 @@ class Stage:
 
 @dataclass
 class Outcome:
-    """What came of a child.
+    """The outcome of a sandboxed process.
 
     Attributes:
-        messages: what it sent, by message.
+        messages: the content of each message, by name.
         took_s: seconds that each stage took.
-        peak_bytes: the largest memory of the tree that was seen; None where the system does not tell.
-        failure: why it was ended or ended itself before the last stage, else "".
-        is_late: whether the failure is a time limit.
-        log: the end of what it wrote to stdout and stderr.
+        peak_bytes: the largest memory of the tree that was measured; None where the system does not report it.
+        failure: why it ended before the last stage, else "".
+        is_late: whether it missed a time limit.
+        log: the last lines of its stdout and stderr.
     """
 
     messages: dict[str, Any] = field(default_factory=dict)
@@ -94,7 +94,7 @@ def _can_confine() -> bool:
 
 @cache
 def _is_confined_by(namespace: tuple[str, ...]) -> bool:
-    """Whether `submission.sandbox.mounts.confine` works in a child; it is tried once, on a child of no submission."""
+    """Whether `submission.sandbox.mounts.confine` works here; it is tried once, in a process without a submission."""
     if not namespace:
         return False
     with tempfile.TemporaryDirectory(prefix="bandsplit-") as folder:
@@ -108,7 +108,7 @@ def _is_confined_by(namespace: tuple[str, ...]) -> bool:
 
 
 def network_barrier() -> str:
-    """What keeps a child off the network and off the files of this machine, for reports."""
+    """How the network and the files of this machine are protected, as text for reports."""
     network = "network namespace" if _namespace_command() else "Python's sockets only (no network namespace here)"
     files = "the rest of the files is read-only" if _can_confine() else "files NOT read-only (no mount namespace here)"
     return f"{network}; {files}"
@@ -126,16 +126,16 @@ def run_child(
     """Run `submission.sandbox.process` and end it, and all that it started, at the end.
 
     Args:
-        arguments: what the child is told (see `submission.sandbox.process`).
-        stages: the messages it must send, in order; it is let go from one to the next by a line on its stdin.
-        folder: where it runs: the submission's root.
-        scratch: an existing empty folder: its home, temporary files and log.
-        environment: variables on top of the few of this process's that it has.
-        memory_bytes: more than this, all processes together, ends it.
-        at_stage: called with each message that came in time, and the outcome so far, while the child waits.
+        arguments: its json argument (see `submission.sandbox.process`).
+        stages: the messages it must send, in order; after each, a line on its stdin lets it go on.
+        folder: its working folder: the submission's root.
+        scratch: an existing empty folder for its home, temporary files and log.
+        environment: variables in addition to the few of this process.
+        memory_bytes: limit for all of its processes together; above it they are ended.
+        at_stage: called with each message that came in time, and the outcome so far, while the process waits.
 
     Returns:
-        What it sent, and how it ended. A child that fails is no exception here.
+        Its messages, and how it ended. A failure of the process is in the outcome and raises nothing.
     """
     receiver, sender = os.pipe()
     program = f"{_BEGIN}; from submission.sandbox.process import main; main()"
@@ -158,11 +158,12 @@ def run_child(
         try:
             _follow(process, reader, stages, memory_bytes, outcome, at_stage)
         except MessageError as error:
-            outcome.failure = f"sent what is no message: {error}"
+            outcome.failure = f"sent an invalid message: {error}"
         finally:
             _end(process)
             reader.close()
-    outcome.log = _tail(scratch / "log.txt")
+    with (scratch / "log.txt").open("rb") as log:  # which the child may have made as long as it likes
+        outcome.log = printable("\n".join(last_lines(log, 15)))
     return outcome
 
 
@@ -174,10 +175,10 @@ def _follow(
     outcome: Outcome,
     at_stage: Callable[[str, Outcome], None],
 ) -> None:
-    """Wait for the stages, one after the other, watching time and memory.
+    """Wait for the stages, one after the other, and enforce the limits on time and memory.
 
     Raises:
-        MessageError: the child sent what is no message.
+        MessageError: the process sent an invalid message.
     """
     for stage in stages:
         begun = time.perf_counter()
@@ -223,7 +224,7 @@ def _confinement(folder: Path, scratch: Path, environment: Mapping[str, str]) ->
 
 
 def _readable(environment: Mapping[str, str]) -> list[str]:
-    """Folders that a child needs wherever they are: Python's, and those that its variables name."""
+    """Folders that must stay readable: Python's, and those that the process's variables name."""
     named = [Path(value) for name, value in environment.items() if name.startswith("AICROWD_") and value]
     folders = [ROOT, Path(sys.prefix), Path(sys.base_prefix), *map(Path, sys.path), *named]
     return sorted({str(path.absolute()) for path in folders if path.is_dir()})
@@ -237,9 +238,8 @@ def _child_environment(scratch: Path, environment: Mapping[str, str]) -> dict[st
 
 
 def _end(process: subprocess.Popen) -> None:
-    """Kill what is left of the tree: the process group, and with a process namespace everything in it."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
+    """Kill the rest of the tree: the process group, and with a process namespace everything in it."""
+    kill_group(process.pid)
     if process.stdin is not None:
         with contextlib.suppress(BrokenPipeError):
             process.stdin.close()
@@ -251,10 +251,9 @@ def _how_it_ended(process: subprocess.Popen) -> str:
         code = process.wait(timeout=5)
     except subprocess.TimeoutExpired:
         return "stopped answering"
-    code = code - 128 if _namespace_command() and code > 128 else -code if code < 0 else 0
-    if code:
-        return f"ended with signal {code}" + (" (out of memory?)" if code == signal.SIGKILL else "")
-    return f"ended with exit code {process.returncode} before it was done"
+    if _namespace_command() and code > 128:  # how `unshare` tells of a signal that ended what it started
+        code = 128 - code
+    return how_it_ended(code) + (" before it was done" if code >= 0 else "")
 
 
 def _tree_bytes(root: int) -> int | None:
@@ -276,17 +275,9 @@ def _tree_bytes(root: int) -> int | None:
     return total
 
 
-def _tail(path: Path, num_lines: int = 15, num_bytes: int = 1 << 16) -> str:
-    """The last lines of a log, which the child may have made as long as it likes."""
-    with path.open("rb") as log:
-        log.seek(max(0, path.stat().st_size - num_bytes))
-        text = log.read(num_bytes).decode(errors="replace")
-    return printable("\n".join(text.strip().splitlines()[-num_lines:]))
-
-
 _BEGIN = (
     f"import json, sys; sys.path.insert(0, {str(ROOT)!r}); from submission.sandbox.mounts import confine; "
     "told = json.loads(sys.argv[1])['confine']; told and confine(**told)"
 )
-"""The start of a child's program: before anything is imported that starts threads."""
+"""The start of the process's program. It must come before imports that start threads."""
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")

@@ -1,8 +1,7 @@
-"""Asks a submission for stems of signals that are known to break some, and describes what came back.
+"""Asks a submission for the stems of test signals that are known to break some submissions, and describes the answers.
 
-It runs in the sandbox. Only descriptions leave it; `submission.preflight.answers` judges them. It asks as the grader
-does:
-float64 arrays [T, C] as `soundfile.read` gives them, [T] for mono.
+It runs in the sandbox and sends descriptions only; `submission.preflight.answers` judges them. Like the grader, it
+passes what `soundfile.read` returns: float64 arrays [T, C], or [T] for mono.
 """
 
 import sys
@@ -15,15 +14,19 @@ from typing import Any
 
 import numpy as np
 
-from submission.sandbox.network import Guard
+from submission.sandbox.network import AuditHook
 
 RATE = 44100
 FULL_QUALITY = ("music", "music again")
-"""The probes of a length at which time and reproducibility can be judged."""
+"""The signals that are long enough to judge time and reproducibility."""
 
 
-def probes(seconds: float) -> dict[str, tuple[np.ndarray, int]]:
-    """The signals: samples and sample rate of each, by name. The first is long enough to tell how fast it goes."""
+def make_signals(seconds: float) -> dict[str, tuple[np.ndarray, int]]:
+    """The test signals by name: the samples and the sample rate (Hz) of each.
+
+    Args:
+        seconds: length of "music" and "music again".
+    """
     music = synthetic_music(seconds)
     damaged = music[: RATE // 2].copy()
     damaged[100:110] = np.nan
@@ -41,7 +44,7 @@ def probes(seconds: float) -> dict[str, tuple[np.ndarray, int]]:
 
 
 def synthetic_music(seconds: float) -> np.ndarray:
-    """Chords, a bass line and noise bursts, [T, 2] float64 with a peak of 0.5; the same every time."""
+    """Chords, a bass line and noise bursts, [T, 2] float64 with a peak of 0.5; the same at each call."""
     num_samples = max(1, round(seconds * RATE))
     time_s = np.arange(num_samples) / RATE
     rng = np.random.default_rng(23)
@@ -53,22 +56,24 @@ def synthetic_music(seconds: float) -> np.ndarray:
     return 0.5 * music / np.abs(music).max()
 
 
-def probe(
-    load_wrapper: Callable[[], ModuleType], seconds: float, guard: Guard, send: Callable[[str, Any], None]
+def ask_for_stems(
+    load_wrapper: Callable[[], ModuleType], seconds: float, audit: AuditHook, send: Callable[[str, Any], None]
 ) -> None:
-    """Build the class ("built"), ask it for each probe (a message of the probe's name), then sum up ("modules").
+    """Build the class, then ask it for the stems of each signal.
+
+    It sends "built", then one message for each signal under the signal's name, then "modules".
 
     Args:
-        load_wrapper: gives the kit's wrapper module, which holds the class.
+        load_wrapper: returns the kit's wrapper module, which holds the class.
         seconds: length of the music.
-        guard: what has watched over this process.
-        send: tells the parent, and waits until it agrees.
+        audit: the audit hook of this process.
+        send: sends a message to the parent process and waits for its reply.
     """
     module = load_wrapper()
     model = module.MySeparationModel()
-    send("built", {**_describe_class(model), "attempts": guard.attempts, "unpickled": guard.unpickled})
+    send("built", {**_describe_class(model), "attempts": audit.attempts, "unpickled": audit.unpickled})
     first: dict[str, np.ndarray] = {}
-    for name, (samples, rate) in probes(seconds).items():
+    for name, (samples, rate) in make_signals(seconds).items():
         original = samples.copy()
         start = time.perf_counter()
         with warnings.catch_warnings(record=True) as caught:
@@ -96,13 +101,13 @@ def probe(
         if name == "music again" and description.get("stems"):
             description["difference"] = _difference(first, answer[0])
         send(name, description)
-    send("modules", {"modules": _third_party(), "attempts": guard.attempts, "unpickled": guard.unpickled})
+    send("modules", {"modules": _third_party(), "attempts": audit.attempts, "unpickled": audit.unpickled})
 
 
 def _describe_class(model: Any) -> dict[str, Any]:
-    """The interface besides `separate_music_file`."""
+    """What the class offers besides `separate_music_file`."""
     try:
-        model.raise_aicrowd_error("probe")
+        model.raise_aicrowd_error("test")
         raised = "nothing"
     except Exception as error:
         raised = f"{type(error).__name__}: {error}"
@@ -145,7 +150,7 @@ def _describe_stem(array: Any) -> dict[str, Any]:
 
 
 def _difference(first: dict[str, np.ndarray], second: dict[str, Any]) -> float | None:
-    """The largest difference between two answers to one question; None if they are not alike in form."""
+    """The largest difference between two answers to the same signal; None if their stems or shapes differ."""
     if set(first) != set(second):
         return None
     largest = 0.0
@@ -160,7 +165,7 @@ def _difference(first: dict[str, np.ndarray], second: dict[str, Any]) -> float |
 
 
 def _third_party() -> dict[str, str]:
-    """Top-level modules that were loaded, and the file of each."""
+    """The loaded top-level modules, and the file of each."""
     found = {}
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)

@@ -1,4 +1,4 @@
-"""python -m benchmark: a real run of the bounds, then what it says to wrong input."""
+"""python -m benchmark: a real run of the bounds, and the errors for wrong input."""
 
 import pandas
 import pytest

@@ -1,4 +1,4 @@
-"""What surrounds the predictor: the challenge's json, the requirements and the Dockerfile agree with the repository."""
+"""The challenge's json, the requirements and the Dockerfile agree with the repository."""
 
 import json
 import re
@@ -23,7 +23,7 @@ def test_every_direct_requirement_is_pinned():
             assert re.fullmatch(r"[A-Za-z0-9_.-]+(\[[a-z]+\])?==[0-9][0-9a-z.]*", line), line
 
 
-def test_aicrowd_json_declares_the_data_that_the_weights_saw():
+def test_aicrowd_json_declares_the_training_data():
     entry = json.loads((ROOT / "aicrowd.json").read_text())
     assert entry["challenge_id"] == "music-demixing-track-mdx-23"
     assert entry["authors"] and all(isinstance(author, str) for author in entry["authors"])

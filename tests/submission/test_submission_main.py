@@ -1,4 +1,4 @@
-"""The commands on what ships: the package of this repository passes the check."""
+"""The commands on this repository: its package passes the check."""
 
 from functools import partial
 from pathlib import Path
@@ -32,4 +32,4 @@ def test_a_finding_is_exit_code_1(tmp_path: Path, capsys):
     root = write_light_submission(tmp_path / "light")
     (root / "apt.txt").unlink()
     assert main(["check", str(root)]) == 1
-    assert "apt.txt: there is none\n    -> make one" in capsys.readouterr().out
+    assert "apt.txt: the file is missing\n    -> add it" in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""Promotion: the best of a search gets a name, a preset and a checkpoint, and nothing that was there is touched."""
+"""Promotion: the best trial of a search becomes a preset and a checkpoint; existing files do not change."""
 
 import dataclasses
 
@@ -54,7 +54,7 @@ def test_a_cell_of_which_a_seed_failed_or_was_stopped_is_not_the_best(search, st
         ({"most_gmacs": 0.5}, "expected a cell under 0.5 GMAC/s of which each seed has finished .2., found none"),
     ],
 )
-def test_what_cannot_be_chosen(search, options, message):
+def test_invalid_choices_are_refused(search, options, message):
     write_outcome(search / "trial-000", Outcome(FAILED))
     with pytest.raises(ValueError, match=message):
         choose(search, **options)
@@ -79,17 +79,17 @@ def test_a_promoted_trial_is_a_preset_and_a_checkpoint_by_name(search, tmp_path)
 
 
 @pytest.mark.parametrize("taken", ["presets/better.yaml", "checkpoints/better"])
-def test_what_is_there_is_not_overwritten(search, tmp_path, taken):
+def test_existing_files_are_not_overwritten(search, tmp_path, taken):
     for folder in ("presets", "checkpoints"):
         (tmp_path / folder).mkdir()
     (tmp_path / taken).mkdir()
-    with pytest.raises(ValueError, match="--name: .*better.* is there already"):
+    with pytest.raises(ValueError, match="--name: .*better.* exists; choose another"):
         promote(search, PLAN, choose(search), "better", tmp_path / "presets", tmp_path / "checkpoints")
     assert not list((tmp_path / taken).iterdir())
 
 
 @pytest.mark.parametrize("name", ["", "a b", "../x", "A", ".x", "x.yaml", "x/y"])
-def test_names_are_names(search, tmp_path, name):
+def test_invalid_names_are_refused(search, tmp_path, name):
     with pytest.raises(ValueError, match="--name: expected lower-case letters"):
         promote(search, PLAN, choose(search), name, tmp_path, tmp_path)
 
@@ -102,18 +102,18 @@ def test_gmacs_are_read(text, gmacs):
 
 
 @pytest.mark.parametrize("text", ["", "GMAC", "-2", "2MMAC", "0", "nan"])
-def test_what_is_no_number_of_gmacs(text):
+def test_an_invalid_number_of_gmacs_is_refused(text):
     with pytest.raises(ValueError, match="--pareto-under: expected GMAC a second such as 2GMAC"):
         parse_gmacs(text)
 
 
-def test_promote_says_what_is_wrong_in_one_line(search, tmp_path, capsys):
+def test_errors_of_promote_are_one_line(search, tmp_path, capsys):
     assert main(["promote", str(tmp_path / "none"), "--best"]) == 2
     assert main(["promote", str(search), "--best", "--name", "small"]) == 2
     assert main(["promote", str(search), "--pareto-under", "0.1GMAC", "--name", "x"]) == 2
     errors = capsys.readouterr().err.splitlines()
     assert len(errors) == 3
-    assert "expected the folder of a search" in errors[0] and "is there already" in errors[1]
+    assert "expected the folder of a search" in errors[0] and "exists; choose another name" in errors[1]
     assert "under 0.1 GMAC/s of which each seed has finished" in errors[2]
 
 

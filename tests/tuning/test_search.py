@@ -1,4 +1,4 @@
-"""The search from its command line: checks before anything starts, one row for each trial, and nothing done twice."""
+"""The search from its command line: checks before any trial starts, one row for each trial, and resuming."""
 
 import csv
 import json
@@ -17,14 +17,14 @@ from models.__main__ import main as models_main
 from models.presets.settings import override, to_mapping
 from models.running.folder_lock import sole_writer
 from models.running.repository import ROOT
-from tuning import commands
 from tuning.__main__ import main
+from tuning.commands import run_checks
 from tuning.trials import trial
 
 
 @pytest.fixture
 def arguments(hq_root: Path, tmp_path: Path) -> list[str]:
-    """A search of two steps a trial, without its grid, in this process."""
+    """The arguments of a search in this process, two steps a trial, without a grid."""
     path = tmp_path / "tiny.yaml"
     path.write_text(yaml.safe_dump(to_mapping(override(TINY, {"data.crop_s": "0.1"}))))
     common = [
@@ -47,7 +47,7 @@ def rows_in(out: Path) -> list[dict[str, str]]:
 
 
 def calls_in(out: Path) -> dict[str, int]:
-    """How often each trial was begun or gone on with."""
+    """How often each trial was started or resumed."""
     return {path.parent.name: len(path.read_text().splitlines()) for path in sorted(out.glob("trial-*/calls.jsonl"))}
 
 
@@ -81,15 +81,15 @@ def test_dry_run_needs_neither_data_nor_folder(capsys):
         ({"--space": "papers"}, "did you mean 'paper'"),
         ({"--budget": "hours=2"}, "--budget: expected steps=N, minutes=M or flops=X"),
         ({"--budget": "flops=10"}, "less than one training step"),
-        ({"--data": "/nowhere/at/all"}, "--data: /nowhere/at/all is not there"),
+        ({"--data": "/nowhere/at/all"}, "--data: expected an existing folder, got /nowhere/at/all"),
         ({"--preset": "smal"}, "did you mean 'small'"),
         ({"--cpus-per-trial": "4096"}, "--cpus-per-trial: expected 1 to"),
         ({"--gpus-per-trial": "1.5"}, "--gpus-per-trial: expected 0 to 1 or a whole number"),
-        ({"--gpus-per-trial": "64"}, "--gpus-per-trial: this machine has"),
+        ({"--gpus-per-trial": "64"}, "--gpus-per-trial: expected at most"),
         ({"--concurrent": "-1"}, "--concurrent: "),
         ({"--retries": "-1"}, "--retries: expected at least 0"),
         ({"--backend": "spark"}, "--backend: expected ray or local, got 'spark'"),
-        ({"--address": "auto"}, "--address: --backend local"),
+        ({"--address": "auto"}, "--address: expected --backend ray, got local"),
         ({"--scheduler": "asha"}, "--scheduler: asha needs --backend ray"),
         ({"--metric": "bass"}, "--metric: expected one of mean, vocals, drums, got 'bass'"),
         ({"--out": "FULL"}, "expected a new or empty folder"),
@@ -113,9 +113,9 @@ def test_user_errors_are_one_line(
     assert not (tmp_path / "out").exists()
 
 
-def test_a_full_disk_is_known_before_anything_starts(arguments: list[str], tmp_path: Path, monkeypatch, capsys):
+def test_a_full_disk_is_reported_before_any_trial_starts(arguments: list[str], tmp_path: Path, monkeypatch, capsys):
     usage = namedtuple("usage", "total used free")
-    monkeypatch.setattr(commands.shutil, "disk_usage", lambda path: usage(10**9, 10**9 - 1000, 1000))
+    monkeypatch.setattr(run_checks.shutil, "disk_usage", lambda path: usage(10**9, 10**9 - 1000, 1000))
     assert main([*arguments, "--grid", "model.hidden=4,8"]) == 2
     assert "2 cells need about 0.0 GB" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
@@ -186,7 +186,7 @@ def test_without_ray_the_local_backend_runs(arguments: list[str], tmp_path: Path
     assert len(rows_in(tmp_path / "out")) == 1
 
 
-def test_data_that_no_longer_is_what_it_was_is_refused(arguments: list[str], hq_root: Path, tmp_path: Path, capsys):
+def test_changed_data_are_refused(arguments: list[str], hq_root: Path, tmp_path: Path, capsys):
     assert main([*arguments, "--grid", "model.hidden=4"]) == 0
     shutil.copytree(hq_root / "train" / "Tin Lantern - First Light", hq_root / "train" / "Another - Song")
     assert main([*arguments, "--grid", "model.hidden=4", "--resume"]) == 2
@@ -200,7 +200,7 @@ def test_a_folder_holds_one_search_at_a_time(arguments: list[str], tmp_path: Pat
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["lock"]
 
 
-def test_a_metric_that_no_validation_track_has_is_said_before_a_trial(arguments: list[str], hq_root: Path, capsys):
+def test_a_metric_without_validation_tracks_is_refused_before_any_trial(arguments: list[str], hq_root: Path, capsys):
     for path in (hq_root / "train" / VALID_TRACK).glob("drums.wav"):
         audio, rate = soundfile.read(path)
         soundfile.write(path, 0 * audio, rate, subtype="FLOAT")

@@ -1,9 +1,9 @@
 """Ablations: one change at a time to a preset, each trained on the same budget with the same seeds.
 
-A file says what is varied::
+An ablation file lists the rows::
 
     preset: small
-    init: checkpoints/small     # optional: every row goes on from these weights
+    init: checkpoints/small     # optional: every row begins with these weights
     set: {train.minutes: 4, train.clock: processor}
     rows:
       as it is: {}
@@ -24,6 +24,7 @@ from tqdm import tqdm
 
 from models.presets.preset import Preset, load_preset
 from models.presets.settings import override, read_yaml
+from models.running.child_process import how_it_ended
 
 
 @dataclass(frozen=True)
@@ -31,11 +32,11 @@ class Row:
     """One line of the table.
 
     Attributes:
-        name: what stands in the table; the first row of a file is what the others are compared with.
-        settings: dotted names and values that differ from the preset, the common ones included.
+        name: the row's title in the table. The other rows are compared with the first row of a file.
+        settings: dotted names and values that differ from the preset, including those of all rows.
         base: name of the preset.
-        preset: what the settings make of it.
-        init: the checkpoint to begin with, if any.
+        preset: the preset with the settings.
+        init: the checkpoint that training begins with, or "".
     """
 
     name: str
@@ -56,11 +57,11 @@ class Row:
 
 @dataclass(frozen=True)
 class Run:
-    """What became of one seed of a row.
+    """The result of one seed of a row.
 
     Attributes:
-        metrics: the last validated line of its metrics; empty if it failed.
-        error: what made it fail, else "".
+        metrics: the last row of its metrics with a validation; empty if the run failed.
+        error: why the run failed, else "".
     """
 
     metrics: dict[str, float] = field(default_factory=dict)
@@ -92,19 +93,19 @@ def read_ablation(path: Path) -> list[Row]:
 
 
 def train_rows(rows: Sequence[Row], data: Sequence[Path], out: Path, jobs: int, seeds: int) -> list[list[Run]]:
-    """Train every row with every seed, each in a process of one thread; what is complete is kept, the rest resumed.
+    """Train every row with every seed, each in a process of one thread; complete runs are kept, others are resumed.
 
     Args:
-        rows: what ``read_ablation`` gave.
+        rows: the rows that ``read_ablation`` returned.
         data: data folders or a pack.
         out: folder of the runs.
         jobs: how many at once.
         seeds: runs of each row, with the seeds ``train.seed``, ``train.seed + 1`` and so on.
 
     Returns:
-        The runs of each row. One that failed says so and leaves the others alone.
+        The runs of each row. A failed run has an error and does not affect the others.
     """
-    tasks = [(row, number) for number in range(seeds) for row in rows]  # all rows once before one comes twice
+    tasks = [(row, number) for number in range(seeds) for row in rows]  # the first seed of all rows comes first
     bar = tqdm(total=len(tasks), desc="ablate", unit="run", file=sys.stderr, disable=None)
 
     def one(task: tuple[Row, int]) -> Run:
@@ -133,7 +134,7 @@ def _train(row: Row, number: int, data: Sequence[Path], folder: Path) -> Run:
         command += ["--init", row.init]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode < 0:
-        return Run(error=f"ended by signal {-done.returncode}")
+        return Run(error=how_it_ended(done.returncode))
     if done.returncode:
         last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}, no message"])[-1]
         return Run(error=last.removeprefix("error: "))

@@ -1,4 +1,4 @@
-"""The table of an ablation: what each change gained, and what its seeds allow to say."""
+"""The table of an ablation: the gain of each change, with its interval."""
 
 import math
 from collections.abc import Sequence
@@ -10,12 +10,12 @@ from tuning.analysis.significance import honest_difference, pooled_spread
 def ablation_table(names: Sequence[str], runs: Sequence[Sequence[Run]]) -> str:
     """Markdown: each row's steps, processor minutes, loss, validation SDR of the stems, mean, and gain on the first.
 
-    Figures are means over the seeds. A row of which a seed failed has none: the seeds that came through say nothing of
-    the change. It is named below the table.
+    Figures are means over the seeds. A row with a failed seed has no figures, because the mean of only some seeds is
+    not comparable. It is listed below the table.
 
     Args:
         names: of the rows.
-        runs: the seeds of each row, as many for each.
+        runs: the seeds of each row, the same number for each.
     """
     seeds = len(runs[0])
     complete = [row for row in runs if not any(run.error for run in row)]
@@ -42,7 +42,7 @@ def _mean(row: Sequence[Run], name: str) -> float:
 
 
 def _gain(gain: float, interval: float) -> str:
-    """A gain in dB, with its interval where one is known, bold where 0 lies outside."""
+    """A gain in dB, with its interval if it is known, bold if 0 lies outside."""
     if math.isnan(interval):
         return f"{gain:+.2f}"
     text = f"{gain:+.2f} ± {interval:.2f}"
@@ -53,16 +53,15 @@ def _remarks(names: Sequence[str], runs: Sequence[Sequence[Run]], spread: float)
     seeds = len(runs[0])
     if seeds == 1:
         remarks = [
-            "One seed a row: nothing is known of the spread between seeds, so no gain can be told from chance; "
-            "`--seeds 3` can."
+            "Each row has one seed, so the spread between seeds is unknown and any gain may be chance. Use `--seeds 3`."
         ]
     elif math.isnan(spread):
         remarks = ["No row is complete."]
     else:
         remarks = [
             f"Means of {seeds} seeds, which differ within a row by a standard deviation of {spread:.2f} dB (pooled). "
-            "Gains: with 95 % intervals (Tukey's honestly significant difference of all complete rows); bold where the "
-            "interval leaves out 0."
+            "Gains: with 95 % intervals (Tukey's honestly significant difference of all complete rows), bold if the "
+            "interval excludes 0."
         ]
     failed = [
         f"- {name}, seed {number} failed: {run.error}"

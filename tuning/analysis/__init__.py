@@ -1,4 +1,4 @@
-"""What a search found: results with intervals, the Pareto front, effects, plots and a summary in words.
+"""The results of a search: tables with intervals, the Pareto front, effects, plots and a written summary.
 
 In: a folder of trials. Out: csv, plots, text.
 """

@@ -1,11 +1,11 @@
-"""A search in pictures: SDR against cost, what each setting does, and how the trials learned."""
+"""The plots of a search: SDR against cost, the effect of each setting, and the learning curves."""
 
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from models.checkpoints.checkpoint import write_atomically
+from models.running import atomic
 from tuning.analysis.results import Comparison, effects
 from tuning.space.plan import Plan
 from tuning.trials.trial import Trial, read_rows, read_trials
@@ -16,7 +16,7 @@ DPI = 100
 
 
 def write_plots(out: Path, comparison: Comparison, plan: Plan) -> None:
-    """Write ``pareto.png``, ``effects.png`` and ``curves.png``, as far as there is something to draw."""
+    """Write ``pareto.png``, ``effects.png`` and ``curves.png``; one without data is not written."""
     if not comparison.cells.empty:
         _save(plot_pareto(comparison, plan), out / PARETO)
         if found := effects(comparison, plan):
@@ -27,7 +27,7 @@ def write_plots(out: Path, comparison: Comparison, plan: Plan) -> None:
 
 
 def plot_pareto(comparison: Comparison, plan: Plan):
-    """SDR of the cells against GMAC/s, bars over seeds, a line along the front."""
+    """SDR of the cells against GMAC/s, with bars for the spread of the seeds and a line along the front."""
     figure, axes = _figure(7.5, 5)
     cells = comparison.cells
     front = cells[cells.pareto].sort_values("gmacs_per_s")
@@ -54,7 +54,7 @@ def plot_pareto(comparison: Comparison, plan: Plan):
 
 
 def plot_effects(found: dict[str, pd.DataFrame], comparison: Comparison):
-    """A panel for each setting: its values' cells as points, their mean as a line."""
+    """A panel for each setting: the cells of each value as points, their mean as a line."""
     figure, panels = _figure(3.6 * len(found) + 0.8, 3.8, len(found))
     for axes, (key, table) in zip(np.atleast_1d(panels), found.items(), strict=True):
         values = list(table.index)
@@ -69,7 +69,7 @@ def plot_effects(found: dict[str, pd.DataFrame], comparison: Comparison):
 
 
 def plot_curves(out: Path, trials: list[Trial], plan: Plan):
-    """Validation SDR of every trial against what it had spent; one colour for each cell."""
+    """Validation SDR of every trial against the budget used so far; one colour for each cell."""
     figure, axes = _figure(7.5, 5)
     clock = {"steps": "step", "flops": "step"}.get(
         plan.budget.kind, "cpu_minutes" if plan.device == "cpu" else "minutes"
@@ -92,7 +92,7 @@ def plot_curves(out: Path, trials: list[Trial], plan: Plan):
 
 
 def _short(value: object) -> str:
-    """A value as it fits beside a point: a long band spec by its beginning."""
+    """A value as a short label: a long band spec is cut."""
     text = str(value)
     return text if len(text) <= 14 else text[:13] + "…"
 
@@ -107,4 +107,5 @@ def _figure(width: float, height: float, columns: int = 1):
 
 
 def _save(figure, path: Path) -> None:
-    write_atomically(path, lambda temporary: figure.savefig(temporary, dpi=DPI, format="png"))
+    with atomic.replacing(path) as part:
+        figure.savefig(part, dpi=DPI, format="png")

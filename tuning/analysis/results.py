@@ -1,4 +1,4 @@
-"""What a search found: its trials as a table, its cells with mean and spread, and which are worth their cost."""
+"""The results of a search: a table of trials, the mean and spread of each cell, and the Pareto front."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from models.checkpoints.checkpoint import write_atomically
+from models.running import atomic
 from tuning.analysis.significance import honest_difference, pooled_spread
 from tuning.space.grid import format_overrides
 from tuning.space.plan import Plan
@@ -17,10 +17,10 @@ CSV = "trials.csv"
 
 
 def read_results(out: Path) -> pd.DataFrame:
-    """One row for each trial of a search's folder: its settings, what it reached, what it cost, and its status.
+    """One row for each trial of a search's folder: its settings, scores, costs and status.
 
     Raises:
-        ValueError: a damaged file.
+        ValueError: a file is damaged.
     """
     rows: list[dict[str, Any]] = []
     for trial in read_trials(out):
@@ -33,28 +33,28 @@ def read_results(out: Path) -> pd.DataFrame:
     if "rtf" not in table:
         table["rtf"] = np.nan
     if "steps" in table:
-        table["steps"] = table["steps"].astype("Int64")  # whole, though some trials have none
+        table["steps"] = table["steps"].astype("Int64")  # integers, although some trials have none
     last = ["parameters", "gmacs_per_s", "rtf", "status", "error"]
     return table[[*(name for name in table if name not in last), *last]]
 
 
 def write_csv(out: Path, table: pd.DataFrame) -> None:
     """Write ``trials.csv``."""
-    write_atomically(out / CSV, lambda path: table.drop(columns="cell").to_csv(path, index=False))
+    atomic.write_text(out / CSV, table.drop(columns="cell").to_csv(index=False))
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """The cells of a search whose every seed has finished, best first, and how far apart two of them must be.
+    """The complete cells of a search (each seed has finished), best first, and the smallest significant difference.
 
     Attributes:
         cells: a row for each complete cell: its settings, ``mean``, ``spread`` (standard deviation over seeds),
             ``seeds``, ``parameters``, ``gmacs_per_s``, ``rtf``, ``steps``, ``train_minutes``, ``pareto``, and
-            ``difference``: how far below the best its mean must be so that, of all pairs, fewer than one in twenty
-            searches would show such a difference by chance, dB; nan with one seed each.
+            ``difference``: the cell is significantly worse than the best if its mean is this much lower, dB. By chance,
+            fewer than one search in twenty shows such a difference in any pair. nan with one seed each.
         spread: standard deviation between the seeds of one cell, pooled over cells, dB; nan with one seed each.
-        incomplete: a row for each cell of which some seeds have finished and others have not: ``mean`` of those that
-            have, ``finished`` and ``seeds``. A mean of the seeds that came through says nothing of the cell.
+        incomplete: a row for each cell of which only some seeds have finished: ``mean`` of the finished seeds,
+            ``finished`` and ``seeds``. Such a mean is not comparable with those of complete cells.
     """
 
     cells: pd.DataFrame
@@ -63,7 +63,7 @@ class Comparison:
 
 
 def compare(table: pd.DataFrame, plan: Plan) -> Comparison:
-    """Mean and spread of the cells that are complete; the others are left out of the order."""
+    """Compare the complete cells; the others are listed without a rank."""
     finished = table[table.status == FINISHED]
     counts = finished.groupby("cell", sort=False)["sdr"].agg(["mean", "size"])
     partial = counts[counts["size"] < plan.seeds]
@@ -91,7 +91,7 @@ def compare(table: pd.DataFrame, plan: Plan) -> Comparison:
 
 
 def pareto(cost: np.ndarray, value: np.ndarray) -> np.ndarray:
-    """Which points no other one beats: none costs as little or less and is worth more, or costs less and is as good."""
+    """Which points are on the Pareto front: no other point has at least the value at less cost, or more at no more."""
     return np.array(
         [
             not np.any(((cost <= c) & (value > v)) | ((cost < c) & (value >= v)))
@@ -101,7 +101,7 @@ def pareto(cost: np.ndarray, value: np.ndarray) -> np.ndarray:
 
 
 def effects(comparison: Comparison, plan: Plan) -> dict[str, pd.DataFrame]:
-    """For each setting with several values, mean, lowest and highest cell of each value, over all other settings."""
+    """For each setting with several values: mean, lowest and highest cell of each value, over all other settings."""
     cells = comparison.cells
     found = {}
     for key, values in plan.grid.items():

@@ -1,4 +1,4 @@
-"""How far apart two means must be: the spread between seeds, and Tukey's honestly significant difference."""
+"""The significant difference of two means: the spread between seeds, and Tukey's honestly significant difference."""
 
 import math
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ def pooled_spread(groups: Sequence[Sequence[float]]) -> tuple[float, int]:
         groups: the values of each, such as the SDR of each seed of a cell.
 
     Returns:
-        The deviation, nan if no group has two values, and the number of values less the number of groups.
+        The deviation (nan if no group has two values), and the number of values minus the number of groups.
     """
     freedom = sum(len(values) - 1 for values in groups if values)
     if freedom < 1:
@@ -26,20 +26,20 @@ def pooled_spread(groups: Sequence[Sequence[float]]) -> tuple[float, int]:
 
 
 def honest_difference(spread: float, num_means: int, freedom: int, seeds: int, others: int) -> float:
-    """By how much two of several means must differ: fewer than one in twenty experiments show more by chance alone.
+    """The difference of two of several means that fewer than one in twenty experiments exceed by chance.
 
     Source: Tukey 1949, honestly significant difference, from the studentised range; Kramer 1956, for means of different
         numbers of values.
 
     Args:
         spread: standard deviation within the groups, pooled.
-        num_means: all that are compared.
+        num_means: number of all means that are compared.
         freedom: degrees of freedom of ``spread``.
-        seeds: values in the one mean.
-        others: values in the other.
+        seeds: number of values in the first mean.
+        others: number of values in the second mean.
 
     Returns:
-        The difference, in the unit of ``spread``; nan where there is nothing to compare, or no spread known.
+        The difference, in the unit of ``spread``; nan for fewer than two means or an unknown spread.
     """
     if num_means < 2 or not freedom:
         return math.nan

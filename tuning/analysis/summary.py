@@ -1,11 +1,11 @@
-"""A search in words and tables: ``summary.md``."""
+"""The written summary of a search: ``summary.md``."""
 
 import math
 from pathlib import Path
 
 import pandas as pd
 
-from models.checkpoints.checkpoint import write_atomically
+from models.running import atomic
 from tuning.analysis.results import Comparison, effects
 from tuning.space.plan import Plan
 from tuning.trials.trial import FAILED, FINISHED, STOPPED, UNFINISHED
@@ -17,22 +17,22 @@ ROWS = 40
 def write_summary(out: Path, table: pd.DataFrame, comparison: Comparison, plan: Plan) -> None:
     """Write ``summary.md``."""
     text = summarise(table, comparison, plan)
-    write_atomically(out / SUMMARY, lambda path: path.write_text(text, encoding="utf-8"))
+    atomic.write_text(out / SUMMARY, text)
 
 
 def summarise(table: pd.DataFrame, comparison: Comparison, plan: Plan) -> str:
-    """What was searched, which cells are best, what the seeds allow to say, and what each setting does. Markdown."""
+    """The summary as Markdown: the search, its cells, the significant differences, and the effects of settings."""
     counts = table.status.value_counts()
     states = ", ".join(f"{counts[name]} {name}" for name in (FINISHED, STOPPED, FAILED, UNFINISHED) if name in counts)
     metric = "mean of the stems" if plan.metric == "mean" else plan.metric
     parts = [
         f"# Search: {', '.join(plan.grid)}",
-        f"Preset `{plan.preset_name}`; every trial spends {plan.budget} ({plan.device}); {states}.\n"
+        f"Preset `{plan.preset_name}`; budget of each trial: {plan.budget} ({plan.device}); {states}.\n"
         f"Data: {plan.data}. Validation SDR (global SDR, mean over tracks, {metric}), dB.",
         "```\npython -m tuning " + " ".join(map(_quoted, plan.arguments)) + "\n```",
     ]
     if comparison.cells.empty:
-        parts.append("No cell is complete: none has finished with every seed.")
+        parts.append("No cell is complete: every cell has a seed that has not finished.")
     else:
         parts += [_cells(comparison, plan), _conclusion(comparison), *_effects(comparison, plan)]
     parts += [*_incomplete(comparison), *_others(table)]
@@ -50,35 +50,33 @@ def _cells(comparison: Comparison, plan: Plan) -> str:
             _row([*(cell[key] for key in plan.grid), f"{cell['mean']:.2f}", spread, cell.seeds, *costs, *spent])
         )
     if len(comparison.cells) > ROWS:
-        lines.append(f"\nThe other {len(comparison.cells) - ROWS} cells: `trials.csv`.")
+        lines.append(f"\nThe other {len(comparison.cells) - ROWS} cells are in `trials.csv`.")
     note = (
         "\nGMAC/s: 10^9 multiply-accumulates for a second of stereo audio, overlap included; RTF: processor seconds "
-        "for the same, one thread; minutes: of the trainer's processor time; front: no cell is better at the same cost."
+        "for the same on one thread; minutes: processor time of the trainer; front: no cell is better at the same cost."
     )
     return "## Cells\n\n" + "\n".join(lines) + "\n" + note
 
 
 def _conclusion(comparison: Comparison) -> str:
-    cells, title = comparison.cells, "## What the seeds allow to say\n\n"
+    cells, title = comparison.cells, "## Significant differences\n\n"
     if math.isnan(comparison.spread):
-        return (
-            title + "One seed each: nothing is known of the spread between seeds, so no order of two cells is certain."
-        )
-    text = f"{title}Seeds of one cell differ with a standard deviation of {comparison.spread:.2f} dB (pooled). "
+        return title + "One seed each: the spread between seeds is unknown, so the order of the cells may be chance."
+    text = f"{title}The seeds of one cell differ by a standard deviation of {comparison.spread:.2f} dB (pooled). "
     if len(cells) == 1:
-        return text + "There is one complete cell only."
+        return text + "Only one cell is complete."
     level = int((cells["mean"].iloc[0] - cells["mean"] < cells["difference"]).sum())
     text += (
-        f"Of {len(cells)} cells two means must be {cells['difference'].iloc[1]:.2f} dB apart to be told from chance "
+        f"Two of {len(cells)} cells differ significantly if their means are {cells['difference'].iloc[1]:.2f} dB apart "
         "(Tukey's honestly significant difference, 95 %). "
     )
     if level == len(cells):
-        return text + "No cell is that far below the best: **this search does not tell them apart.**"
+        return text + "**No cell is significantly worse than the best.**"
     if level == 1:
-        return text + f"**`{cells.index[0]}` is better than every other cell.**"
+        return text + f"**`{cells.index[0]}` is significantly better than every other cell.**"
     return (
-        text
-        + f"**The first {level} cells are not told apart; the best is better than the other {len(cells) - level}.**"
+        text + f"**The best cell is significantly better than the last {len(cells) - level}; "
+        f"among the first {level} no difference is significant.**"
     )
 
 

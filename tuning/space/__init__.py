@@ -1,4 +1,4 @@
-"""What a search tries: the grid of settings (the .yaml files in `spaces/`), each trial's budget, the whole plan.
+"""Search spaces (the .yaml files in `spaces/`), each trial's budget, and the plan of a search.
 
 In: spaces, overrides, a budget. Out: a list of checked cells, saved as the plan.
 """

@@ -1,4 +1,4 @@
-"""What every trial may spend: optimiser steps, minutes, or floating-point operations."""
+"""The budget of each trial: optimiser steps, minutes, or floating-point operations."""
 
 import math
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from models.presets.settings import override
 
 KINDS = ("steps", "minutes", "flops")
 DECIDED = ("train.steps", "train.minutes", "train.clock", "train.patience", "train.validate_every")
-"""Settings that the budget decides."""
+"""Settings that the budget determines."""
 NEVER = 10**9
 
 
@@ -20,10 +20,10 @@ class Budget:
     """An equal amount for every trial, so that a larger network does not win by training longer.
 
     Attributes:
-        kind: ``steps`` of the optimiser; ``minutes`` of the trainer's processor time on a CPU, which a busy machine
-            does not lengthen, and of the wall clock on a GPU; ``flops``, floating-point operations of the training
-            steps (``models.macs``), which a large network makes fewer of.
-        amount: how many.
+        kind: ``steps`` of the optimiser; ``minutes`` of the trainer's processor time on a CPU (a busy machine does not
+            change it) and of the wall clock on a GPU; ``flops``, floating-point operations of the training steps
+            (``models.macs``), so that a larger network makes fewer steps.
+        amount: how many of them.
     """
 
     kind: str
@@ -33,10 +33,10 @@ class Budget:
         return f"{self.kind}={self.amount:g}"
 
     def apply(self, preset: Preset, device: str) -> Preset:
-        """A preset whose whole run is this budget; validation is left to the search.
+        """A preset that trains for exactly this budget, without validations: the search adds its own.
 
         Raises:
-            ValueError: the budget does not pay for one step.
+            ValueError: the budget is smaller than one step.
         """
         changes: dict[str, Any] = {"train.patience": 0, "train.validate_every": NEVER, "train.minutes": 0}
         if self.kind == "minutes":
@@ -70,7 +70,7 @@ def parse_budget(text: str) -> Budget:
 
 
 def share_of_budget(preset: Preset, row: Mapping[str, Any]) -> float:
-    """How much of its run a trial has behind it at a row of its metrics, 0 to 1."""
+    """The share of its budget, 0 to 1, that a trial had used at a row of its metrics."""
     train = preset.train
     if train.minutes:
         clock = "cpu_minutes" if train.clock == "processor" else "minutes"

@@ -1,4 +1,4 @@
-"""Search spaces: settings and the values they may take, from files and ``--grid``, multiplied out into cells."""
+"""Search spaces: settings and their values, from files and ``--grid``, combined into cells."""
 
 import difflib
 import itertools
@@ -19,7 +19,7 @@ Grid = dict[str, tuple[str, ...]]
 
 @dataclass(frozen=True)
 class Cell:
-    """One point of the grid: what it overrides, and the preset that this gives."""
+    """One point of the grid: its overrides, and the preset with them."""
 
     overrides: Mapping[str, str]
     preset: Preset
@@ -32,14 +32,14 @@ class Cell:
 
 @dataclass(frozen=True)
 class Rejection:
-    """A combination that the preset refuses, and why."""
+    """An invalid combination, and the reason."""
 
     overrides: Mapping[str, str]
     reason: str
 
 
 def format_overrides(overrides: Mapping[str, str]) -> str:
-    """Overrides in one line, as they are typed."""
+    """Overrides in one line, in the form of the command line."""
     return " ".join(f"{key}={value}" for key, value in overrides.items())
 
 
@@ -49,7 +49,7 @@ def parse_grid(arguments: Sequence[str]) -> Grid:
     Values that hold commas themselves (band specs) are separated by semicolons: `model.bands=v7;100:1k,250:4k`.
 
     Raises:
-        ValueError: an argument has no key or no value, or a key or a value comes twice.
+        ValueError: an argument has no key or no value, or a key or a value is repeated.
     """
     grid: Grid = {}
     for argument in arguments:
@@ -66,15 +66,15 @@ def parse_grid(arguments: Sequence[str]) -> Grid:
 
 
 def space_names() -> list[str]:
-    """Names of the spaces that ship."""
+    """Names of the spaces in `spaces/`."""
     return sorted(path.stem for path in SPACE_FOLDER.glob("*.yaml"))
 
 
 def read_space(name_or_path: str) -> Grid:
-    """The grid of a space that ships, by name, or of a YAML file of settings and lists of values.
+    """The grid of a space: its name in `spaces/`, or a YAML file of settings and lists of values.
 
     Raises:
-        ValueError: no such space (the message gives the nearest name), or a file that holds something else.
+        ValueError: no such space (the message gives the nearest name), or an invalid file.
         FileNotFoundError: no such file.
     """
     path = Path(name_or_path)
@@ -94,17 +94,17 @@ def read_space(name_or_path: str) -> Grid:
 
 
 def _text(value: Any) -> str:
-    """A value of a YAML file as it is typed after ``--grid``."""
+    """A value of a YAML file in the form of ``--grid``."""
     if isinstance(value, list):
         return ",".join(map(str, value))
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def join_grids(spaces: Sequence[Grid], typed_grid: Grid) -> Grid:
-    """All settings of several spaces and of ``--grid``, whose values take the place of a space's.
+    """All settings of several spaces and of ``--grid``; the values of ``--grid`` replace those of a space.
 
     Raises:
-        ValueError: two spaces vary one setting, or there is nothing to vary.
+        ValueError: two spaces vary the same setting, or nothing is varied.
     """
     joined: Grid = {}
     for space in spaces:
@@ -113,22 +113,22 @@ def join_grids(spaces: Sequence[Grid], typed_grid: Grid) -> Grid:
         joined |= space
     joined |= typed_grid
     if not joined:
-        raise ValueError("expected --space or --grid: what is to be varied")
+        raise ValueError("expected settings to vary, got none; add --space or --grid")
     return joined
 
 
 def check_values(preset: Preset, grid: Mapping[str, Sequence[str]]) -> None:
-    """Refuse what is a slip of the pen rather than a combination that cannot be.
+    """Check each setting and each value alone: these errors are typing errors, not invalid combinations.
 
     Raises:
-        ValueError: an unknown setting, a value of another type, an impossible band spec, or a setting that is not the
-            grid's to vary.
+        ValueError: an unknown setting, a value of another type, an invalid band spec, or a setting that other options
+            determine.
     """
     for key, values in grid.items():
         if key in DECIDED:
-            raise ValueError(f"--grid: {key} is what --budget decides")
+            raise ValueError(f"--grid: expected another setting, got {key}, which --budget determines")
         if key == "train.seed":
-            raise ValueError("--grid: train.seed is what --seeds decides; the first is --set train.seed=N")
+            raise ValueError("--grid: expected another setting, got train.seed; use --seeds and --set train.seed=N")
         for value in values:
             typed(preset, {key: value})
             if key == "model.bands":
@@ -136,10 +136,10 @@ def check_values(preset: Preset, grid: Mapping[str, Sequence[str]]) -> None:
 
 
 def expand(preset: Preset, grid: Mapping[str, Sequence[str]]) -> tuple[list[Cell], list[Rejection]]:
-    """Every combination of the grid's values, as cells and as rejections with the preset's own reason.
+    """Every combination of the grid's values: the valid ones as cells, the others as rejections with the reason.
 
     Raises:
-        ValueError: no combination is valid; the message is the first reason.
+        ValueError: no combination is valid; the message gives the first reason.
     """
     cells, rejections = [], []
     for values in itertools.product(*grid.values()):

@@ -1,4 +1,4 @@
-"""What a search is, as its folder records it: a resumed one must be the same search."""
+"""The plan of a search, stored in its folder: a search can be resumed only with the same plan."""
 
 import hashlib
 from collections.abc import Sequence
@@ -6,9 +6,10 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from models.checkpoints.checkpoint import write_atomically
 from models.presets.preset import Preset, preset_from_mapping
 from models.presets.settings import read_yaml, to_mapping
+from models.running import atomic
+from models.running.arguments import check_at_least
 from models.training.packs import Pack
 from tuning.space.budget import Budget, parse_budget
 from tuning.space.grid import Cell, Grid
@@ -19,22 +20,22 @@ SCHEDULERS, SEARCHES = ("fifo", "asha"), ("grid", "optuna")
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that decides what the trials of a search are and how they are compared.
+    """All settings that determine the trials of a search and their comparison.
 
     Attributes:
         preset_name: as given.
-        preset: what the cells change, ``--set`` included.
+        preset: the common preset of the cells, with ``--set``.
         grid: settings and their values.
         budget: of each trial.
         metric: ``mean`` or a stem.
         seeds: trials of each cell.
         scheduler: ``fifo`` or ``asha``.
         search: ``grid`` or ``optuna``.
-        trials: how many trials Optuna may have; 0 for a grid.
+        trials: number of trials for Optuna; 0 for a grid.
         validations: in each trial.
         device: where trials train.
-        data: names and size of the tracks, see ``describe_pack``.
-        arguments: of the command line that began it.
+        data: the tracks, see ``describe_pack``.
+        arguments: of the command line that started the search.
     """
 
     preset_name: str
@@ -52,45 +53,44 @@ class Plan:
     arguments: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        """Check what needs no data.
+        """Check the values that can be checked without data.
 
         Raises:
-            ValueError: a value out of range, named as on the command line.
+            ValueError: a value is out of range; the message names the option.
         """
         for name in ("seeds", "validations"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"--{name}: expected at least 1, got {getattr(self, name)}")
+            check_at_least(name, getattr(self, name), 1)
         for name, known in (("scheduler", SCHEDULERS), ("search", SEARCHES)):
             if getattr(self, name) not in known:
                 raise ValueError(f"--{name}: expected {' or '.join(known)}, got {getattr(self, name)!r}")
         if self.search == "optuna" and (self.trials < self.seeds or self.trials % self.seeds):
-            raise ValueError(f"--trials: --search optuna needs how many, a multiple of --seeds, got {self.trials}")
+            raise ValueError(f"--trials: expected a multiple of --seeds for --search optuna, got {self.trials}")
         if self.search == "grid" and self.trials:
-            raise ValueError("--trials: a grid has as many as it has cells and seeds; it goes with --search optuna")
+            raise ValueError(f"--trials: expected --search optuna, got grid and {self.trials} trials; leave it out")
         if self.scheduler == "asha" and self.validations < 2:
-            raise ValueError("--validations: --scheduler asha compares trials on their way, give at least 2")
+            raise ValueError(f"--validations: expected at least 2 for --scheduler asha, got {self.validations}")
 
     @property
     def seed_numbers(self) -> range:
-        """Of each cell's trials."""
+        """The seeds of each cell's trials."""
         return range(self.preset.train.seed, self.preset.train.seed + self.seeds)
 
     def check_metric(self, cells: Sequence[Cell]) -> None:
-        """Raise ValueError if a cell's network does not separate the stem that trials are compared by."""
+        """Raise ValueError if a cell's network does not separate the stem of the metric."""
         for cell in cells:
             if self.metric not in ("mean", *cell.preset.model.stems):
                 known = ", ".join(("mean", *cell.preset.model.stems))
                 raise ValueError(f"--metric: expected one of {known}, got {self.metric!r}")
 
     def save(self, out: Path) -> None:
-        """Write it into the search's folder."""
+        """Write the plan into the search's folder."""
         import yaml
 
         text = yaml.safe_dump(self._to_mapping(), sort_keys=False, width=120)
-        write_atomically(out / PLAN, lambda path: path.write_text(text, encoding="utf-8"))
+        atomic.write_text(out / PLAN, text)
 
     def check_same(self, earlier: "Plan", out: Path) -> None:
-        """Raise ValueError if the search in a folder is another one than this."""
+        """Raise ValueError if the plan in a folder differs from this one."""
         mine, theirs = _flat(self._to_mapping()), _flat(earlier._to_mapping())
         for name in dict.fromkeys([*mine, *theirs]):
             if name != "arguments" and mine.get(name) != theirs.get(name):
@@ -112,14 +112,14 @@ class Plan:
 
 
 def read_plan(out: Path) -> Plan:
-    """The search that a folder holds.
+    """Read the plan in a search's folder.
 
     Raises:
-        FileNotFoundError: none.
-        ValueError: a damaged file.
+        FileNotFoundError: the folder holds no search.
+        ValueError: the file is damaged.
     """
     if not (out / PLAN).is_file():
-        raise FileNotFoundError(f"{out}: expected the folder of a search, no {PLAN}")
+        raise FileNotFoundError(f"{out}: expected the folder of a search, got one without {PLAN}; name another")
     values = read_yaml(out / PLAN)
     try:
         values["preset"] = preset_from_mapping(values["preset"])
@@ -127,18 +127,18 @@ def read_plan(out: Path) -> Plan:
         values["budget"] = parse_budget(values["budget"])
         return Plan(**{**values, "arguments": tuple(values["arguments"])})
     except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{out / PLAN}: not a search's file, or damaged ({error!r})") from None
+        raise ValueError(f"{out / PLAN}: expected the plan of a search, got a damaged file ({error!r})") from None
 
 
 def describe_pack(pack: Pack) -> str:
-    """Which tracks these are, whatever folder they lie in: how many, and a digest of their names, splits and files."""
+    """The number of tracks, and a digest of their names, splits and file names; the folder does not matter."""
     lines = sorted(f"{track.name}\t{track.split}\t{track.path.name}" for track in pack.tracks)
     digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()[:12]
     return f"{len(pack.split('train'))} training and {len(pack.split('valid'))} validation tracks, {digest}"
 
 
 def _flat(values: dict[str, Any]) -> dict[str, Any]:
-    """Nested settings under dotted names, as they are typed."""
+    """Nested settings as one mapping with dotted names."""
     flat: dict[str, Any] = {}
     for name, value in values.items():
         if name == "preset":

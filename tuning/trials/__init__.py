@@ -1,4 +1,4 @@
-"""Trials: one training each, in an order, in this process or on Ray, resumed where they stopped.
+"""Trials: their order, and their training in this process or on Ray; interrupted trials are resumed.
 
 In: a plan. Out: a folder for each trial with its outcome and weights.
 """

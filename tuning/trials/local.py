@@ -1,4 +1,4 @@
-"""Trials in this process, one after another, without Ray: for a machine that has none, such as a lent accelerator."""
+"""Runs trials in this process, one after another, without Ray: for machines on which Ray is not installed."""
 
 import sys
 from collections.abc import Callable
@@ -20,9 +20,9 @@ def run_here(
 
     Args:
         runner: trains one trial.
-        source: gives them out.
+        source: returns the trials.
         progress: called with the share of its budget that a trial has used.
-        ended: called with what became of each trial.
+        ended: called with the outcome of each trial.
 
     Raises:
         InterruptedError: Ctrl-C or a termination signal; the state is saved.

@@ -1,7 +1,7 @@
-"""Trials on Ray Tune: on this machine, or on a cluster that is running, in processes of their own.
+"""Trials on Ray Tune: on this machine or on a running cluster, each in its own process.
 
-What a trial is and what became of it stands in its folder, not in Ray's records: a search that was killed goes on in a
-new Ray session, another cluster, or without Ray.
+The description and the outcome of a trial are in its folder, not in Ray's records. So a killed search can go on in a
+new Ray session, on another cluster, or without Ray.
 """
 
 import os
@@ -9,22 +9,19 @@ import shutil
 import signal
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from models.running.repository import ROOT
+from models.running.ray_session import machines, ray_session
 from tuning.space.grid import format_overrides
 from tuning.trials.order import Source
 from tuning.trials.trial import FAILED, STOPPED, Outcome, Trial, TrialRunner, best_row, read_outcome, write_outcome
 
-OBJECT_STORE_BYTES = 2**27
 TABLE_EVERY_S = 30
 ASHA_FACTOR = 3
-"""At each rung one trial in so many goes on."""
-SESSION = "bandsplit-"
+"""ASHA's reduction factor: at each of its comparisons one trial in three continues."""
 
 Progress = Callable[[Trial, float], None]
 """Takes the share of its budget that a trial has used."""
@@ -58,19 +55,22 @@ def run_on_ray(
     progress: Progress,
     ended: Callable[[Trial, Outcome], None],
 ) -> None:
-    """Run all trials of a source; those that Ctrl-C leaves undone keep their state.
+    """Run all trials of a source; trials that Ctrl-C interrupts keep their state.
 
     Args:
         runner: trains one trial, in a worker.
-        source: gives them out.
+        source: returns the trials.
         settings: of Ray.
         progress: called at each validation of a trial.
-        ended: called with what became of each trial.
+        ended: called with the outcome of each trial.
 
     Raises:
-        ValueError: no cluster there, or one that can never run a trial.
+        ValueError: no cluster at the address, or one without enough CPUs or GPUs for a trial.
     """
-    with _cluster(settings):
+    os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")  # the old output takes a table of our columns
+    os.environ.setdefault("TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S", "0")
+    with ray_session(settings.address) as ray:
+        _check_resources(machines(ray), settings)
         from ray import tune
 
         if threading.current_thread() is threading.main_thread():  # after Ray's own: Tune ends well at Ctrl-C alone
@@ -102,80 +102,13 @@ def run_on_ray(
 
 
 def _empty(folder: Path) -> Path:
-    """Ray's records of an earlier call say nothing that the trials' folders do not."""
+    """Remove Ray's records of an earlier call; the trials' folders hold everything that is needed."""
     shutil.rmtree(folder, ignore_errors=True)
     return folder
 
 
-@contextmanager
-def _cluster(settings: RaySettings) -> Iterator[None]:
-    """A Ray session: the one there is, the cluster at an address, or one of our own in a folder of its own."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")  # the old output takes a table of our columns
-    os.environ.setdefault("TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S", "0")
-    if settings.address is None:
-        os.environ.setdefault("RAY_AUTH_MODE", "disabled")  # a token would be written to the home folder
-        os.environ.setdefault("RAY_memory_monitor_refresh_ms", "0")  # else it may kill a trial for what others use
-        os.environ.setdefault("RAY_worker_niceness", "0")  # as this process: Ray would give way to everything else
-    import ray
-
-    if ray.is_initialized():
-        _check_resources(settings)
-        yield
-        return
-    path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-    common: dict[str, Any] = {"log_to_driver": False, "runtime_env": {"env_vars": {"PYTHONPATH": path}}}
-    session = None
-    try:
-        if settings.address is None:
-            parent = "/tmp" if os.path.isdir("/tmp") else None  # sockets have short paths, TMPDIR may be long
-            _remove_dead_sessions(parent)
-            session = tempfile.mkdtemp(prefix=f"{SESSION}{os.getpid()}-", dir=parent)
-            ray.init(
-                address="local",
-                include_dashboard=False,
-                object_store_memory=OBJECT_STORE_BYTES,
-                _temp_dir=session,
-                **common,
-            )
-        else:
-            try:
-                ray.init(address=settings.address, **common)
-            except (ConnectionError, ValueError, RuntimeError) as error:
-                raise ValueError(
-                    f"--address: no Ray cluster at {settings.address!r}; start one with `ray start --head` ({error})"
-                ) from None
-        _check_resources(settings)
-        yield
-    finally:
-        ray.shutdown()
-        if session:
-            shutil.rmtree(session, ignore_errors=True)
-
-
-def _remove_dead_sessions(parent: str | None) -> None:
-    """Remove the folders of sessions whose search was killed."""
-    for folder in Path(parent or tempfile.gettempdir()).glob(f"{SESSION}*-*"):
-        owner = folder.name.removeprefix(SESSION).partition("-")[0]
-        if owner.isdigit() and not _is_running(int(owner)):
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _is_running(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except PermissionError:
-        return True  # somebody else's
-    except OSError:
-        return False
-    return True
-
-
-def _check_resources(settings: RaySettings) -> None:
+def _check_resources(nodes: Sequence[Mapping[str, float]], settings: RaySettings) -> None:
     """Raise ValueError if no node can run a trial: Ray would wait for one for ever."""
-    import ray
-
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     if not any(node.get("CPU", 0) >= settings.cpus and node.get("GPU", 0) >= settings.gpus for node in nodes):
         cpus = max((node.get("CPU", 0) for node in nodes), default=0)
         gpus = max((node.get("GPU", 0) for node in nodes), default=0)
@@ -199,7 +132,7 @@ def _trainable(runner: TrialRunner) -> Callable[[Mapping[str, Any]], None]:
             with checkpoint.as_directory() as earlier:
                 outcome = runner(trial, report, Path(earlier))
         last = {"sdr": float("-inf"), "percent": 100, **outcome.metrics, "status": outcome.status}
-        with tempfile.TemporaryDirectory() as small:  # in the place of the last state, which is of no use any more
+        with tempfile.TemporaryDirectory() as small:  # replaces the last state, which is not needed any more
             (Path(small) / "status").write_text(outcome.status)
             tune.report(last, checkpoint=tune.Checkpoint.from_directory(small))
 
@@ -210,7 +143,7 @@ def _searcher(source: Source) -> Any:
     from ray.tune.search import Searcher
 
     class FromSource(Searcher):
-        """Hands a source's trials to Ray."""
+        """Passes the trials of a source to Ray."""
 
         def __init__(self) -> None:
             super().__init__(metric="sdr", mode="max")
@@ -224,10 +157,10 @@ def _searcher(source: Source) -> Any:
             )
 
         def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
-            """The callback does it: it knows what became of the trial."""
+            """Nothing to do: the callback passes the outcome to the source."""
 
         def save(self, checkpoint_path: str) -> None:
-            """The trials' folders keep all there is."""
+            """Nothing to save: the trials' folders hold everything."""
 
         def restore(self, checkpoint_path: str) -> None:
             """See ``save``."""
@@ -271,7 +204,7 @@ def _callback(runner: TrialRunner, source: Source, progress: Progress, ended: Ca
         ended(trial, outcome)
 
     class Watch(tune.Callback):
-        """Follows the trials from where the search was started."""
+        """Reports progress and outcomes in the process that started the search."""
 
         def on_trial_result(self, iteration: int, trials: list, trial: Any, result: dict, **info: Any) -> None:
             progress(Trial(**trial.config["trial"]), result.get("percent", 0) / 100)

@@ -1,4 +1,4 @@
-"""Which trials there are, and in what order they are tried: a whole grid, or what Optuna suggests."""
+"""The trials of a search and their order: the whole grid, or the cells that Optuna suggests."""
 
 import random
 from collections.abc import Mapping, Sequence
@@ -9,32 +9,32 @@ from tuning.space.grid import Cell, Grid, format_overrides
 from tuning.trials.trial import Outcome, Trial, read_outcome, read_trials, write_trial
 
 SUGGESTIONS = 50
-"""How often Optuna is asked again where it names a cell that cannot be or has been tried."""
+"""Optuna is asked this often for a valid cell that was not tried yet; then a random one is taken."""
 
 
 class Source(Protocol):
-    """Gives out trials.
+    """Returns the trials of a search one by one.
 
     Attributes:
-        num_trials: how many there are in all.
+        num_trials: number of all trials.
     """
 
     num_trials: int
 
     def next(self) -> Trial | None:
-        """The next trial to be run; None if there is none left."""
+        """The next trial to run; None if there is none."""
         ...
 
     def done(self, trial: Trial, outcome: Outcome) -> None:
-        """Take note of what became of a trial."""
+        """Record the outcome of a trial."""
         ...
 
 
 class Maker:
-    """Makes the trials of cells: what each costs is counted once.
+    """Makes the trials of cells, with the cost of each cell.
 
     Args:
-        cells: all of them.
+        cells: all cells.
         costs: parameters and GMAC/s of each.
         seeds: of each cell's trials.
         out: folder of the search.
@@ -47,18 +47,18 @@ class Maker:
         self.costs = {cell.name: cost for cell, cost in zip(cells, costs, strict=True)}
 
     def make(self, index: int, cell: Cell, seed: int) -> Trial:
-        """A trial, written to its folder."""
+        """Make a trial and write it to its folder."""
         trial = Trial(index, cell.overrides, seed, *self.costs[cell.name])
         write_trial(self.out, trial)
         return trial
 
 
 class GridSource:
-    """Every cell with every seed; all cells come once before one comes twice, so that a part of it compares them all.
+    """Every cell with every seed. The first seed of all cells comes first, so that an interrupted search compares all.
 
     Args:
         cells: of the grid.
-        maker: of their trials.
+        maker: makes their trials.
     """
 
     def __init__(self, cells: Sequence[Cell], maker: Maker) -> None:
@@ -76,16 +76,16 @@ class GridSource:
 
 
 class OptunaSource:
-    """Cells that Optuna's tree-structured Parzen estimator suggests after those that it has seen.
+    """The cells that Optuna's tree-structured Parzen estimator suggests from the results so far.
 
-    A cell is tried once, with every seed, and its value is the mean of their SDRs; it has none if a seed failed. A
-    resumed search learns again what its finished trials gave.
+    A cell is tried once, with every seed. Its value is the mean of their SDRs; it has no value if a seed failed. A
+    resumed search passes the results of its finished trials to Optuna again.
 
     Args:
-        cells: all that may be suggested.
-        maker: of their trials.
+        cells: all cells that may be suggested.
+        maker: makes their trials.
         grid: the values of each setting.
-        num_trials: trials in all, a multiple of the seeds.
+        num_trials: number of all trials, a multiple of the seeds.
         seed: of the sampler.
     """
 

@@ -1,4 +1,4 @@
-"""How far a search is: one bar over all trials, and a line for each that ended."""
+"""The progress of a search: one bar over all trials, and a line for each trial that ended."""
 
 import math
 import sys
@@ -10,11 +10,11 @@ from tuning.trials.trial import FINISHED, Outcome, Trial
 
 
 class Progress:
-    """A bar that counts the budget spent, in trials.
+    """A bar that counts the used budget, in trials.
 
     Args:
-        num_trials: how many there are in all.
-        ended: how many of them had ended before.
+        num_trials: number of all trials.
+        ended: number of trials that ended in earlier runs of the search.
     """
 
     def __init__(self, num_trials: int, ended: int) -> None:
@@ -24,20 +24,20 @@ class Progress:
         self._bar = tqdm(total=num_trials, initial=ended, desc="search", bar_format=form, file=sys.stderr, disable=None)
 
     def reached(self, trial: Trial, share: float) -> None:
-        """Note the share of its budget that a trial has used."""
+        """Show the share of its budget that a trial has used."""
         self._shares[trial.index] = share
         self._bar.update(self._before + sum(self._shares.values()) - self._bar.n)
 
     def ended(self, trial: Trial, outcome: Outcome) -> None:
-        """Note the end of a trial, and say what became of it."""
+        """Count a trial as ended, and print its outcome."""
         sdr = outcome.metrics.get("sdr", math.nan)
-        said = f"{sdr:.2f} dB" if outcome.status == FINISHED else f"{outcome.status} {outcome.error}".strip()
-        tqdm.write(f"{trial.name} ({format_overrides(trial.overrides)}, seed {trial.seed}): {said}")
+        text = f"{sdr:.2f} dB" if outcome.status == FINISHED else f"{outcome.status} {outcome.error}".strip()
+        tqdm.write(f"{trial.name} ({format_overrides(trial.overrides)}, seed {trial.seed}): {text}")
         if outcome.status == FINISHED:
             self._best = max(self._best, sdr)
             self._bar.set_postfix_str(f"best {self._best:.2f} dB")
         self.reached(trial, 1.0)
 
     def close(self) -> None:
-        """End the bar."""
+        """Close the bar."""
         self._bar.close()

@@ -1,4 +1,4 @@
-"""One trial: a training run of one cell and seed in a folder of its own, which says what became of it."""
+"""One trial: a training run of one cell and seed. Its folder holds its description, its outcome and its weights."""
 
 import csv
 import json
@@ -11,9 +11,10 @@ from typing import Any
 
 import torch
 
-from models.checkpoints.checkpoint import load_checkpoint, write_atomically
+from models.checkpoints.checkpoint import load_checkpoint
 from models.presets.preset import Preset
 from models.presets.settings import override
+from models.running import atomic
 from models.running.folder_lock import sole_writer
 from models.training.loop import train
 from models.training.packs import open_pack
@@ -26,16 +27,16 @@ FINISHED, STOPPED, FAILED, UNFINISHED = "finished", "stopped early", "failed", "
 RTF_RUNS = 3
 
 Report = Callable[[dict[str, Any], Path], None]
-"""Takes metrics on the way, and the folder in which the run is saved up to them."""
+"""Called with the metrics of a validation, and the folder with the state of the run at that point."""
 
 
 @dataclass(frozen=True)
 class Trial:
-    """What is to be trained.
+    """A training run of a search.
 
     Attributes:
         index: number of the trial, and of its folder.
-        overrides: what its cell changes.
+        overrides: the settings of its cell.
         seed: of the initial weights and the batches.
         parameters: of the network.
         gmacs_per_s: 10^9 multiply-accumulates to separate a second of stereo audio, overlap included.
@@ -49,19 +50,18 @@ class Trial:
 
     @property
     def name(self) -> str:
-        """Of its folder."""
+        """Name of its folder."""
         return f"trial-{self.index:03d}"
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a trial.
+    """The outcome of a trial.
 
     Attributes:
-        status: ``finished``, ``stopped early`` (by the scheduler), ``failed``, or ``unfinished`` (not yet run to its
-            end).
-        metrics: of the weights that it keeps, and what they cost.
-        error: what made it fail, else "".
+        status: ``finished``, ``stopped early`` (by the scheduler), ``failed``, or ``unfinished``.
+        metrics: of the weights that are kept, and the training time and budget that were used.
+        error: why it failed, else "".
     """
 
     status: str
@@ -70,7 +70,7 @@ class Outcome:
 
     @property
     def is_over(self) -> bool:
-        """Whether a resumed search leaves it as it is."""
+        """Whether a resumed search does not run it again."""
         return self.status in (FINISHED, STOPPED)
 
 
@@ -79,14 +79,14 @@ class TrialRunner:
     """Trains trials with this project's trainer; the same in this process and in a Ray worker.
 
     Attributes:
-        preset: what the trials' cells change.
+        preset: the common preset of the cells.
         budget: of each trial.
-        metric: ``mean`` or a stem, whose validation SDR is compared.
+        metric: ``mean`` or a stem; trials are compared by its validation SDR.
         pack: folder of the decoded tracks.
-        out: folder of the search, absolute: a Ray worker has a working directory of its own.
+        out: folder of the search, absolute, because a Ray worker has another working directory.
         device: "cpu" or "cuda".
         threads: torch threads of one trial.
-        validations: how many in a trial, at equal shares of the budget.
+        validations: number of validations in a trial, at equal shares of the budget.
     """
 
     preset: Preset
@@ -99,24 +99,23 @@ class TrialRunner:
     validations: int
 
     def __call__(self, trial: Trial, report: Report, earlier: Path | None = None) -> Outcome:
-        """Train one trial, or go on with it, to the end of its budget.
+        """Train one trial, or resume it, to the end of its budget.
 
-        What a trial raises is its outcome: it fails alone.
+        An error of a trial becomes its outcome, so that the other trials go on.
 
         Args:
-            trial: which.
-            report: called at each validation but the last: a scheduler that hears of a trial's last score can only stop
-                it, and it has nothing left to save.
-            earlier: a copy of the trial's folder to go on from, if the folder itself has gone.
+            trial: the trial.
+            report: called at each validation except the last. After the last one there is nothing left to stop early.
+            earlier: a copy of the trial's folder to resume from, if the folder itself is gone.
 
         Raises:
             InterruptedError: Ctrl-C or a termination signal; the state is saved.
         """
         folder = self.out / trial.name
-        with sole_writer(folder, wait=True):  # a worker of a search that was killed may live a moment longer
+        with sole_writer(folder, wait=True):  # a worker of a killed search may still be running
             if (outcome := read_outcome(folder)).is_over:
-                return outcome  # whoever trained it died after its last line
-            (folder / OUTCOME).unlink(missing_ok=True)  # it failed before, and is tried again
+                return outcome  # an earlier worker finished it, but ended before Ray knew
+            (folder / OUTCOME).unlink(missing_ok=True)  # a failed trial is tried again
             if earlier and not (folder / STATE).exists():
                 shutil.copytree(earlier, folder, dirs_exist_ok=True)
             torch.set_num_threads(self.threads)
@@ -124,18 +123,18 @@ class TrialRunner:
                 metrics = self._train(trial, folder, report)
             except InterruptedError:
                 raise
-            except Exception as error:  # whatever it is, the other trials go on
+            except Exception as error:  # the other trials go on
                 row = best_row(folder, self.metric)
                 outcome = Outcome(FAILED, self.metrics(trial, row) if row else {}, _one_line(error))
             else:
                 outcome = Outcome(FINISHED, metrics)
             write_outcome(folder, outcome)
             if outcome.status == FINISHED:
-                (folder / STATE).unlink(missing_ok=True)  # the best weights and the curve stay
+                (folder / STATE).unlink(missing_ok=True)  # the best weights and the metrics stay
             return outcome
 
     def preset_of(self, trial: Trial) -> Preset:
-        """The whole preset of a trial, the budget in it."""
+        """The whole preset of a trial, with its budget."""
         return self.budget.apply(override(self.preset, {**trial.overrides, "train.seed": trial.seed}), self.device)
 
     def _train(self, trial: Trial, folder: Path, report: Report) -> dict[str, Any]:
@@ -164,7 +163,7 @@ class TrialRunner:
         return {**self.metrics(trial, row), "rtf": real_time_factor(checkpoint.network, preset)}
 
     def metrics(self, trial: Trial, row: Mapping[str, float]) -> dict[str, Any]:
-        """What ``trials.csv`` says of the weights validated in a row of a trial's metrics."""
+        """The values in ``trials.csv`` for the weights that were validated in a row of a trial's metrics."""
         stems = {name: value for name, value in row.items() if name.startswith("valid_") and name != "valid_sdr"}
         last = read_rows(self.out / trial.name)[-1]
         return {
@@ -178,21 +177,21 @@ class TrialRunner:
 
 
 def sdr_of(row: Mapping[str, Any], metric: str) -> float:
-    """The validation SDR that trials are compared by, dB.
+    """The validation SDR of the metric, dB.
 
     Raises:
-        ValueError: the validation tracks have no such stem.
+        ValueError: no validation track has this stem.
     """
     name = "valid_sdr" if metric == "mean" else f"valid_{metric}"
     if name not in row:
-        raise ValueError(f"--metric: no validation track has {metric}")
+        raise ValueError(f"--metric: expected a stem of the validation tracks, got {metric}")
     return float(row[name])
 
 
 def real_time_factor(network: torch.nn.Module, preset: Preset) -> float:
     """Processor seconds to separate one second of stereo audio on one thread of this machine's CPU, the best of three.
 
-    Processor time, since the trials beside this one would lengthen any other.
+    Other trials on the same machine do not change the processor time, unlike the wall time.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -209,7 +208,7 @@ def real_time_factor(network: torch.nn.Module, preset: Preset) -> float:
 
 
 def read_rows(folder: Path) -> list[dict[str, float]]:
-    """The validated rows of a trial's metrics so far."""
+    """The rows with a validation in a trial's metrics."""
     if not (folder / METRICS).exists():
         return []
     with (folder / METRICS).open(newline="") as file:
@@ -218,51 +217,53 @@ def read_rows(folder: Path) -> list[dict[str, float]]:
 
 
 def best_row(folder: Path, metric: str) -> dict[str, float] | None:
-    """The row of the weights that a trial keeps: the best by the metric; None before its first validation."""
+    """The row of the weights that a trial keeps, the best by the metric; None before its first validation."""
     return max(read_rows(folder), key=lambda row: sdr_of(row, metric), default=None)
 
 
 def write_trial(out: Path, trial: Trial) -> None:
-    """Say in its folder what a trial is."""
+    """Write a trial to its folder."""
     folder = out / trial.name
     folder.mkdir(parents=True, exist_ok=True)
-    text = json.dumps({**asdict(trial), "overrides": dict(trial.overrides)}, indent=1) + "\n"
-    write_atomically(folder / TRIAL, lambda path: path.write_text(text, encoding="utf-8"))
+    atomic.write_json(folder / TRIAL, {**asdict(trial), "overrides": dict(trial.overrides)})
 
 
 def read_trials(out: Path) -> list[Trial]:
-    """All trials of a search's folder, in their order.
+    """All trials of a search's folder, by number.
 
     Raises:
-        ValueError: a file that is damaged.
+        ValueError: a file is damaged.
     """
     trials = []
     for path in sorted(out.glob(f"trial-*/{TRIAL}")):
         try:
             trials.append(Trial(**json.loads(path.read_text(encoding="utf-8"))))
         except (ValueError, TypeError) as error:
-            raise ValueError(f"{path}: not a trial's file ({_one_line(error)}); delete its folder") from None
+            raise ValueError(
+                f"{path}: expected a trial, got a damaged file ({_one_line(error)}); delete its folder"
+            ) from None
     return sorted(trials, key=lambda trial: trial.index)
 
 
 def write_outcome(folder: Path, outcome: Outcome) -> None:
-    """Say in its folder what became of a trial."""
-    text = json.dumps(asdict(outcome), indent=1) + "\n"
-    write_atomically(folder / OUTCOME, lambda path: path.write_text(text, encoding="utf-8"))
+    """Write the outcome of a trial to its folder."""
+    atomic.write_json(folder / OUTCOME, asdict(outcome))
 
 
 def read_outcome(folder: Path) -> Outcome:
-    """What became of a trial; ``unfinished`` if it has not come to its end.
+    """Read the outcome of a trial; ``unfinished`` if it has none yet.
 
     Raises:
-        ValueError: a file that is damaged.
+        ValueError: the file is damaged.
     """
     try:
         return Outcome(**json.loads((folder / OUTCOME).read_text(encoding="utf-8")))
     except FileNotFoundError:
         return Outcome(UNFINISHED)
     except (ValueError, TypeError) as error:
-        raise ValueError(f"{folder / OUTCOME}: not an outcome ({_one_line(error)}); delete it") from None
+        raise ValueError(
+            f"{folder / OUTCOME}: expected an outcome, got a damaged file ({_one_line(error)}); delete it"
+        ) from None
 
 
 def _one_line(error: BaseException) -> str:

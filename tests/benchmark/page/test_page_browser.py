@@ -1,4 +1,4 @@
-"""The report in a real browser: it opens offline, sorts, plays, changes streams in place, and takes the keyboard."""
+"""The report in a real browser: it opens offline, sorts, plays, switches streams in place, and works by keyboard."""
 
 import pytest
 
@@ -110,7 +110,7 @@ def test_streams_change_in_place_and_in_step(page):
     page.click(".play")
     page.wait_for("document.querySelector('.play').textContent === 'Play'")
     place = page.evaluate("Number(document.querySelector('.transport input').value)")
-    page.click(".play")  # goes on where it was
+    page.click(".play")  # continues at the same position
     third = page.wait_for("starts.length === 3 && starts[2].offset")
     assert third == pytest.approx(place, abs=0.05)
 
@@ -178,7 +178,7 @@ def test_scores_and_pictures_follow_the_choice(page):
     assert page.evaluate("Number(document.querySelector('.transport input').value)") == pytest.approx(1.0, abs=0.02)
 
 
-def test_nothing_hostile_runs_and_names_are_whole(page):
+def test_hostile_content_is_not_run_and_names_are_shown_in_full(page):
     assert page.evaluate("document.title").startswith("Music demixing benchmark: synthetic music </script>")
     assert names(page, "#tracks table.sortable") == list(NAMES)
     assert page.evaluate("document.querySelectorAll('img[src=x], b').length") == 0

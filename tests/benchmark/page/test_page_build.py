@@ -1,4 +1,4 @@
-"""benchmark.page: the page holds every number, loads nothing, survives hostile names and whatever a run left behind."""
+"""benchmark.page: the page holds every figure, loads nothing, and handles hostile names and incomplete runs."""
 
 import base64
 import csv
@@ -23,7 +23,7 @@ from page_run import HOSTILE, NAMES, make_run
 
 
 class Page(HTMLParser):
-    """What a browser would make of a page: its elements, and the text in them."""
+    """Parses a page like a browser: its elements, and the text in them."""
 
     VOID = {"meta", "link", "img", "input", "br", "line", "rect"}
 
@@ -141,14 +141,14 @@ def test_audio_and_pictures_are_those_of_the_run(out, page):
     assert all(base64.b64decode(image)[8:12] == b"WEBP" for _, image in streams.values())
 
 
-def test_a_run_without_audio_says_so(tmp_path, capsys):
+def test_a_run_without_audio_has_a_note(tmp_path, capsys):
     out = make_run(tmp_path, keep_audio_s=0, names=NAMES[:1], stems=("vocals",))
     assert command.main(["report", str(out), "--out", str(tmp_path / "deep" / "page.html")]) == 0
     printed = capsys.readouterr().out
-    assert printed.startswith(f"report: {tmp_path}/deep/page.html (") and "none was kept of 1 more" in printed
+    assert printed.startswith(f"report: {tmp_path}/deep/page.html (") and "no audio was stored of 1 more" in printed
     text = (tmp_path / "deep" / "page.html").read_text()
     page = Page(text)
-    assert "No audio was kept" in text and len(page.scripts()) == 2
+    assert "This page holds no audio" in text and len(page.scripts()) == 2
     assert page.island("data")["tracks"][0]["scores"][2]["sdr"][1:] == [None] * 4  # the system of vocals alone
     assert not list(tmp_path.rglob("*.part"))
 
@@ -168,7 +168,7 @@ def test_a_name_in_two_splits_is_two_tracks(tmp_path):
     ]
 
 
-def test_what_has_gone_is_left_out(out, tmp_path):
+def test_missing_files_are_left_out(out, tmp_path):
     copy = tmp_path / "copy"
     shutil.copytree(out, copy)
     for file in copy.glob("audio/*/*/systems/bsrnn/drums.mp3"):
@@ -186,10 +186,13 @@ def test_what_has_gone_is_left_out(out, tmp_path):
         write_report(copy)
 
 
-def test_the_page_keeps_a_reasonable_size_unless_told(out, tmp_path, monkeypatch):
+def test_the_page_size_is_limited_by_default(out, tmp_path, monkeypatch):
     monkeypatch.setattr("benchmark.page.build.DEFAULT_BYTES", 1)
     report = write_report(out, tmp_path / "a.html")
-    assert (report.num_audible, report.num_left_out) == (1, 2) and "2 more left out for its size" in report.describe()
+    assert (report.num_audible, report.num_left_out) == (
+        1,
+        2,
+    ) and "2 more left out to limit its size" in report.describe()
     assert write_report(out, tmp_path / "b.html", ["all"]).num_audible == 3
     report = write_report(out, tmp_path / "c.html", ["second", "Third - Ünï \u2028 code"])
     assert report.num_audible == 2 and re.search(r"\(0\.\d MB, 3 tracks, audio of 2\)", report.describe())
@@ -198,12 +201,15 @@ def test_the_page_keeps_a_reasonable_size_unless_told(out, tmp_path, monkeypatch
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["nowhere"], "nowhere holds no run"),
+        (["nowhere"], "got nowhere, which holds no run"),
         (
             ["OUT", "--tracks", "Fourth"],
-            "--tracks: expected all, or names out of 3 tracks, got 'Fourth', in none of them",
+            "--tracks: expected all, or names out of 3 tracks, got 'Fourth', which matches none of them",
         ),
-        (["OUT", "--tracks", "-"], "--tracks: expected all, or names out of 3 tracks, got '-', in 3 of them"),
+        (
+            ["OUT", "--tracks", "-"],
+            "--tracks: expected all, or names out of 3 tracks, got '-', which matches 3 of them",
+        ),
         (["OUT", "--out", "OUT"], "expected a file, got a folder"),
     ],
 )
@@ -213,20 +219,20 @@ def test_wrong_input_is_one_line(out, arguments, message, capsys):
     assert error.startswith("benchmark: ") and message in error
 
 
-def test_a_run_that_has_just_begun_has_no_report(out, tmp_path):
+def test_a_run_without_results_has_no_report(out, tmp_path):
     (tmp_path / "run.json").write_text((out / "run.json").read_text())
     with pytest.raises(ValueError, match="nothing has been measured yet"):
         write_report(tmp_path)
 
 
-def test_the_most_telling_tracks_come_first():
+def test_the_most_informative_tracks_come_first():
     assert extremes([["a", "b", "c", "d"], ["d", "a", "b", "c"]]) == ["a", "d", "c", "b"]
     assert extremes([["a"]]) == ["a"] and extremes([]) == []
     assert select_tracks([], "abcd", ["abcd"]) == ["a", "d", "b", "c"]
     assert select_tracks(["song"], ["Song", "song"], []) == ["song"]
 
 
-def test_labels_part_from_their_remarks():
+def test_labels_are_split_from_their_remarks():
     labels = [
         "BSRNN (small, ours, 9 min)",
         "Mixture (lower bound)",
@@ -261,7 +267,7 @@ def test_published_numbers_are_whole():
         assert row["data_set"] and row["source"].startswith("https://")
 
 
-def test_intervals_and_differences_stand_where_there_are_tracks_enough(tmp_path, page):
+def test_intervals_and_differences_are_shown_for_enough_tracks(tmp_path, page):
     shown = [text for tag, text in page.texts if tag == "small"]
     assert not any(" to " in text for text in shown)  # three tracks are too few
     out = make_run(tmp_path, keep_audio_s=0, names=[f"Song {index}" for index in range(10)], duration_s=1.0)

@@ -1,4 +1,4 @@
-"""benchmark.page.charts and spectrogram: scales, boxes and pictures show what they are given."""
+"""benchmark.page.charts and spectrogram: scales, box plots and pictures of given values."""
 
 import io
 import math
@@ -81,13 +81,13 @@ def test_any_length_and_rate_has_a_picture(num_samples, rate):
     assert np.asarray(Image.open(io.BytesIO(picture(level, 0.0))).convert("L")).min() > 250  # silence is white
 
 
-def test_an_island_cannot_be_left():
+def test_content_cannot_end_a_data_element():
     island = json_island("x", ["</script><!--", "a&b\u2028"])
     assert island.count("<") == 2 and "</script><!--" not in island
     with pytest.raises(ValueError, match="JSON"):
         json_island("x", math.nan)
 
 
-def test_a_missing_number_is_a_dash_without_a_place_in_the_order():
+def test_a_missing_number_is_a_dash_that_is_not_sorted():
     text = table("c", ["a", "b"], [[number(-1.234), number(math.nan)]], words=())
     assert 'data-sort="-1.234">\u22121.23</th>' in text and "<td>–</td>" in text

@@ -1,4 +1,4 @@
-"""benchmark.provenance.machine: what is measured of a process, and how others are kept from disturbing it."""
+"""benchmark.provenance.machine: time and memory of a process, and the number of threads of started processes."""
 
 import os
 import subprocess
@@ -12,7 +12,7 @@ from benchmark.provenance import machine
 from benchmark.provenance.machine import Stopwatch, pinned_threads, processor
 
 
-def test_the_stopwatch_tells_waiting_from_working():
+def test_the_stopwatch_separates_waiting_from_working():
     with Stopwatch() as waiting:
         time.sleep(0.1)
     assert waiting.wall_s >= 0.1 and waiting.cpu_s < 0.05
@@ -56,7 +56,7 @@ def test_peak_memory_starts_again():
     assert not Path("/proc/self/clear_refs").exists() or after < before + 2**26
 
 
-def test_threads_are_pinned_for_what_is_started_meanwhile(monkeypatch):
+def test_threads_are_fixed_for_processes_started_in_the_context(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
     program = "import os, torch; print(os.environ['OPENBLAS_NUM_THREADS'], torch.get_num_threads())"

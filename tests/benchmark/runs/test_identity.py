@@ -1,4 +1,4 @@
-"""benchmark.runs.identity, imports and hashes: a key holds all that decides a result, and nothing that does not."""
+"""benchmark.runs.identity, imports and hashes: a key holds exactly what a result depends on."""
 
 import os
 import sys
@@ -22,7 +22,7 @@ def files_of(loader):
     return set(made_of([identity.MEASURE, LOADERS[loader].__module__]).files)
 
 
-def test_the_code_of_a_system_is_what_it_runs_and_no_more():
+def test_the_code_of_a_system_is_only_what_it_runs():
     ours, mixture, demucs = files_of("checkpoint"), files_of("mixture"), files_of("demucs official")
     network = {"models/bsrnn/mask.py", "models/separation/separator.py", "models/signal/chunking.py"}
     scoring = {
@@ -61,7 +61,7 @@ def test_a_changed_file_or_package_changes_the_key(tmp_path, monkeypatch):
     assert differences(before, made_by(CHECKPOINT, "bandsplit")) == [f"scipy {version_of('scipy')} to 9"]
 
 
-def test_threads_and_kept_audio_are_no_part_of_a_key(hq_root):
+def test_threads_and_stored_audio_are_not_in_a_key(hq_root):
     (track,) = open_tracks(hq_root, "test")
     key = result_key(resolve("mixture"), track, Settings("cpu", 1))
     assert result_key(resolve("mixture"), track, Settings("cpu", 8, 15)) == key and "threads" not in key

@@ -1,9 +1,8 @@
-"""benchmark.runs.audio: every stem of a track in step with the others, whole files, and nothing kept twice."""
+"""benchmark.runs.audio: all stems of a track are aligned, files are complete, and nothing is stored twice."""
 
 import numpy as np
 import pytest
 
-from benchmark.runs import audio as kept_audio
 from benchmark.runs.audio import (
     decode,
     encode,
@@ -17,6 +16,7 @@ from benchmark.runs.identity import result_key
 from benchmark.runs.settings import Settings
 from benchmark.runs.store import has_audio, read_result, result_path, track_id
 from benchmark_fakes import Fake, fake_source, run_here
+from models.running import atomic
 from models.tracks import STEMS, open_tracks
 
 SETTINGS = Settings("cpu", 1, keep_audio_s=2)
@@ -101,7 +101,7 @@ def test_an_interrupted_write_leaves_nothing(track, tmp_path, monkeypatch):
     def fail(*arguments):
         raise OSError("disk full")
 
-    monkeypatch.setattr(kept_audio.os, "replace", fail)
+    monkeypatch.setattr(atomic.os, "replace", fail)
     with pytest.raises(OSError, match="disk full"):
         keep_audio(tmp_path, track, "1f", "a", 2, track.read_mixture(), {}, track.read_stems())
     assert not [path for path in (tmp_path / "audio").rglob("*") if path.is_file()]

@@ -1,4 +1,4 @@
-"""benchmark.runs.measure: what is scored and how, and what is refused."""
+"""benchmark.runs.measure: the scores of a track, and the estimates that are refused."""
 
 import math
 
@@ -50,8 +50,8 @@ def test_a_system_of_some_stems_is_scored_on_those(tracks):
 @pytest.mark.parametrize(
     ("kind", "reason"),
     [
-        ("nan", "Fake returned bass with NaN or infinite samples"),
-        ("length", r"Fake returned bass of shape \(2, 132299\): expected \(2, 132300\)"),
+        ("nan", "Fake: expected finite samples, got NaN or infinity in bass"),
+        ("length", r"Fake: expected bass of shape \(2, 132300\), got \(2, 132299\)"),
     ],
 )
 def test_a_wrong_estimate_is_refused(tracks, kind, reason):

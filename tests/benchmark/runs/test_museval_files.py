@@ -1,4 +1,4 @@
-"""benchmark.runs.museval_files: museval's own stores read what is written, and aggregate it to our figures."""
+"""benchmark.runs.museval_files: museval's stores read the files and aggregate them to our figures."""
 
 import json
 

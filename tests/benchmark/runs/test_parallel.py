@@ -1,4 +1,4 @@
-"""benchmark.runs.parallel: several pairs at once give what the serial run gives, and a failure stays with its pair."""
+"""benchmark.runs.parallel: pairs at a time give the results of a serial run; a failure affects only its pair."""
 
 import json
 import os
@@ -53,7 +53,7 @@ def test_pairs_at_once_give_the_serial_results_and_failures(hq_root, tmp_path, m
 
 def test_jobs_share_the_processors_and_reach_the_run(hq_root, tmp_path, monkeypatch):
     seen = []
-    monkeypatch.setattr("benchmark.__main__._num_cores", lambda: 8)
+    monkeypatch.setattr("benchmark.__main__.num_cpus", lambda: 8)
     monkeypatch.setattr("benchmark.runs.run.run", lambda *arguments: seen.append(arguments) or ([], []))
     arguments = ["run", "--data", str(hq_root), "--systems", "mixture", "--out", str(tmp_path)]
     for options in ([], ["--jobs", "3"], ["--jobs", "9"], ["--address", "auto", "--threads", "5", "--museval"]):
@@ -74,7 +74,8 @@ def test_an_address_without_a_cluster_is_one_line(hq_root, tmp_path, monkeypatch
     arguments = ["run", "--data", str(hq_root), "--systems", "mixture", "--out", str(tmp_path), "--address", "auto"]
     assert main(arguments) == 2
     error = capsys.readouterr().err.strip().splitlines()[-1]
-    assert error == "benchmark: --address auto: no Ray cluster answers there (nobody there)"
+    reason = "no Ray cluster answers there (nobody there); start one with `ray start --head`"
+    assert error == f"benchmark: --address auto: {reason}"
 
 
 def test_a_cluster_of_smaller_machines_is_refused(monkeypatch, tmp_path):

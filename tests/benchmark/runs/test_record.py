@@ -1,4 +1,4 @@
-"""benchmark.runs.record: what a run was about comes back as it was written, or the reader is told what is wrong."""
+"""benchmark.runs.record: a record is read back as it was written; a damaged one is a clear error."""
 
 import json
 
@@ -27,7 +27,7 @@ def test_the_results_of_the_record_and_no_others(hq_root, tmp_path, monkeypatch)
 
 
 def test_a_folder_without_a_run_says_what_was_expected(tmp_path):
-    with pytest.raises(FileNotFoundError, match="holds no run .*expected the --out folder"):
+    with pytest.raises(FileNotFoundError, match="expected the --out folder .* holds no run"):
         read_record(tmp_path / "nothing")
 
 

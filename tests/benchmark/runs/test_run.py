@@ -1,4 +1,4 @@
-"""benchmark.runs.run: what is finished is never repeated, and what no longer holds is measured again."""
+"""benchmark.runs.run: finished results are not measured again, out-of-date ones are."""
 
 import json
 from pathlib import Path
@@ -52,7 +52,7 @@ def test_a_run_resumes(tracks, tmp_path, measured, capsys):
     assert not list(Path(tmp_path).rglob("*.part"))
 
 
-def test_other_threads_keep_the_scores_and_the_times_say_theirs(tracks, tmp_path, measured):
+def test_other_threads_keep_the_scores_and_are_stored_with_the_times(tracks, tmp_path, measured):
     run([source()], tracks[:1], tmp_path, Settings("cpu", 1))
     results, _ = run([source()], tracks[:1], tmp_path, Settings("cpu", 2))
     assert len(measured) == 1 and results[0]["measured"]["threads"] == 1
@@ -68,7 +68,7 @@ def test_other_threads_keep_the_scores_and_the_times_say_theirs(tracks, tmp_path
         ({"scorer": "museval"}, "the scorer (1)"),
     ],
 )
-def test_what_no_longer_holds_is_measured_again(tracks, tmp_path, measured, monkeypatch, capsys, change, reason):
+def test_out_of_date_results_are_measured_again(tracks, tmp_path, measured, monkeypatch, capsys, change, reason):
     original = run_module.result_key
     run([source()], tracks[:1], tmp_path, SETTINGS)
 
@@ -86,7 +86,7 @@ def test_what_no_longer_holds_is_measured_again(tracks, tmp_path, measured, monk
     assert len(measured) == 2
 
 
-def test_one_changed_sample_anywhere_is_other_audio(hq_root, tmp_path, measured):
+def test_one_changed_sample_changes_the_key(hq_root, tmp_path, measured):
     (track,) = open_tracks(hq_root, "test")
     run([source()], [track], tmp_path, SETTINGS)
     file = track.path / "bass.wav"
@@ -97,7 +97,7 @@ def test_one_changed_sample_anywhere_is_other_audio(hq_root, tmp_path, measured)
     assert len(measured) == 2
 
 
-def test_estimates_of_one_track_leave_the_others(tracks, tmp_path, measured):
+def test_changed_estimates_of_a_track_do_not_affect_other_tracks(tracks, tmp_path, measured):
     folder = tmp_path / "mine"
     for seed, track in enumerate(tracks):
         write_track(folder / track.name, synthetic_stems(seed), with_mixture=False)

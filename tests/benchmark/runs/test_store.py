@@ -1,4 +1,4 @@
-"""benchmark.runs.store: kept whole, in strict json, and reused only when nothing changed."""
+"""benchmark.runs.store: results are complete, strict json, and reused only if nothing changed."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""benchmark.scoring.accompaniment: every system is comparable with one of two stems."""
+"""benchmark.scoring.accompaniment: every system can be compared with a system of two stems."""
 
 import math
 from functools import partial
@@ -54,7 +54,7 @@ def test_four_stems_are_scored_together_and_vocals_with_accompaniment_too(stems)
 
 
 def test_the_same_audio_scores_the_same_as_two_stems_and_in_the_pair_of_four(stems):
-    """SAR of vocals among four differs, by decibels where a stem is leaking: they do not stand in one column."""
+    """The SAR of vocals scored with four stems differs by decibels if a stem leaks, so it has its own column."""
     leak = {stem: audio + np.float32(0.3) * stems["drums"] for stem, audio in stems.items()}
     estimates = noisy(leak)
     two = {"vocals": estimates["vocals"], "accompaniment": accompaniment(estimates)}

@@ -12,7 +12,7 @@ from models.tracks import STEMS, default_data_root, open_tracks
 
 RATE = 2000  # museval's cost grows with the samples
 ROUNDING_DB = 120.0
-"""Ratios above it are made of rounding errors, in museval too."""
+"""Larger ratios are rounding errors, in museval too."""
 
 
 def museval_scores(references: np.ndarray, estimates: np.ndarray, frame_samples: int) -> dict[str, np.ndarray]:
@@ -39,7 +39,7 @@ def assert_equals_museval(references: np.ndarray, estimates: np.ndarray, frame_s
 
 
 def synthetic(num_samples: int, num_stems: int = 2, channels: int = 2) -> tuple[np.ndarray, np.ndarray]:
-    """Stems, and estimates with all that can be wrong: a wrong balance, other stems in them, noise."""
+    """Stems, and estimates with every kind of error: a wrong balance, other stems in them, noise."""
     rng = np.random.default_rng(num_samples)
     references = (0.1 * rng.normal(size=(num_stems, channels, num_samples))).astype(np.float32)
     estimates = 0.9 * references + 0.2 * np.roll(references, 3, axis=-1) + 0.1 * references.sum(0)
@@ -85,7 +85,7 @@ def test_equal_channels_make_the_normal_equations_singular():
     assert_equals_museval(references, estimates)
 
 
-def test_a_stem_that_is_silent_throughout_leaves_nothing():
+def test_with_a_stem_that_is_silent_throughout_all_frames_are_nan():
     references, estimates = synthetic(3 * RATE)
     for stems in (references, estimates):
         kept = stems[1].copy()

@@ -22,7 +22,7 @@ def test_estimates_sum_to_the_mixture_and_beat_it(make, stems, mixture):
 
 
 @every_oracle
-def test_a_stem_alone_is_returned_whole(make, stems):
+def test_a_single_stem_is_returned_unchanged(make, stems):
     silence = np.zeros_like(stems["drums"])
     references = {stem: stems[stem] if stem == "drums" else silence for stem in STEMS}
     estimates = make().separate(stems["drums"], references)
@@ -43,7 +43,7 @@ def test_any_length_and_channels(make, num_samples, channels):
     assert not np.any(np.stack(list(silent.values())))
 
 
-def test_stems_apart_in_frequency_need_no_more_than_a_binary_mask():
+def test_a_binary_mask_separates_stems_at_different_frequencies():
     time_s = np.arange(44_100) / 44_100
     tones = {
         stem: np.tile(np.sin(2 * np.pi * hz * time_s), (2, 1))
@@ -55,8 +55,8 @@ def test_stems_apart_in_frequency_need_no_more_than_a_binary_mask():
         assert global_sdr(references[stem], estimates[stem]) > 25
 
 
-def test_the_wiener_filter_uses_the_panning_where_masks_cannot():
-    """Two stems of equal power in both channels, one in the middle, one with opposite signs: no mask parts them."""
+def test_the_wiener_filter_uses_the_panning():
+    """Two stems of equal power in both channels, one in the middle, one with opposite signs: masks cannot separate."""
     left, right = np.random.default_rng(0).normal(size=(2, 44_100)).astype(np.float32)
     references = {"vocals": np.stack([left, left]), "other": np.stack([right, -right])}
     mixture = references["vocals"] + references["other"]

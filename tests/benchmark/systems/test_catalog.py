@@ -1,23 +1,21 @@
-"""benchmark.systems.catalog and the adapters: names, weights that are there or not, and each kind loaded and run."""
+"""benchmark.systems.catalog and interface: names, missing weights, our checkpoints, and the conversion of audio."""
 
 import json
-import pickle
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from benchmark.systems import demucs as demucs_system
-from benchmark.systems import openunmix as openunmix_system
 from benchmark.systems.catalog import load, parse_systems, resolve
-from benchmark.systems.interface import four_stems, separate_at
+from benchmark.systems.interface import separate_at
 from models.tracks import STEMS
+from system_checks import check_separates
 
 
 @pytest.fixture(autouse=True)
 def empty_caches(tmp_path, monkeypatch):
-    """No weights that happen to lie in this user's caches."""
+    """Empty caches, so that weights of this user are not found."""
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *arguments: None)
 
@@ -25,19 +23,6 @@ def empty_caches(tmp_path, monkeypatch):
 @pytest.fixture
 def noise():
     return np.random.default_rng(0).normal(scale=0.1, size=(2, 30_000)).astype(np.float32)
-
-
-def check_separates(system, noise, stems=STEMS):
-    for channels, num_samples, rate in ((2, 30_000, 44_100), (2, 1, 44_100), (1, 3001, 44_100), (2, 3000, 48_000)):
-        mixture = noise[:channels, :num_samples]
-        estimates = system.separate(mixture, rate)
-        assert set(estimates) == set(stems)
-        for estimate in estimates.values():
-            assert isinstance(estimate, np.ndarray) and estimate.dtype == np.float32
-            assert estimate.shape == mixture.shape and np.isfinite(estimate).all()
-    first, second = (system.separate(noise, 44_100) for _ in range(2))
-    for stem in stems:
-        np.testing.assert_array_equal(first[stem], second[stem])
 
 
 def test_the_bounds_are_always_there_and_names_are_kept_once():
@@ -59,11 +44,11 @@ def test_the_bounds_are_always_there_and_names_are_kept_once():
         (("mixture:x",), "expected mixture alone, got 'mixture:x'"),
         (("oracle:x",), "expected oracle:NAME with one of ibm, irm, mwf, got 'oracle:x'"),
         (("demucs:",), "expected demucs or demucs:NAME, got 'demucs:'"),
-        (("bsrnn", "htdemucs"), "--demucs htdemucs: --systems has no demucs"),
-        (("demucs:a", "b"), "--demucs b: --systems has no demucs"),
+        (("bsrnn", "htdemucs"), "--demucs htdemucs: expected demucs in --systems, got none"),
+        (("demucs:a", "b"), "--demucs b: expected demucs in --systems, got none"),
     ],
 )
-def test_wrong_names_are_answered_in_one_line(arguments, message):
+def test_errors_for_wrong_names_are_one_line(arguments, message):
     with pytest.raises(ValueError, match=message):
         parse_systems(*arguments)
 
@@ -119,7 +104,7 @@ def test_our_checkpoints(tmp_path, noise):
     assert changed.checkpoint == source.checkpoint and changed.digest != source.digest
 
 
-def test_a_checkpoint_says_how_long_it_was_trained(tmp_path, monkeypatch):
+def test_the_label_has_the_training_time(tmp_path, monkeypatch):
     monkeypatch.setattr("models.checkpoints.checkpoint.CHECKPOINT_FOLDER", tmp_path)
     save_tiny_checkpoint(
         tmp_path / "openunmix-small", "openunmix", {"n_fft": 512, "hop": 256, "max_bin": 9, "hidden": 4}
@@ -134,7 +119,7 @@ def test_a_checkpoint_says_how_long_it_was_trained(tmp_path, monkeypatch):
         assert resolve("openunmix").label == f"Open-Unmix (openunmix-small, ours{budget})"
 
 
-def test_a_checkpoint_says_what_it_was_trained_on(tmp_path):
+def test_the_note_and_flag_follow_from_the_training_data(tmp_path):
     folder = save_tiny_checkpoint(tmp_path / "a", "openunmix", {"n_fft": 512, "hop": 256, "max_bin": 9, "hidden": 4})
     config = json.loads((folder / "config.json").read_text())
     for data, flag in (
@@ -148,94 +133,6 @@ def test_a_checkpoint_says_what_it_was_trained_on(tmp_path):
         assert ("not comparable" in source.note) == ("test" in flag)
 
 
-def write_demucs(folder: Path, signature: str, sources=("drums", "bass", "other", "vocals")) -> Path:
-    from demucs.hdemucs import HDemucs
-
-    torch.manual_seed(len(signature))
-    settings = {"sources": list(sources), "channels": 4, "depth": 6}
-    folder.mkdir(parents=True, exist_ok=True)
-    state = HDemucs(**settings).state_dict()
-    torch.save({"klass": HDemucs, "args": (), "kwargs": settings, "state": state}, folder / f"{signature}.th")
-    return folder
-
-
-def test_demucs_from_a_folder(tmp_path, noise):
-    folder = write_demucs(tmp_path / "demucs", "abcd", ("drums", "bass", "other", "vocals", "guitar"))
-    source = resolve(f"demucs:{folder}")
-    assert source.label == "Demucs (abcd, local folder)" and "unpickled" in source.warning and not source.note
-    system = load(source)
-    assert system.sample_rate == 44100 and system.parameters > 1000
-    check_separates(system, noise)
-    model = system._model
-    parts = dict(zip(model.sources, np.arange(5.0), strict=True))
-    assert four_stems(parts) == {"drums": 0, "bass": 1, "other": 2 + 4, "vocals": 3}
-
-    write_demucs(folder, "efgh")
-    with pytest.raises(ValueError, match=r"holds abcd, efgh; choose one as demucs:.*demucs/NAME"):
-        resolve(f"demucs:{folder}")
-    assert resolve(f"demucs:{folder}/efgh").label == "Demucs (efgh, local folder)"
-    with pytest.raises(FileNotFoundError, match="holds abcd, efgh, not 'ijkl'"):
-        resolve(f"demucs:{folder}/ijkl")
-    (folder / "bag.yaml").write_text("models: ['efgh', 'missing']\n")
-    with pytest.raises(FileNotFoundError, match="names the models missing: expected missing.th beside it"):
-        resolve(f"demucs:{folder}")
-    (folder / "bag.yaml").write_text("models: ['efgh']\n")
-    assert load(resolve(f"demucs:{folder}")).stems == STEMS
-
-
-def test_a_damaged_demucs_file_is_one_line(tmp_path):
-    (tmp_path / "model").mkdir()
-    (tmp_path / "model" / "abcd-00000000.th").write_bytes(b"nothing")
-    source = resolve(f"demucs:{tmp_path / 'model'}")
-    with pytest.raises(ValueError, match="Invalid checksum"):
-        load(source)
-    (tmp_path / "model" / "abcd-00000000.th").rename(tmp_path / "model" / "abcd.th")
-    with pytest.raises(ValueError, match="not a Demucs model"):
-        load(resolve(f"demucs:{tmp_path / 'model'}"))
-
-
-def test_a_demucs_that_saw_the_test_set_says_so(tmp_path, monkeypatch):
-    folder = write_demucs(tmp_path / "mine", "e51eebcc")  # one of mdx_extra's signatures
-    assert "MUSDB18 test set" in resolve(f"demucs:{folder}").note
-    assert resolve(f"demucs:{folder}").label == "Demucs (e51eebcc, local folder) [trained on the test set]"
-    files = write_demucs(tmp_path / "files", "abcd")
-    monkeypatch.setattr(demucs_system, "_cached_demucs_files", lambda *arguments: [files / "abcd.th"])
-    assert "MUSDB18 test set" in resolve("demucs:mdx_extra_q").note
-    assert resolve("demucs:mdx_extra_q").label == "Demucs (mdx_extra_q) [trained on the test set]"
-    assert "800 more songs" in resolve("demucs:htdemucs").note
-    assert resolve("demucs:htdemucs").label == "Demucs (htdemucs) [extra data]"
-    assert resolve("demucs:mdx").note == "" and resolve("demucs:mdx").label == "Demucs (mdx)"
-
-
-def test_official_demucs_out_of_torchs_cache_and_after_a_download(tmp_path, monkeypatch, noise):
-    """The names, files and hashes of a one-model release, with a small model in the place of the real one."""
-    cache = tmp_path / "torch" / "hub" / "checkpoints"
-    remote = tmp_path / "remote"
-    remote.mkdir()
-    write_demucs(tmp_path, "5c90dfd2")
-    content = (tmp_path / "5c90dfd2.th").read_bytes()
-    signature_hash = demucs_system.hashlib.sha256(content).hexdigest()[:8]
-    (remote / "small.yaml").write_text("models: ['5c90dfd2']\n")
-    (remote / "files.txt").write_text(f"root: x/\n5c90dfd2-{signature_hash}.th\n")
-    monkeypatch.setattr(demucs_system, "_demucs_remote", lambda: remote)
-
-    def fetch(name):
-        assert name == "small"
-        cache.mkdir(parents=True)
-        (cache / f"5c90dfd2-{signature_hash}.th").write_bytes(content)
-
-    monkeypatch.setattr("demucs.pretrained.get_model", fetch)
-    with pytest.raises(FileNotFoundError, match="pass --download"):
-        resolve("demucs:small")
-    source = resolve("demucs:small", download=True)
-    assert source.label == "Demucs (small)" and source.checkpoint == f"small@{signature_hash}"
-    assert resolve("demucs:small") == source  # cached: no download needed
-    assert set(load(source).separate(noise, 44_100)) == set(STEMS)
-    (cache / f"5c90dfd2-{signature_hash}.th").write_bytes(content[:-1])
-    with pytest.raises(ValueError, match="damaged download"):
-        load(source)
-
-
 def test_a_failed_download_is_one_line(monkeypatch):
     def fail(*arguments, **options):
         raise ConnectionError("no route\nto host")
@@ -247,85 +144,7 @@ def test_a_failed_download_is_one_line(monkeypatch):
             resolve(name, download=True)
 
 
-def write_openunmix(folder: Path, stems=STEMS, n_fft=512, hidden=8) -> Path:
-    from openunmix.model import OpenUnmix
-
-    folder.mkdir(parents=True)
-    settings = {"sample_rate": 44100, "nfft": n_fft, "nhop": n_fft // 4, "nb_channels": 2}
-    (folder / "separator.json").write_text(json.dumps(settings))
-    for seed, stem in enumerate(stems):
-        torch.manual_seed(seed)
-        state = OpenUnmix(n_fft // 2 + 1, 2, hidden, max_bin=100).state_dict()
-        torch.save(state | {"stft.window": torch.ones(3)}, folder / f"{stem}.pth")
-        arguments = {"nfft": n_fft, "nb_channels": 2, "hidden_size": hidden}
-        (folder / f"{stem}.json").write_text(json.dumps({"args": arguments}))
-    return folder
-
-
-def test_openunmix_from_a_folder(tmp_path, noise):
-    source = resolve(f"openunmix:{write_openunmix(tmp_path / 'umx')}")
-    assert source.label == "Open-Unmix (umx, local folder)" and source.checkpoint.startswith("umx@")
-    system = load(source)
-    assert system.stems == STEMS
-    check_separates(system, noise)
-    vocals = load(resolve(f"openunmix:{write_openunmix(tmp_path / 'one', ('vocals',))}"))
-    check_separates(vocals, noise, ("vocals",))
-
-
-def test_openunmix_files_hold_weights_only(tmp_path):
-    class Harmful:
-        def __reduce__(self):
-            return (Path.touch, (tmp_path / "harm",))
-
-    folder = write_openunmix(tmp_path / "umx")
-    torch.save({"input_mean": Harmful()}, folder / "drums.pth")
-    with pytest.raises(ValueError, match="drums.pth: not a file of weights only"):
-        load(resolve(f"openunmix:{folder}"))
-    (folder / "drums.pth").write_bytes(pickle.dumps(Harmful(), protocol=2))
-    with pytest.raises(ValueError, match="drums.pth: not a file of weights only"):
-        load(resolve(f"openunmix:{folder}"))
-    assert not (tmp_path / "harm").exists()
-    torch.save({"input_mean": torch.zeros(100)}, folder / "drums.pth")
-    with pytest.raises(ValueError, match="drums.pth: expected weights of an Open-Unmix, .* is missing"):
-        load(resolve(f"openunmix:{folder}"))
-    (folder / "drums.pth").unlink()
-    with pytest.raises(FileNotFoundError, match="expected drums.json and one drums.pth .* got 0 weight files"):
-        resolve(f"openunmix:{folder}")
-    (folder / "separator.json").write_text("{}")
-    (folder / "drums.json").unlink()
-    with pytest.raises(ValueError, match="not a folder of Open-Unmix models"):
-        load(resolve(f"openunmix:{folder}"))
-
-
-def test_official_openunmix_loads_what_a_download_brings(tmp_path, monkeypatch, noise):
-    import openunmix
-    from openunmix.model import Separator
-
-    made = load(resolve(f"openunmix:{write_openunmix(tmp_path / 'umx')}"))._separator
-    fetched = []
-
-    def fetch(url, file, hash_prefix):
-        fetched.append((url, hash_prefix))
-        stem = Path(file).name.split("-")[0]
-        torch.save(made.target_models[stem].state_dict(), file)
-
-    def umx(pretrained):
-        from openunmix.model import OpenUnmix
-
-        assert not pretrained  # that would download
-        return Separator({stem: OpenUnmix(257, 2, 8, max_bin=100) for stem in STEMS}, niter=1, n_fft=512, n_hop=128)
-
-    monkeypatch.setattr("torch.hub.download_url_to_file", fetch)
-    monkeypatch.setattr(openunmix, "umx", umx)
-    source = resolve("openunmix:umx", download=True)
-    assert fetched[0] == ("https://zenodo.org/records/3370486/files/vocals-c8df74a5.pth", "c8df74a5")
-    assert len(fetched) == 4 and resolve("openunmix:umx") == source
-    estimates, expected = load(source).separate(noise, 44_100), openunmix_system.OpenUnmixSystem(made, 2, 512, "cpu")
-    for stem, audio in expected.separate(noise, 44_100).items():
-        np.testing.assert_array_equal(estimates[stem], audio)
-
-
-def test_rate_and_channels_are_converted_and_brought_back():
+def test_rate_and_channels_are_converted_there_and_back():
     tone = np.sin(2 * np.pi * 440 / 48_000 * np.arange(48_001))[None].astype(np.float32)
     shapes = []
 

@@ -31,7 +31,7 @@ def test_it_separates_with_its_weights_and_counts_all_members(ensemble, tmp_path
     np.testing.assert_allclose(stems["drums"], (a["drums"] + b["drums"]) / 2, atol=1e-6)
 
 
-def test_its_row_says_what_it_is(ensemble, tmp_path):
+def test_the_row_names_the_members_and_the_training_data(ensemble, tmp_path):
     source = resolve(f"bsrnn:{ensemble}")
     assert source.label == "Ensemble (both: a, b; ours)" and source.role == OURS_ROLE
     assert source.checkpoint.startswith("both@") and " + b@" in source.checkpoint
@@ -55,7 +55,7 @@ def test_results_are_reused_only_for_the_same_weights(ensemble, tmp_path):
     assert len(digests) == 3
 
 
-def test_what_is_missing_is_said(tmp_path):
+def test_missing_files_are_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="absent.yaml"):
         resolve(f"bsrnn:{tmp_path / 'absent.yaml'}")
     (tmp_path / "e.yaml").write_text("checkpoints: [small, nowhere]")

@@ -1,4 +1,4 @@
-"""Networks of MSST: what pymss-core builds and saves is separated as it is, whole at unity gain, and nothing is run."""
+"""Networks of MSST as pymss-core builds and saves them: separation at unity gain, and no code in the files is run."""
 
 import importlib.util
 import json
@@ -123,10 +123,10 @@ def test_mono_other_rates_and_a_single_stem(tmp_path, noise):
 
 def test_normalisation_is_that_of_the_whole_mixture(tmp_path, noise):
     system = identity_system(tmp_path, normalize=True)
-    heard = []
-    system._network.register_forward_pre_hook(lambda module, inputs: heard.append(inputs[0]))
+    inputs_seen = []
+    system._network.register_forward_pre_hook(lambda module, inputs: inputs_seen.append(inputs[0]))
     system.separate(noise[:, :600] * 3 + 1, 44_100)
-    mono = heard[0][0, :, :600].mean(0)
+    mono = inputs_seen[0][0, :, :600].mean(0)
     assert abs(float(mono.mean())) < 1e-5 and float(mono.std(correction=0)) == pytest.approx(1, abs=1e-5)
     silent = system.separate(np.zeros((2, 600), np.float32), 44_100)
     assert all((estimate == 0).all() for estimate in silent.values())
@@ -180,7 +180,7 @@ def test_more_than_the_four_stems_count_as_other_and_the_row_says_so(tmp_path, n
         ("MUSDB18-HQ train and test", "trained on the test set"),
     ],
 )
-def test_the_user_says_what_the_weights_have_heard(text, flag, tmp_path):
+def test_the_user_names_the_training_data(text, flag, tmp_path):
     write_folder(tmp_path / "mine")
     (tmp_path / "mine" / "bandsplit.yaml").write_text(f"training_data: {text}\n")
     source = resolve(f"msst:{tmp_path / 'mine'}")
@@ -225,7 +225,7 @@ def test_every_form_of_checkpoint(save, name, tmp_path, noise):
 
 
 class Malicious:
-    """Leaves a file behind where it is unpickled."""
+    """Writes a file when it is unpickled."""
 
     def __init__(self, file):
         self.file = file
@@ -239,7 +239,7 @@ def test_a_malicious_checkpoint_is_refused_and_not_run(write, tmp_path):
     folder, trace = tmp_path / "mine", tmp_path / "trace"
     write_folder(folder)
     write({"state_dict": Malicious(trace)}, folder / "model.ckpt")
-    with pytest.raises(ValueError, match=r"model.ckpt: not a file of weights only \("):
+    with pytest.raises(ValueError, match=r"model.ckpt: expected a file of weights only, got another \("):
         load(resolve(f"msst:{folder}"))
     assert not trace.exists()
 
@@ -249,7 +249,9 @@ def test_what_does_not_fit_together_is_one_line(tmp_path, noise):
     write_folder(folder)
     file = folder / "config.yaml"
     file.write_text(yaml.safe_dump(description(model={"dim": 16})))
-    with pytest.raises(ValueError, match="model.ckpt: not weights of the BS-RoFormer of config.yaml") as error:
+    with pytest.raises(
+        ValueError, match="model.ckpt: expected weights of the BS-RoFormer in config.yaml, got others"
+    ) as error:
         load(resolve(f"msst:{folder}"))
     assert "\n" not in str(error.value)
     file.write_text(yaml.safe_dump(description(model={"freqs_per_bands": [3, 4]})))

@@ -38,7 +38,7 @@ def test_a_malicious_configuration_is_refused_and_not_run(tag, tmp_path):
     write_folder(folder)
     with (folder / "config.yaml").open("a") as file:
         file.write(f"extra: !!{tag} ['touch {trace}']\n")
-    with pytest.raises(ValueError, match="config.yaml: not a configuration of plain values") as error:
+    with pytest.raises(ValueError, match="config.yaml: expected YAML of plain values, got another file") as error:
         resolve(f"msst:{folder}")
     assert len(str(error.value)) < 500 and not trace.exists()
 

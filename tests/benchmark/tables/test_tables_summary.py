@@ -1,4 +1,4 @@
-"""benchmark.tables.summary: aggregation of each metric over tracks and stems, with intervals, and who is compared."""
+"""benchmark.tables.summary: aggregation of each metric over tracks and stems, with intervals, and the comparisons."""
 
 import math
 
@@ -53,7 +53,7 @@ def test_a_stem_that_was_not_separated_has_no_score_and_no_mean():
     assert sets_of([two, row, five]) == [STEMS, ("vocals", "accompaniment"), ("vocals",)]
 
 
-def test_one_perfect_and_one_silent_stem_have_no_mean_and_end_nothing():
+def test_one_perfect_and_one_silent_stem_have_no_mean():
     results = [make_result("a", f"{index}", (math.inf, -math.inf, 3.0, 4.0)) for index in range(7)]
     row = summarise(results)
     assert score_of(row, "si_sdr", "vocals") == math.inf and score_of(row, "si_sdr", "drums") == -math.inf

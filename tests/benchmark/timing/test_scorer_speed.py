@@ -1,4 +1,4 @@
-"""python -m benchmark scorer-speed: both scorers on the same estimates, and how far apart they are."""
+"""python -m benchmark scorer-speed: both scorers on the same estimates, and their largest difference."""
 
 import numpy as np
 import pytest

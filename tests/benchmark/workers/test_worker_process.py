@@ -1,4 +1,4 @@
-"""messages and process: what is sent arrives, and every way to fail is one clear error."""
+"""messages and process: messages arrive unchanged, and every failure is one clear error."""
 
 import io
 import sys
@@ -39,7 +39,7 @@ def test_a_message_is_read_as_it_was_written(shape):
 @pytest.mark.parametrize(
     "content", [b"hello\n", b"[]\n", b'{"kind": 1, "shape": null}\n', b'{"kind": "a"}\n', b"\xff\n"]
 )
-def test_what_is_no_message_is_refused(content):
+def test_an_invalid_message_is_refused(content):
     with pytest.raises(ValueError, match="expected a message, got"):
         read_message(io.BytesIO(content))
 
@@ -85,16 +85,16 @@ def test_a_worker_that_does_not_end_is_killed(monkeypatch):
     [
         ("no start", ChildProcessError, "Fake ended with exit code 7 while warming up: the library is missing$"),
         ("refuses", ValueError, "^Fake: no model here$"),
-        ("babbles", ChildProcessError, "Fake answered with what is no answer .*Hello, I am a library"),
-        ("old", ChildProcessError, "Fake is of another version: it speaks protocol 2, not 1"),
+        ("babbles", ChildProcessError, "Fake sent an invalid answer .*Hello, I am a library"),
+        ("old", ChildProcessError, "Fake has another version: expected protocol 1, got 2"),
     ],
 )
-def test_a_worker_that_does_not_get_ready_says_why(kind, error, message):
+def test_the_error_of_a_worker_that_is_not_ready_has_the_reason(kind, error, message):
     with pytest.raises(error, match=message):
         start(kind)
 
 
-def test_a_program_that_is_not_there():
+def test_a_missing_program_is_an_error():
     with pytest.raises(ChildProcessError, match=r"Fake could not be started \(.*nothing"):
         Worker(["/nothing/python"], "Fake")
 
@@ -133,7 +133,7 @@ def test_a_track_that_fails_leaves_the_worker_alive(noise):
 
 @pytest.mark.parametrize("step", ["write_message", "read_message"])
 def test_an_interruption_ends_the_worker(step, noise, monkeypatch):
-    """Else its late answer would be taken for that to the next mixture."""
+    """Otherwise its late answer would be taken as the answer to the next mixture."""
     worker = start("works")
     process = worker._process
 

@@ -21,7 +21,6 @@ from models.checkpoints.checkpoint import (
     find_checkpoint,
     load_checkpoint,
     save_checkpoint,
-    write_atomically,
 )
 from models.presets.preset import Preset
 from models.presets.training import DataConfig, TrainConfig
@@ -309,35 +308,3 @@ def test_half_a_checkpoint_is_found_so_that_loading_can_name_the_other_half(fold
     (folder / CONFIG).unlink()
     assert find_checkpoint(folder) == folder
     assert f"no {CONFIG}" in error_of(folder, FileNotFoundError)
-
-
-def test_write_atomically_replaces_the_file(tmp_path):
-    path = tmp_path / "file"
-    path.write_text("old")
-    seen: list[str] = []
-
-    def write(temporary: Path) -> None:
-        temporary.write_text("new")
-        assert temporary.parent == tmp_path and temporary != path
-        seen.append(path.read_text())
-
-    with path.open() as reader:  # who has the old file open keeps it whole
-        write_atomically(path, write)
-        assert reader.read() == "old"
-    assert (seen, path.read_text(), list(tmp_path.iterdir())) == (["old"], "new", [path])
-
-
-@pytest.mark.parametrize("error", [OSError("disk full"), KeyboardInterrupt(), ValueError("no")])
-@pytest.mark.parametrize("existed", [True, False])
-def test_write_atomically_leaves_the_old_file_when_writing_fails(tmp_path, error, existed):
-    path = tmp_path / "file"
-    if existed:
-        path.write_text("old")
-
-    def write(temporary: Path) -> None:
-        temporary.write_text("half of the n")
-        raise error
-
-    with pytest.raises(type(error)):
-        write_atomically(path, write)
-    assert [(each.name, each.read_text()) for each in tmp_path.iterdir()] == ([("file", "old")] if existed else [])

@@ -16,7 +16,7 @@ from models import load_separator
 from models.__main__ import main
 from models.checkpoints.checkpoint import load_checkpoint
 from models.commands.import_weights import import_checkpoint
-from models.importing.files import sha256
+from models.running.hashes import sha256
 from models.running.repository import ROOT
 from models.training.initial import initialise
 
@@ -406,5 +406,5 @@ def test_package_takes_imported_weights(tmp_path):
         (note,) = cost_notes(tmp_path / "out")
         assert re.search(verdict, note)
     import_checkpoint([magronp_file(tmp_path / "vocals.ckpt")], tmp_path / "alone")
-    with pytest.raises(ValueError, match="alone: no bass, drums, other"):
+    with pytest.raises(ValueError, match="alone: expected all four instruments, got no bass, drums, other"):
         package(ROOT, tmp_path / "out2", [str(tmp_path / "alone")])

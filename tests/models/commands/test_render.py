@@ -1,7 +1,7 @@
 """The command `render`, with a real fluidsynth: stems for training, resumable, bad input in one line."""
 
-import fcntl
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -17,6 +17,7 @@ from mido import Message, MidiFile, MidiTrack
 from conftest import STEMS
 from models.__main__ import main
 from models.rendering.levels import PEAK, level_db
+from models.running.folder_lock import sole_writer
 from models.tracks import open_tracks
 from models.training.packs import prepare_pack
 
@@ -68,7 +69,7 @@ def test_each_stem_has_its_notes_at_sane_levels(tmp_path, capsys):
     assert render(songs, tmp_path / "out") == 0
     assert "4 tracks" in capsys.readouterr().out
     expected = {"d": ["drums"], "b": ["bass"], "o": ["other"], "all": ["drums", "bass", "other"]}
-    for folder in (tmp_path / "out").glob("[!.]*"):
+    for folder in (tmp_path / "out").glob("[!.]*/"):
         stems = read(folder)
         assert len({audio.shape for audio in stems.values()}) == 1
         assert {stem for stem in STEMS if stems[stem].any()} == set(expected[folder.name.split("-")[0]])
@@ -114,7 +115,7 @@ def test_only_what_is_missing_is_rendered(songs, tmp_path, capsys):
     out = tmp_path / "out"
     assert render(songs, out) == 0
     before = audio_bytes(out)
-    first, second = sorted(out.glob("[!.]*"))
+    first, second = sorted(out.glob("[!.]*/"))
     kept = (first / "drums.flac").stat().st_mtime_ns
     # What a kill leaves: a folder under the hidden name. And one without its marker, which nothing of ours leaves.
     (out / ".unfinished" / second.name).mkdir(parents=True)
@@ -182,11 +183,9 @@ def test_bad_arguments_are_one_line(songs, tmp_path, capsys, monkeypatch):
 
 
 def test_two_at_a_time_are_refused(songs, tmp_path, capsys):
-    (tmp_path / "out").mkdir()
-    with (tmp_path / "out" / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with sole_writer(tmp_path / "out"):
         assert render(songs, tmp_path / "out") == 2
-    assert "another process is rendering" in one_line_error(capsys)
+    assert f"process {os.getpid()} is writing there" in one_line_error(capsys)
 
 
 def test_a_full_disk_is_one_line_and_finished_songs_stay(songs, tmp_path, capsys, monkeypatch):
@@ -196,7 +195,7 @@ def test_a_full_disk_is_one_line_and_finished_songs_stay(songs, tmp_path, capsys
     capsys.readouterr()
     assert render(songs, tmp_path / "out") == 2
     assert "No space left" in one_line_error(capsys)
-    assert {path.name[:5] for path in (tmp_path / "out").iterdir()} == {".lock", "first", "secon"}
+    assert {path.name[:5] for path in (tmp_path / "out").iterdir()} == {"lock", "first", "secon"}
 
 
 def test_killed_interrupted_and_resumed(songs, tmp_path):
@@ -220,7 +219,7 @@ def test_killed_interrupted_and_resumed(songs, tmp_path):
         finally:
             process.kill()
         assert not list(out.glob("long*"))
-        assert all((folder / "render.json").exists() for folder in out.glob("[!.]*"))
+        assert all((folder / "render.json").exists() for folder in out.glob("[!.]*/"))
         if way == signal.SIGKILL:  # what the kill left must not pass for the next process's own work
             (out / ".unfinished").rename(tmp_path / "left")
     assert process.returncode == 130 and errors.decode().splitlines()[-1] == "interrupted"

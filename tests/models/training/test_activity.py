@@ -119,9 +119,9 @@ def test_another_rule_or_a_damaged_file_is_found_anew(pack, monkeypatch, change)
 
 
 def test_a_pack_that_cannot_be_written_still_serves(pack, monkeypatch, capsys):
-    def refuse(path, write):
+    def refuse(path, text):
         raise PermissionError("read-only")
 
-    monkeypatch.setattr(activity, "write_atomically", refuse)
+    monkeypatch.setattr(activity.atomic, "write_text", refuse)
     assert salient_index(pack)["b.npy"][0]
     assert "salient.json: not kept" in capsys.readouterr().err

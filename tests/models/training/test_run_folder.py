@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from conftest import SAMPLE_RATE, STEMS, TINY, with_train
-from models.checkpoints import checkpoint
 from models.checkpoints.checkpoint import load_checkpoint
 from models.presets.preset import load_preset
+from models.running import atomic
 from models.training.loop import train
 from models.training.packs import prepare_pack
 from models.training.saved_state import checksum, load_state, save_state
@@ -55,11 +55,11 @@ def test_a_full_disk_keeps_the_previous_state(pack, tmp_path, monkeypatch):
     def full(_descriptor):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(checkpoint.os, "fsync", full)
+    monkeypatch.setattr(atomic.os, "fsync", full)
     with pytest.raises(OSError, match="No space left"):
         train(with_train(steps=4), pack, tmp_path / "run", resume=True)
     assert (tmp_path / "run" / "last.pt").read_bytes() == kept
-    assert not list((tmp_path / "run").rglob("*.tmp"))
+    assert not list((tmp_path / "run").rglob("*.part"))
 
 
 def test_runs_are_not_overwritten_or_mixed(pack, tmp_path):

@@ -39,11 +39,11 @@ def song(tmp_path: Path) -> Path:
 
 
 def as_stored(samples: np.ndarray) -> np.ndarray:
-    """What PCM_16 keeps."""
+    """The samples after rounding to PCM_16."""
     return np.clip(np.round(samples.astype(np.float64) * 32768), -32768, 32767) / 32768
 
 
-def test_it_scores_as_the_metric_does_on_what_pcm16_keeps(light: Path, song: Path, tmp_path: Path):
+def test_the_score_is_that_of_the_metric_after_pcm16(light: Path, song: Path, tmp_path: Path):
     (track,) = open_tracks(song, "test")
     (result,) = evaluate(light, [track], tmp_path / "out", Grader(time_factor=100.0))
     assert not result.failure, result
@@ -58,7 +58,7 @@ def test_it_scores_as_the_metric_does_on_what_pcm16_keeps(light: Path, song: Pat
 def test_a_real_predictor_scores_as_its_separator(song: Path, tmp_path: Path):
     source = write_source(tmp_path / "repository")
     (track,) = open_tracks(song, "test")
-    # An hour for the track: on a busy machine, too, it is separated the best way.
+    # An hour for the track: on a busy machine, too, it has full quality.
     grader = Grader(time_factor=1200.0)
     edit(source / "submission/rules/challenge.py", "TIME_FACTOR = 1.57", "TIME_FACTOR = 1200.0")
     (result,) = evaluate(source, [track], tmp_path / "out", grader)
@@ -73,7 +73,7 @@ def test_a_real_predictor_scores_as_its_separator(song: Path, tmp_path: Path):
 @pytest.mark.parametrize(
     ("old", "new", "failure"),
     [
-        ("stem = np", "import time; time.sleep(60); stem = np", "missed the limit: not done after 0.79 s"),
+        ("stem = np", "import time; time.sleep(60); stem = np", "missed the time limit: not done after 0.79 s"),
         (
             "np.float32)",
             "np.float32)[1:]",
@@ -88,7 +88,7 @@ def test_a_real_predictor_scores_as_its_separator(song: Path, tmp_path: Path):
     ],
     ids=["late", "short", "unwritable", "network"],
 )
-def test_what_the_grader_would_fail(light: Path, song: Path, tmp_path: Path, old: str, new: str, failure: str):
+def test_tracks_that_the_grader_would_fail(light: Path, song: Path, tmp_path: Path, old: str, new: str, failure: str):
     edit(light / CLASS, old, new)
     grader = Grader() if "time.sleep" in new else Grader(time_factor=100.0)
     (result,) = evaluate(light, open_tracks(song, "test"), tmp_path / "out", grader)
@@ -156,8 +156,8 @@ def write_songs(root: Path, durations_s: Sequence[float]) -> list[Track]:
     return open_tracks(root, "all")
 
 
-def test_one_process_separates_all_tracks_and_carries_its_state_over(light: Path, tmp_path: Path):
-    """The second track comes out twice as loud: the kit's own evaluator would see the same."""
+def test_one_process_keeps_its_state_between_tracks(light: Path, tmp_path: Path):
+    """The second track is twice as loud, as in the kit's own evaluator."""
     tracks = write_songs(tmp_path / "data", (0.25, 0.5))
     edit(light / CLASS, "stem = np.nan_to_num(mixed_sound_array / 4)", COUNT)
     grader = Grader(time_factor=100.0)
@@ -180,12 +180,12 @@ def test_in_one_process_each_track_has_its_own_limit_and_the_first_late_one_ends
     results = run_tracks(light, tracks, Grader(time_factor=1.0), tmp_path, tell=told.append)
     assert told == results and [result.track for result in results] == ["Song 0", "Song 1", "Song 2"]
     assert not results[0].failure and results[0].sdr
-    assert results[1].failure == "missed the limit: not done after 0.50 s"
-    assert results[2].failure == "not begun: the process ended at 'Song 1'" and results[2].took_s is None
+    assert results[1].failure == "missed the time limit: not done after 0.50 s"
+    assert results[2].failure == "not started: the process ended at 'Song 1'" and results[2].took_s is None
     assert "REJECTED: 2 of 3 tracks failed" in render(results, "nothing", "data")
 
 
-def test_in_one_process_a_wrong_answer_fails_its_track_alone(light: Path, tmp_path: Path):
+def test_in_one_process_a_wrong_answer_fails_only_its_track(light: Path, tmp_path: Path):
     tracks = write_songs(tmp_path / "data", (0.25, 0.5))
     edit(light / CLASS, "np.float32)", "np.float32)[: 20000]")
     results = run_tracks(light, tracks, Grader(time_factor=100.0), tmp_path)
@@ -208,7 +208,7 @@ def test_scoring_refuses_another_rate(tmp_path: Path):
     assert failure == "bass: expected 44100 Hz, got 22050" and not sdr
 
 
-def test_silence_for_a_silent_stem_scores_nothing_lost(tmp_path: Path):
+def test_silence_for_a_silent_stem_keeps_the_score(tmp_path: Path):
     for name in INSTRUMENTS:
         soundfile.write(tmp_path / f"{name}.wav", np.zeros((10, 2)), 44100)
     _, sdr = score(tmp_path, dict.fromkeys(INSTRUMENTS, np.zeros((2, 10), np.float32)), 44100)
@@ -231,16 +231,16 @@ def test_projection_to_other_processors(took_s: float, processor_s: float, here:
     assert projected_s(took_s, processor_s, here, there) == pytest.approx(expected)
 
 
-def test_the_report_says_score_time_and_what_was_reduced():
+def test_the_report_has_score_time_and_reduced_quality():
     result = Result("Song", 10.0, 15.7, 3.0, 1.57, 2.0, 9 * 10**8, dict.fromkeys(INSTRUMENTS, 2.0), [], {}, "", "")
     other = dataclasses.replace(
         result, track="Other", sdr=dict.fromkeys(INSTRUMENTS, 4.0), reduced={"spare": 7.0}, written=["/x/junk"]
     )
     report = render([result, other], "network namespace", "musdb, split test")
     assert "SCORE: 3.000 dB, mean over 2 songs (bass 3.000, drums 3.000, other 3.000, vocals 3.000)." in report
-    assert "Time: 10.0 % of what is allowed over all tracks, 10.0 % at worst" in report
+    assert "Time: 10.0 % of the allowed time over all tracks, at most 10.0 %" in report
     assert "Other: 7.0 s by spare" in report and "REJECTED" not in report
-    assert "Written outside the predictions, which may fail there: /x/junk" in report
+    assert "Written outside the predictions, where the grader's disk may refuse it: /x/junk" in report
 
 
 def test_the_hash_is_of_names_and_contents(light: Path):
@@ -252,7 +252,7 @@ def test_the_hash_is_of_names_and_contents(light: Path):
     assert folder_hash(light) != before
 
 
-def test_the_command_evaluates_and_says_so_by_its_exit_code(light: Path, hq_root: Path, tmp_path: Path, capsys):
+def test_the_exit_code_of_evaluate_says_whether_it_was_rejected(light: Path, hq_root: Path, tmp_path: Path, capsys):
     arguments = ["evaluate", str(light), "--data", str(hq_root), "--out", str(tmp_path / "out")]
     assert main([*arguments, "--limit", "1", "--one-process"]) == 0
     output = capsys.readouterr()
@@ -271,7 +271,7 @@ def test_the_command_evaluates_and_says_so_by_its_exit_code(light: Path, hq_root
         (["evaluate", "--data", "/nowhere"], "no tracks in /nowhere"),
         (["evaluate", "--data", "DATA", "--split", "valid"], ""),
         (["check", "/nowhere"], "no submission here"),
-        (["package", "--out", "DATA"], "holds other files"),
+        (["package", "--out", "DATA"], "got one with other files"),
         (["package", "--out", "OUT", "--checkpoint", "nowhere"], "no checkpoint 'nowhere'"),
     ],
 )

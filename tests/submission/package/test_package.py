@@ -92,7 +92,7 @@ def test_nothing_is_found_in_its_files(packaged: Path):
     assert check_requirements(packaged) == ([], [])
 
 
-def test_it_runs_in_the_kit_with_the_network_off_and_nothing_of_ours_around(packaged: Path, tmp_path: Path):
+def test_it_runs_in_the_kit_without_network_and_without_our_repository(packaged: Path, tmp_path: Path):
     kit = tmp_path / "kit"
     (kit / "models").mkdir(parents=True)
     (kit / "models/weights.th").write_text("of the kit")
@@ -132,7 +132,7 @@ def test_the_wrapper_honours_the_kits_variables_and_keeps_tracks_inside(packaged
     spec.loader.exec_module(wrapper_module)
     (tmp_path / "shared/predictions").mkdir(parents=True)
     (tmp_path / "data").mkdir()
-    with pytest.raises(FileNotFoundError, match="no such folder"):
+    with pytest.raises(FileNotFoundError, match="expected an existing folder, got none"):
         wrapper_module.AIcrowdWrapper(str(tmp_path / "data"), str(tmp_path / "absent"))
     monkeypatch.setenv("AICROWD_DATASET_DIR", str(tmp_path / "data"))
     monkeypatch.setenv("AICROWD_PUBLIC_SHARED_DIR", str(tmp_path / "shared"))
@@ -146,7 +146,7 @@ def test_the_wrapper_honours_the_kits_variables_and_keeps_tracks_inside(packaged
         wrapper.raise_aicrowd_error("why")
 
 
-def test_the_other_checkpoints_that_it_is_given(source: Path, tmp_path: Path):
+def test_other_checkpoints_can_be_packaged(source: Path, tmp_path: Path):
     labelnoise = {"training_data": "9 tracks, 1.0 minutes, from SDXDB23_labelnoise", "began_with": "nothing"}
     write_checkpoint(tmp_path / "runs/x/best", stems=("vocals", "drums"), info=labelnoise, seed=2)
     write_checkpoint(tmp_path / "runs/y/best", stems=("vocals", "bass", "other"), info=labelnoise, seed=3)
@@ -187,7 +187,7 @@ def test_checkpoints_that_cannot_be_submitted_are_refused_and_nothing_is_left(so
     write_checkpoint(tmp_path / "half", stems=("vocals", "drums"))
     cases = [
         (["nowhere"], FileNotFoundError, "no checkpoint 'nowhere'"),
-        ([str(tmp_path / "half")], ValueError, "no bass, other; name more"),
+        ([str(tmp_path / "half")], ValueError, "got no bass, other; name more"),
         (["openunmix-small"], ValueError, "expected a bsrnn network, got openunmix"),
         (["small", "small"], ValueError, "expected different checkpoints, got small small"),
     ]
@@ -205,11 +205,11 @@ def test_only_an_older_package_is_replaced(source: Path, tmp_path: Path):
     package(source, out)
     assert not (out / "stale.txt").exists() and (out / "SUBMIT.md").exists()
     (out / ".git").mkdir()
-    with pytest.raises(ValueError, match="is a git repository; package elsewhere"):
+    with pytest.raises(ValueError, match="got a git repository; package elsewhere"):
         package(source, out)
     (tmp_path / "other").mkdir()
     (tmp_path / "other/work.txt").write_text("precious")
-    with pytest.raises(ValueError, match="holds other files"):
+    with pytest.raises(ValueError, match="got one with other files"):
         package(source, tmp_path / "other")
     with pytest.raises(ValueError, match="expected a folder to make"):
         package(source, tmp_path / "other/work.txt")
@@ -221,12 +221,12 @@ def test_a_repository_that_lacks_files_makes_no_package(source: Path, tmp_path: 
     copy = Path(shutil.copytree(source, tmp_path / "copy"))
     (copy / "apt.txt").unlink()
     (copy / "checkpoints/toy/weights.safetensors").unlink()
-    with pytest.raises(FileNotFoundError, match=r"missing: apt.txt, checkpoints/toy/weights.safetensors"):
+    with pytest.raises(FileNotFoundError, match=r"without apt.txt, checkpoints/toy/weights.safetensors"):
         package(copy, tmp_path / "pkg")
     assert not (tmp_path / "pkg").exists()
 
 
-def test_a_sabotaged_repository_is_found_out(source: Path, tmp_path: Path):
+def test_faults_of_a_sabotaged_repository_are_found(source: Path, tmp_path: Path):
     copy = Path(shutil.copytree(source, tmp_path / "copy"))
     edit(
         copy / "submission/predictor/predictor.py", "return stems, dict.fromkeys(INSTRUMENTS, rate)", "return stems, {}"
@@ -241,7 +241,7 @@ def test_a_sabotaged_repository_is_found_out(source: Path, tmp_path: Path):
     report = render(findings, notes)
     for what in (
         "wrong keys of the sample rates",
-        "loads ray, which the requirements do not bring",
+        "loads ray, which the requirements do not install",
         "external_dataset_used is false",
         "soundfile is missing",
         "COPY of apt-get.txt, which does not exist",
@@ -251,7 +251,7 @@ def test_a_sabotaged_repository_is_found_out(source: Path, tmp_path: Path):
         assert report.count(what) == 1, report
 
 
-def test_the_reached_code_ends_where_imports_end(tmp_path: Path):
+def test_packaged_code_follows_imports(tmp_path: Path):
     for name, text in {
         "a/__init__.py": "",
         "a/one.py": "from a import two\nimport numpy\n",
@@ -287,7 +287,7 @@ def test_weights_whose_names_cannot_be_read_make_no_package(source: Path, tmp_pa
     assert not (tmp_path / "pkg").exists()
 
 
-def test_build_takes_what_is_there(source: Path, tmp_path: Path):
+def test_build_skips_missing_files(source: Path, tmp_path: Path):
     copy = Path(shutil.copytree(source, tmp_path / "copy"))
     (copy / "Dockerfile").unlink()
     (tmp_path / "out").mkdir()

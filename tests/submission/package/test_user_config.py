@@ -1,4 +1,4 @@
-"""Which checkpoints a `user_config.py` names: every form of the value is read, or refused in one line."""
+"""The checkpoints that a `user_config.py` names: each form of the value is read, or refused in one line."""
 
 import pytest
 
@@ -33,21 +33,27 @@ UNREADABLE = {
     "circle": ("    ensemble = ensemble\n    fallbacks = ()\n", "user_config.py:3: cannot read `ensemble`"),
     "condition": (
         "    if True:\n        ensemble = ()\n    fallbacks = ()\n",
-        "user_config.py:4: what ensemble is set to",
+        "user_config.py:4: cannot read the value of ensemble",
     ),
-    "added": ("    ensemble = ()\n    ensemble += ('x',)\n    fallbacks = ()\n", "user_config.py:4: what ensemble"),
-    "property": ("    def ensemble(self):\n        pass\n    fallbacks = ()\n", "user_config.py:3: what ensemble"),
+    "added": (
+        "    ensemble = ()\n    ensemble += ('x',)\n    fallbacks = ()\n",
+        "user_config.py:4: cannot read the value of ensemble",
+    ),
+    "property": (
+        "    def ensemble(self):\n        pass\n    fallbacks = ()\n",
+        "user_config.py:3: cannot read the value of ensemble",
+    ),
     "in a method": (
         "    ensemble = fallbacks = ()\n\n    def __init__(self):\n        self.fallbacks = ['x']\n",
-        "user_config.py:6: what fallbacks is set to",
+        "user_config.py:6: cannot read the value of fallbacks",
     ),
-    "starred": ("    ensemble, *fallbacks = ('a',), 'b'\n", "user_config.py:3: what ensemble is set to"),
+    "starred": ("    ensemble, *fallbacks = ('a',), 'b'\n", "user_config.py:3: cannot read the value of ensemble"),
     "none": ("    ensemble = ('small',)\n", "user_config.py: MySeparationModel sets no fallbacks; write it as names"),
-    "syntax": ("    ensemble = (\n", "user_config.py: is no Python"),
+    "syntax": ("    ensemble = (\n", "user_config.py: expected valid Python"),
 }
 
 
-def what_python_says(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def python_names(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     scope = {"BandsplitPredictor": object}
     exec(text.replace(IMPORT, ""), scope)
     found = scope["MySeparationModel"]
@@ -56,13 +62,13 @@ def what_python_says(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 @pytest.mark.parametrize("body", READABLE.values(), ids=READABLE.keys())
 def test_any_form_of_the_value_is_read_and_replaced(body: str):
-    assert read_checkpoints(OURS + body) == (("small",), ("tiny",)) == what_python_says(OURS + body)
+    assert read_checkpoints(OURS + body) == (("small",), ("tiny",)) == python_names(OURS + body)
     changed = write_checkpoints(OURS + body, ["a", "b"], [])
-    assert read_checkpoints(changed) == (("a", "b"), ()) == what_python_says(changed)
+    assert read_checkpoints(changed) == (("a", "b"), ()) == python_names(changed)
 
 
 @pytest.mark.parametrize(("body", "message"), UNREADABLE.values(), ids=UNREADABLE.keys())
-def test_what_only_running_it_would_tell_is_refused_in_one_line(body: str, message: str):
+def test_a_value_that_needs_running_the_file_is_refused_in_one_line(body: str, message: str):
     with pytest.raises(ValueError, match=message) as error:
         read_checkpoints(OURS + body)
     assert "\n" not in str(error.value)
@@ -77,7 +83,7 @@ def test_classes_that_are_derived_or_renamed():
     assert read_checkpoints(derived) == (("c",), ("b",)) and is_ours(derived)
 
 
-def test_anothers_class_may_use_the_words_for_anything():
+def test_the_settings_of_a_class_that_is_not_ours_are_not_read():
     text = "class MySeparationModel:\n    ensemble = [f() for f in nets]\n"
     assert read_checkpoints(text) == ((), ()) and not is_ours(text)
     assert read_checkpoints("from x import MySeparationModel\n") == ((), ())
@@ -85,5 +91,5 @@ def test_anothers_class_may_use_the_words_for_anything():
 
 
 def test_settings_in_one_value_cannot_be_replaced():
-    with pytest.raises(ValueError, match="cannot write other names into it"):
+    with pytest.raises(ValueError, match="expected a tuple of names for each setting"):
         write_checkpoints(OURS + '    ensemble = fallbacks = ("small",)\n', ["a"], ["b"])

@@ -1,4 +1,4 @@
-"""How fast each network is here: measured by noise, in the precisions that work."""
+"""The cost of each network on this machine, measured on noise in each precision that works."""
 
 import pytest
 import torch
@@ -8,7 +8,7 @@ from models.bsrnn import Estimate
 from submission.predictor.costs import measure_costs
 
 
-def test_the_cost_is_that_of_a_second_and_a_slow_machine_is_measured_briefly():
+def test_costs_are_per_second_and_a_slow_machine_is_measured_briefly():
     for cost, expected in ((0.1, ["float32"] * 3 + ["half"] * 3), (70.0, ["float32"])):
         clock = FakeClock()
         networks = {name: scaling_separator(clock, cost) for name in "ab"}

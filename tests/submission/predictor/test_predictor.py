@@ -84,7 +84,7 @@ def test_interface():
 
 
 def test_a_separator_without_all_instruments_is_refused():
-    with pytest.raises(ValueError, match="lacks bass, other"):
+    with pytest.raises(ValueError, match="without bass, other"):
         make_predictor(vocals=1.0, drums=1.0)
 
 
@@ -109,7 +109,7 @@ def test_any_shape_and_rate(shape: tuple[int, ...], rate: int):
 
 
 @pytest.mark.parametrize("shape", [(1, 2), (7,), (44, 2), (2205, 6)])
-def test_a_track_too_short_for_any_network_is_a_quarter_of_the_mixture_and_says_so(shape: tuple[int, ...]):
+def test_a_track_too_short_for_any_network_is_a_quarter_of_the_mixture_with_a_warning(shape: tuple[int, ...]):
     samples = np.random.default_rng(0).uniform(-1, 1, shape)
     with pytest.warns(RuntimeWarning, match="mixture scaled"):
         stems = check_contract(make_predictor(), samples)
@@ -138,7 +138,7 @@ def test_short_tracks_end_in_time_whatever_the_network_takes(milliseconds: int):
     assert min(shares) < 1
 
 
-def test_rates_are_python_ints_whatever_came_in():
+def test_returned_rates_are_python_ints():
     _, rates = make_predictor().separate_music_file(np.zeros((6000, 2)), np.float64(44100.0))
     assert all(type(rate) is int for rate in rates.values())
 
@@ -149,7 +149,7 @@ def test_silence_stays_exactly_silent():
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e300, -1e9])
-def test_damaged_input_becomes_silence_and_says_so(bad: float):
+def test_damaged_input_becomes_silence_with_a_warning(bad: float):
     samples = np.full((6000, 2), 0.5)
     samples[10, 1] = bad
     predictor = make_predictor()
@@ -159,7 +159,7 @@ def test_damaged_input_becomes_silence_and_says_so(bad: float):
     assert stems["vocals"][10, 0] == stems["vocals"][9, 1] == pytest.approx(0.2)
 
 
-def test_damaged_estimates_become_silence_and_say_so():
+def test_damaged_estimates_become_silence_with_a_warning():
     predictor = make_predictor(vocals=0.5, bass=0.5, other=0.5, drums=np.nan)
     with pytest.warns(RuntimeWarning, match="samples of drums are NaN"):
         stems = check_contract(predictor, np.full((6000, 2), 0.5))
@@ -217,7 +217,7 @@ def test_shipped_checkpoints_load_and_name_their_data_and_licence(name: str):
     assert "musdb18-7" in card and "CC BY-NC-SA 4.0" in card
 
 
-def test_the_shipped_checkpoints_are_loaded_and_any_machine_gets_an_answer():
+def test_the_shipped_checkpoints_separate_on_any_machine():
     predictor = BandsplitPredictor()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # a busy machine may make it say that time ran short
@@ -225,7 +225,7 @@ def test_the_shipped_checkpoints_are_loaded_and_any_machine_gets_an_answer():
     assert predictor.account is not None and predictor.account.best.startswith("small@")
 
 
-def test_a_song_that_was_not_separated_the_best_way_is_told():
+def test_reduced_quality_is_a_warning():
     clock = FakeClock()
     predictor = BandsplitPredictor([scaling_separator(clock, cost=50.0, name="slow")], clock=clock)
     with pytest.warns(RuntimeWarning, match=r"time ran short \(allowed: 1.6 s\).*1.0 s by mixture scaled"):

@@ -1,4 +1,4 @@
-"""Weights per stem reach the predictor: from the YAML into the package, and from there into the networks' mean."""
+"""Weights of each stem: from the YAML into the package, and from there into the mean of the networks."""
 
 import json
 from pathlib import Path
@@ -49,8 +49,8 @@ def test_the_mean_is_weighted():
     assert not account.reduced
 
 
-def test_a_cheaper_way_keeps_the_level():
-    """Where time is left for the first network alone, its estimate counts fully, whatever its share."""
+def test_a_cheaper_mode_keeps_the_level():
+    """If there is only time for the first network, its estimate counts fully, whatever its share."""
     clock = FakeClock()
     networks = [
         scaling_separator(clock, 0.5, name="a", gains=ONES),
@@ -60,7 +60,7 @@ def test_a_cheaper_way_keeps_the_level():
     separator = DeadlineSeparator(INSTRUMENTS, networks, clock=clock, shares=shares)
     mixture = 0.1 * torch.randn(2, 10 * 44100, generator=torch.Generator().manual_seed(0))
     stems, account = separator.separate(mixture, 44100, clock(), 15.7)
-    assert account.reduced and all(rung.startswith("a,") for rung in account.audio_s)
+    assert account.reduced and all(mode.startswith("a,") for mode in account.audio_s)
     torch.testing.assert_close(stems, 0.1 * mixture.expand(4, -1, -1))
 
 
@@ -83,7 +83,9 @@ def test_the_predictor_reads_the_weights_beside_its_checkpoints(tmp_path, monkey
     stems, _ = Both(clock=clock).separate_music_file(mixture, 44100)
     np.testing.assert_allclose(stems["bass"], 0.15 * mixture, atol=1e-6)
     (tmp_path / "ensemble.yaml").write_text("checkpoints: [b, a]\n")
-    with pytest.raises(ValueError, match=r"expected weights of the ensemble a, b, got b, a; delete it for the plain"):
+    with pytest.raises(
+        ValueError, match=r"expected weights of the ensemble a, b, got b, a; delete the file to use equal"
+    ):
         Both(clock=clock)
 
 
@@ -103,7 +105,7 @@ def test_the_package_has_the_weights_under_its_own_names(source: Path, tmp_path:
     assert not (tmp_path / "pkg/checkpoints/ensemble.yaml").exists()
 
 
-def test_the_weights_of_a_repository_go_with_its_own_checkpoints_alone(source: Path, tmp_path: Path):
+def test_a_repositorys_weights_are_packaged_only_with_its_own_checkpoints(source: Path, tmp_path: Path):
     file = source / "checkpoints/ensemble.yaml"
     file.write_text("checkpoints: [toy]\n")
     try:

@@ -1,4 +1,4 @@
-"""Chunks out, stems in: joined as `overlap_add` joins them, and an equal share of the mixture where none has been."""
+"""The stem buffer: stems are joined as by `overlap_add`; without a chunk they are equal parts of the mixture."""
 
 import pytest
 import torch
@@ -34,7 +34,7 @@ def test_chunks_of_the_usual_length_are_joined_as_overlap_add_joins_them(overlap
     torch.testing.assert_close(buffer.finish(), expected, rtol=0, atol=0)
 
 
-def test_short_chunks_go_on_where_the_last_one_ended_and_share_nothing():
+def test_short_chunks_start_where_the_last_one_ended_without_overlap():
     buffer = StemBuffer(MIXTURE, 2, 300)
     assert step(buffer, 1, 300, 0.5) == 300
     assert buffer.starts(2, 300, 0.5) == [150, 300]

@@ -1,4 +1,4 @@
-"""The Python of the base image: known by name, and too old a one is found."""
+"""The Python version of the base image: read from its name, and found if it is too old."""
 
 import importlib.metadata
 from pathlib import Path
@@ -43,7 +43,7 @@ def check(root: Path, dockerfile: str, requirements: str = NUMPY) -> tuple[list[
     return [f"{finding.where}: {finding.what}" for finding in findings], notes
 
 
-def test_too_old_for_a_pinned_requirement(tmp_path: Path):
+def test_a_python_too_old_for_a_pinned_requirement_is_found(tmp_path: Path):
     needs = importlib.metadata.metadata("numpy")["Requires-Python"]
     findings, _ = check(tmp_path, "# a\nFROM ubuntu:20.04\nRUN apt install python3\n")
     assert findings == [f"Dockerfile:2: Python 3.8 of ubuntu:20.04: {NUMPY.strip()} needs Python {needs}"]
@@ -51,11 +51,11 @@ def test_too_old_for_a_pinned_requirement(tmp_path: Path):
     assert check(tmp_path, "FROM ubuntu:20.04\n", "numpy\nnot a requirement\nnowhere-to-be-found==1\n") == ([], [])
 
 
-def test_too_old_for_the_syntax(tmp_path: Path):
+def test_a_python_too_old_for_the_syntax_is_found(tmp_path: Path):
     (tmp_path / "code.py").write_text("match 1:\n    case 1:\n        pass\n")
     (tmp_path / "broken.py").write_text("match (\n")
     findings, _ = check(tmp_path, "FROM python:3.9\n", "")
-    assert len(findings) == 1 and "Python 3.9 of python:3.9: code.py:3 is newer Python" in findings[0]
+    assert len(findings) == 1 and "Python 3.9 of python:3.9: code.py:3 needs a newer Python" in findings[0]
     assert check(tmp_path, "FROM python:3.10\n", "") == ([], [])
 
 
@@ -67,7 +67,7 @@ def test_stages_and_arguments(tmp_path: Path):
     assert check(tmp_path, f"{argument}RUN apt install python3.12\nFROM base AS last\n") == ([], [])
 
 
-def test_an_unknown_image_is_a_note_and_none_is_nothing(tmp_path: Path):
+def test_an_unknown_image_is_a_note_and_no_dockerfile_is_nothing(tmp_path: Path):
     findings, (note,) = check(tmp_path, "FROM pytorch/pytorch:latest\n")
     assert not findings and "Python of the base image pytorch/pytorch:latest is not known here" in note
     assert check(tmp_path, "# nothing\n") == ([], [])
@@ -75,7 +75,7 @@ def test_an_unknown_image_is_a_note_and_none_is_nothing(tmp_path: Path):
     assert check_python(tmp_path) == ([], [])
 
 
-def test_the_image_of_this_repository_does(tmp_path: Path):
+def test_the_image_of_this_repository_has_no_finding(tmp_path: Path):
     dockerfile = (ROOT / "Dockerfile").read_text()
     requirements = (ROOT / "submission/requirements.txt").read_text()
     assert check(tmp_path, dockerfile, requirements) == ([], [])

@@ -43,7 +43,7 @@ def test_nothing_is_found_on_a_sound_submission(sound: Path, song: Track):
     assert notes[0].startswith("scores ") and notes[1].startswith("separates 2 s of real music in ")
 
 
-def test_without_the_excerpt_it_says_so(sound: Path, monkeypatch: pytest.MonkeyPatch):
+def test_without_the_excerpt_there_is_a_note(sound: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("shutil.which", lambda name: None)
     findings, (note,) = check_real_music(sound, PATIENT, None, LONG_S)
     assert not findings and note.startswith("not tried on real music: ffmpeg and ffprobe not found")
@@ -65,8 +65,8 @@ SABOTAGES = [
     ),
     ("channels exchanged", after("stems = {n: s[:, ::-1] for n, s in stems.items()}"), "left and right are exchanged"),
     ("late", after("stems = {n: np.roll(s, 100, 0) for n, s in stems.items()}"), "100 samples too late: "),
-    ("half gain", after("stems = {n: s / 2 for n, s in stems.items()}"), "not at the level that the mixture has"),
-    ("one at half gain", after("stems['bass'] = stems['bass'] / 2"), "mixture has them at: bass x 0.50"),
+    ("half gain", after("stems = {n: s / 2 for n, s in stems.items()}"), "stems at another level than in the mixture"),
+    ("one at half gain", after("stems['bass'] = stems['bass'] / 2"), "than in the mixture: bass x 0.50"),
     ("noise", after("stems = {n: np.sin(1e4 * s) for n, s in stems.items()}"), "dB, where silence scores 0"),
     ("fails when long", on_long("1 / 0"), "ZeroDivisionError"),
     (
@@ -82,7 +82,7 @@ SABOTAGES = [
     (
         "other music when long",
         on_long("stems = {n: s[::-1] for n, s in stems.items()}"),
-        "the same music is not repeated",
+        "on the same music without repetition",
     ),
     (
         "remembers",
@@ -110,33 +110,35 @@ def test_sabotages(copy: Path, song: Track, sabotage: Callable[[Path], None], wh
     sabotage(copy)
     findings, _ = check_real_music(copy, Grader(time_factor=100.0, memory_bytes=600_000_000), song, LONG_S)
     matching = [finding for finding in findings if what in str(finding)]
-    assert matching and matching[0].mend, "\n".join(map(str, findings)) or "nothing found"
+    assert matching and matching[0].advice, "\n".join(map(str, findings)) or "nothing found"
 
 
-def test_a_file_anywhere_else_is_found(copy: Path, song: Track, tmp_path: Path):
+def test_a_file_written_elsewhere_is_found(copy: Path, song: Track, tmp_path: Path):
     after(f"open({str(tmp_path / 'junk.txt')!r}, 'w').close()")(copy)
     findings, _ = check_real_music(copy, PATIENT, song, LONG_S)
     assert [finding.where for finding in findings if str(tmp_path / "junk.txt") in finding.what]
 
 
-def test_slow_on_long_tracks_alone(copy: Path, song: Track):
+def test_a_predictor_that_is_slow_only_on_long_tracks_is_found(copy: Path, song: Track):
     on_long("import time; time.sleep(60)")(copy)
     findings, _ = check_real_music(copy, Grader(time_factor=1.0), song, LONG_S)
-    assert "missed the limit: not done after 2.00 s" in findings[0].what and "repeated for 2 s" in findings[0].where
+    assert (
+        "missed the time limit: not done after 2.00 s" in findings[0].what and "repeated for 2 s" in findings[0].where
+    )
 
 
-def test_temporary_files_are_nobodys_business(copy: Path, song: Track):
+def test_temporary_files_are_not_reported(copy: Path, song: Track):
     after("import tempfile; tempfile.TemporaryFile().write(b'x'); open('/dev/null', 'w').close()")(copy)
     assert check_real_music(copy, PATIENT, song, LONG_S)[0] == []
 
 
-def test_a_package_must_return_what_its_checkpoints_do(song: Track, tmp_path: Path):
+def test_a_package_must_return_the_stems_of_its_checkpoints(song: Track, tmp_path: Path):
     source = write_source(tmp_path / "repository")
-    # An hour for the track: on a busy machine, too, it is separated the best way.
+    # An hour for the track: on a busy machine, too, it has full quality.
     edit(source / "submission/rules/challenge.py", "TIME_FACTOR = 1.57", "TIME_FACTOR = 1800.0")
     (tmp_path / "package").mkdir()
     build(source, tmp_path / "package")
-    differs = "is not what load_separator gives with the same checkpoints"
+    differs = "differs from what load_separator returns with the same checkpoints"
     edit(
         tmp_path / "package" / CLASS,
         '    fallbacks = ("toy-2",)\n',
@@ -146,4 +148,4 @@ def test_a_package_must_return_what_its_checkpoints_do(song: Track, tmp_path: Pa
         "        return {**stems, 'other': 0.9 * stems['other']}, rates\n",
     )
     findings, _ = check_real_music(tmp_path / "package", Grader(time_factor=1800.0), song, LONG_S)
-    assert any(f"other {differs}: they agree to 20.0 dB" in finding.what for finding in findings)
+    assert any(f"other {differs}: the error is 20.0 dB below it" in finding.what for finding in findings)

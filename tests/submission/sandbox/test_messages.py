@@ -1,4 +1,4 @@
-"""What a child may say: a name that is waited for, and fields of the right kind; everything else is one line."""
+"""Messages of a sandboxed process: an expected name and fields of the right type; all else is an error of one line."""
 
 import json
 import os
@@ -27,7 +27,7 @@ def line(name: str, content: object) -> bytes:
     return json.dumps([name, content]).encode()
 
 
-def test_a_message_comes_through_and_unknown_fields_do_not():
+def test_a_valid_message_is_returned_without_unknown_fields():
     assert parse(line("ready", {**READY, "secret": 1}), "ready") == ("ready", READY)
     assert parse(line("music", ANSWER), "music") == ("music", ANSWER)
     done = {"processor_s": 1.5, "attempts": [], "reduced": {"mixture scaled": 2}}

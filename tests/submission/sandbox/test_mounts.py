@@ -1,4 +1,4 @@
-"""The file system of a process that was confined; the machine's own is never touched."""
+"""The file system of a confined process; the machine's own mounts do not change."""
 
 import os
 import subprocess
@@ -14,8 +14,8 @@ from submission.sandbox.mounts import confine
 
 
 @pytest.mark.skipif(not isolation._can_confine(), reason="this machine allows no mount namespace")
-def test_a_process_that_is_confined_leaves_the_mounts_of_all_others_alone(tmp_path: Path):
-    """Even if it shares its mount namespace with them: the outer `unshare` stands for the machine."""
+def test_confining_a_process_does_not_change_the_mounts_of_others(tmp_path: Path):
+    """Even if it shares its mount namespace with them; here the outer `unshare` plays the machine."""
     program = (
         "import os, sys; from submission.sandbox.mounts import confine; confine([sys.argv[1]], [os.getcwd()], []); "
         "open(sys.argv[1] + '/file', 'w'); open('/tmp/other', 'w')"
@@ -32,7 +32,7 @@ def test_a_process_that_is_confined_leaves_the_mounts_of_all_others_alone(tmp_pa
     assert (tmp_path / "file").exists() and not Path("/tmp/other").exists()
 
 
-def test_without_a_namespace_of_its_own_nothing_is_mounted(monkeypatch: pytest.MonkeyPatch):
+def test_without_a_new_namespace_nothing_is_mounted(monkeypatch: pytest.MonkeyPatch):
     class Library:
         """Where `unshare` does not do what it says."""
 

@@ -1,4 +1,4 @@
-"""A child of the evaluator: off the network with all that it starts, limited in time and memory, gone at the end."""
+"""A sandboxed process and all that it starts: no network, limits of time and memory, ended at the end."""
 
 import os
 import socket
@@ -27,7 +27,7 @@ def run(root: Path, code: str = "pass", build_s: float = 60.0, memory_bytes: int
     scratch = root.parent / "scratch"
     scratch.mkdir(exist_ok=True)
     return run_child(
-        {"root": str(root), "cpus": 4, "probe_s": 0.1}, [Stage("built", build_s)], root, scratch, {}, memory_bytes
+        {"root": str(root), "cpus": 4, "music_s": 0.1}, [Stage("built", build_s)], root, scratch, {}, memory_bytes
     )
 
 
@@ -40,7 +40,7 @@ def test_messages_times_and_memory_come_back(root: Path):
 
 
 class Listener:
-    """A server on this machine that counts who reaches it."""
+    """A server on this machine that counts its connections."""
 
     def __enter__(self) -> "Listener":
         self.socket = socket.create_server(("127.0.0.1", 0))
@@ -61,8 +61,8 @@ class Listener:
         self.socket.close()
 
 
-def test_python_code_reaches_nobody(root: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(isolation, "_namespace_command", lambda: ())  # the guard alone
+def test_python_code_has_no_network(root: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(isolation, "_namespace_command", lambda: ())  # only the audit hook
     assert "Python's sockets only" in network_barrier()
     with Listener() as listener:
         outcome = run(root, f"import socket; socket.socket().connect(('127.0.0.1', {listener.port}))")
@@ -71,7 +71,7 @@ def test_python_code_reaches_nobody(root: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.skipif(not isolation._namespace_command(), reason="this machine allows no network namespace")
-def test_other_programs_reach_nobody_either(root: Path):
+def test_other_programs_have_no_network(root: Path):
     program = "import socket, sys; socket.create_connection(('127.0.0.1', int(sys.argv[1])), 5)"
     with Listener() as listener:
         code = (
@@ -84,7 +84,7 @@ def test_other_programs_reach_nobody_either(root: Path):
     assert "exit 1" in outcome.log and "Error" in outcome.log
 
 
-def test_what_takes_too_long_is_ended_with_all_that_it_started(root: Path):
+def test_a_time_limit_ends_the_process_and_all_that_it_started(root: Path):
     mark = f"sleeper-{os.getpid()}-{time.time_ns()}"
     code = f"import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(600)', '{mark}'])"
     outcome = run(root, code, build_s=2.0)
@@ -108,7 +108,7 @@ def running(mark: str) -> list[int]:
     return found
 
 
-@pytest.mark.skipif(not Path("/proc").is_dir(), reason="this system tells nothing of its processes")
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="this system has no /proc")
 def test_memory_counts_over_the_whole_tree(root: Path):
     hog = "x = bytearray(150_000_000); import time; time.sleep(600)"
     start = f"subprocess.Popen([sys.executable, '-c', {hog!r}])"
@@ -122,15 +122,16 @@ def test_memory_counts_over_the_whole_tree(root: Path):
     ("code", "failure"),
     [
         ("import os; os._exit(7)", "ended with exit code 7 before it was done"),
+        ("import ctypes; ctypes.string_at(0)", "was ended by signal 11 (SIGSEGV)"),
         ("raise RuntimeError('a\\nb')", "RuntimeError: a b"),
         ("import sys; sys.exit('enough')", "SystemExit: enough"),
     ],
 )
-def test_how_it_ended_is_told(root: Path, code: str, failure: str):
+def test_the_failure_says_how_the_process_ended(root: Path, code: str, failure: str):
     assert run(root, code).failure == failure
 
 
-def test_caches_of_the_user_and_our_code_are_out_of_sight(root: Path, monkeypatch: pytest.MonkeyPatch):
+def test_the_users_caches_and_our_code_are_not_visible(root: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("TORCH_HOME", "/somewhere")
     monkeypatch.setenv("HTTPS_PROXY", "http://example.org")
     monkeypatch.setenv("PYTHONPATH", "/somewhere")
@@ -145,7 +146,7 @@ def test_caches_of_the_user_and_our_code_are_out_of_sight(root: Path, monkeypatc
     assert "'submission.sandbox.network'" not in rest and "'my_submission.user_config'" in rest
 
 
-def test_the_child_has_only_the_variables_that_are_allowed(root: Path, monkeypatch: pytest.MonkeyPatch):
+def test_the_process_has_only_the_allowed_variables(root: Path, monkeypatch: pytest.MonkeyPatch):
     for name in ("AWS_SECRET_ACCESS_KEY", "SSH_AUTH_SOCK", "DBUS_SESSION_BUS_ADDRESS", "MUSDB_PATH", "LD_PRELOAD_NOT"):
         monkeypatch.setenv(name, "/somewhere")
     monkeypatch.setenv("TZ", "UTC")
@@ -159,7 +160,7 @@ confined = pytest.mark.skipif(not isolation._can_confine(), reason="this machine
 
 
 @confined
-def test_files_are_read_only_but_for_the_childs_own_folders(root: Path, tmp_path: Path):
+def test_files_are_read_only_except_in_the_processs_own_folders(root: Path, tmp_path: Path):
     outside = tmp_path / "outside.txt"
     outside.write_text("before")
     places = ["/etc/new.txt", str(Path.home() / "new.txt"), str(Path(isolation.__file__)), "/proc/sys/vm/swappiness"]
@@ -178,8 +179,8 @@ def test_files_are_read_only_but_for_the_childs_own_folders(root: Path, tmp_path
 
 
 @confined
-def test_unix_sockets_are_out_of_reach_of_any_program(root: Path):
-    """One lies in a place that is covered, and one among the submission's own files, where it is covered by itself."""
+def test_no_program_can_connect_to_unix_sockets(root: Path):
+    """One socket is in a covered folder; one is among the submission's files and is covered by itself."""
     with tempfile.TemporaryDirectory(prefix="bandsplit-test-") as folder:
         places = [Path(folder, "socket"), root / "socket"]
         servers = [socket.socket(socket.AF_UNIX) for _ in places]
@@ -197,7 +198,7 @@ def test_unix_sockets_are_out_of_reach_of_any_program(root: Path):
                 server.accept()
 
 
-def test_unix_sockets_are_refused_to_python_where_nothing_else_is_possible(
+def test_without_namespaces_unix_sockets_are_refused_to_python(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(isolation, "_namespace_command", lambda: ())
@@ -208,7 +209,7 @@ def test_unix_sockets_are_refused_to_python_where_nothing_else_is_possible(
     assert outcome.failure.startswith("PermissionError: no network here: socket.connect '")
 
 
-def test_a_socket_among_its_temporary_files_is_the_childs_own(root: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_socket_in_the_temporary_folder_is_allowed(root: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(isolation, "_namespace_command", lambda: ())
     code = (
         "import os, socket; os.chdir(os.environ['TMPDIR']); server = socket.socket(socket.AF_UNIX); "
@@ -217,7 +218,7 @@ def test_a_socket_among_its_temporary_files_is_the_childs_own(root: Path, monkey
     assert not run(root, code).failure
 
 
-def test_the_report_says_what_is_not_possible_here(monkeypatch: pytest.MonkeyPatch):
+def test_the_report_says_which_isolation_is_missing(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(isolation, "_namespace_command", lambda: ("unshare", "--net"))
     monkeypatch.setattr(isolation, "_is_confined_by", lambda namespace: False)
     assert network_barrier() == "network namespace; files NOT read-only (no mount namespace here)"
@@ -242,25 +243,25 @@ WRITE = "import gc, io; pipe = next(o for o in gc.get_objects() if isinstance(o,
         ("pipe.write('[\"failed\", {}]' + chr(10))", "expected a text, got dict"),
     ],
 )
-def test_bytes_that_are_no_message_end_the_child_with_one_line(root: Path, code: str, failure: str):
+def test_invalid_messages_end_the_process_with_one_line(root: Path, code: str, failure: str):
     outcome = run(root, WRITE + f"{code}; pipe.flush(); import time; time.sleep(600)")
-    assert outcome.failure.startswith(f"sent what is no message: {failure}")
+    assert outcome.failure.startswith(f"sent an invalid message: {failure}")
     assert "\n" not in outcome.failure and len(outcome.failure) < 200
 
 
-def test_a_log_of_any_length_is_told_by_its_printable_end(root: Path):
+def test_a_log_of_any_length_is_cut_to_its_printable_end(root: Path):
     outcome = run(root, "print('x' * 1000000); print(chr(27) + '[31mred'); raise RuntimeError('end')")
     assert outcome.failure == "RuntimeError: end"
     assert len(outcome.log) < 70_000 and "?[31mred" in outcome.log
 
 
-def test_code_that_only_our_repository_has_cannot_be_borrowed(root: Path):
+def test_a_submission_cannot_import_our_repository(root: Path):
     outcome = run(root, "import submission.predictor.predictor")
     assert outcome.failure.startswith("ModuleNotFoundError: No module named 'submission")
 
 
-def test_a_child_whose_parent_is_gone_ends(root: Path):
-    """The parent is killed, so that it cannot tidy up; the child notices that nobody is there any more."""
+def test_a_process_whose_parent_was_killed_ends(root: Path):
+    """A killed parent cannot end the process; the process ends itself because its stdin closes."""
     mark = f"orphan-{time.time_ns()}"
     (root / "my_submission/user_config.py").write_text(
         LIGHT_CLASS.replace("pass  # here", "import time; open('started', 'w').close(); time.sleep(600)")
@@ -268,7 +269,7 @@ def test_a_child_whose_parent_is_gone_ends(root: Path):
     (root.parent / "scratch").mkdir()
     program = (
         "import sys; from pathlib import Path; from submission.sandbox.run import Stage, run_child; "
-        f"run_child({{'root': {str(root)!r}, 'cpus': 1, 'probe_s': 0.1, 'mark': {mark!r}}}, [Stage('built', 600)], "
+        f"run_child({{'root': {str(root)!r}, 'cpus': 1, 'music_s': 0.1, 'mark': {mark!r}}}, [Stage('built', 600)], "
         f"Path({str(root)!r}), Path({str(root.parent / 'scratch')!r}), {{}}, 10**9)"
     )
     import subprocess

@@ -1,4 +1,4 @@
-"""Ablations: what a file may say, and one real table."""
+"""Ablations: valid and invalid files, and one real table."""
 
 import contextlib
 import io
@@ -29,7 +29,7 @@ def write(path, content):
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
-def test_the_ablations_that_ship_hold(path):
+def test_the_ablations_of_the_package_are_valid(path):
     rows = read_ablation(path)
     assert len(rows) > 3
     assert all(row.preset != rows[0].preset for row in rows[1:])  # each changes something
@@ -45,7 +45,7 @@ def test_the_ablations_that_ship_hold(path):
         ({"preset": "smal", "rows": {"a": {}}}, "did you mean 'small'"),
     ],
 )
-def test_what_a_file_may_not_say(tmp_path, content, message):
+def test_invalid_files_are_refused(tmp_path, content, message):
     with pytest.raises(ValueError, match=message):
         read_ablation(write(tmp_path / "ablation.yaml", content))
 
@@ -78,7 +78,7 @@ def in_process(monkeypatch):
     monkeypatch.setattr(ablation, "subprocess", types.SimpleNamespace(run=run))
 
 
-def test_a_row_is_trained_in_a_process_of_its_own(ablate, tmp_path, capsys):
+def test_each_row_is_trained_in_its_own_process(ablate, tmp_path, capsys):
     assert ablate({"as it is": {}}) == 0
     table = capsys.readouterr().out
     assert table == (tmp_path / "out" / "table.md").read_text()
@@ -87,7 +87,7 @@ def test_a_row_is_trained_in_a_process_of_its_own(ablate, tmp_path, capsys):
     assert lines[2].startswith("| as it is | 3 | ")
 
 
-def test_a_table_goes_on_where_it_was(ablate, in_process, tmp_path, capsys):
+def test_the_same_command_resumes_the_rows(ablate, in_process, tmp_path, capsys):
     rows = {"as it is": {}, "Adam": {"train.optimizer": "adam"}}
     assert ablate(rows) == 0
     before = capsys.readouterr().out.splitlines()
@@ -98,7 +98,7 @@ def test_a_table_goes_on_where_it_was(ablate, in_process, tmp_path, capsys):
     assert len((tmp_path / "out" / "adam" / "metrics.csv").read_text().splitlines()) == 2  # trained once
 
 
-def test_a_row_that_fails_loses_no_other(ablate, in_process, tmp_path, capsys):
+def test_a_failed_row_does_not_stop_the_others(ablate, in_process, tmp_path, capsys):
     rows = {"as it is": {}, "breaks": {"train.lr": 1e30}, "Adam": {"train.optimizer": "adam"}}
     assert ablate(rows, "--seeds", "2") == 1
     captured = capsys.readouterr()
@@ -109,6 +109,13 @@ def test_a_row_that_fails_loses_no_other(ablate, in_process, tmp_path, capsys):
     assert captured.out == (tmp_path / "out" / "table.md").read_text()
     seeds = [load_preset(str(tmp_path / "out" / name / "config.yaml")).train.seed for name in ("adam", "adam.seed-1")]
     assert seeds == [0, 1]
+
+
+def test_a_row_whose_process_is_killed_says_so(ablate, monkeypatch, capsys):
+    killed = types.SimpleNamespace(run=lambda command, **_: subprocess.CompletedProcess(command, -9, "", ""))
+    monkeypatch.setattr(ablation, "subprocess", killed)
+    assert ablate({"as it is": {}}) == 1
+    assert "- as it is, seed 0 failed: was ended by signal 9 (SIGKILL), perhaps" in capsys.readouterr().out
 
 
 def test_an_ablation_is_the_only_writer_of_its_folder(ablate, tmp_path, capsys):
@@ -131,10 +138,10 @@ def runs(*seeds):
     ]
 
 
-def test_one_seed_cannot_tell_and_the_table_says_so():
+def test_with_one_seed_the_table_says_that_gains_may_be_chance():
     lines = ablation_table(["as it is", "Adam"], [runs(2.0), runs(1.25)]).splitlines()
     assert lines[2].endswith("| 2.00 |  |") and lines[3].endswith("| 1.25 | -0.75 |")
-    assert lines[5].startswith("One seed a row: nothing is known") and len(lines) == 6
+    assert lines[5].startswith("Each row has one seed, so the spread between seeds is unknown") and len(lines) == 6
 
 
 def test_gains_have_an_interval_and_are_bold_outside_it():
@@ -146,7 +153,7 @@ def test_gains_have_an_interval_and_are_bold_outside_it():
     assert "standard deviation of 0.14 dB" in table
 
 
-def test_a_failed_seed_takes_its_row_out_and_no_other():
+def test_a_failed_seed_removes_only_its_row():
     table = ablation_table(["as it is", "lucky", "Muon"], [runs(1.9, 2.1), runs(5.5, None), runs(2.1, 2.3)])
     assert "| lucky | failed |" in table and "5.5" not in table and "- lucky, seed 1 failed: why" in table
     assert "+0.20 ± " in table

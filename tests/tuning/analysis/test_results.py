@@ -1,4 +1,4 @@
-"""What is concluded from trials: means, spread, what the seeds allow to say, the Pareto front, tables and pictures."""
+"""The results of a search: means, spread, significant differences, the Pareto front, tables and plots."""
 
 import csv
 import math
@@ -12,7 +12,7 @@ from PIL import Image
 from search_folder import GRID, PLAN, write_search
 from tuning.analysis.results import compare, effects, pareto, read_results
 from tuning.analysis.summary import summarise
-from tuning.commands import write_report
+from tuning.commands.report import write_report
 from tuning.trials.trial import FAILED, STOPPED, Outcome, Trial, read_outcome, write_outcome, write_trial
 
 
@@ -31,7 +31,7 @@ def test_cells_are_means_of_their_seeds_with_the_spread_between_them(search):
 
 
 def fail(out, trial, status=FAILED):
-    """Make a trial of a search fail, or be stopped with what it had."""
+    """Make a trial of a search fail, or stop it early with its metrics so far."""
     metrics = read_outcome(out / f"trial-{trial:03d}").metrics if status == STOPPED else {}
     write_outcome(out / f"trial-{trial:03d}", Outcome(status, metrics, "why"))
 
@@ -54,11 +54,11 @@ def test_a_cell_whose_seeds_failed_or_were_stopped_does_not_win(tmp_path, status
     summary = summarise(table, comparison, plan)
     assert "## Incomplete cells, not ranked" in summary
     assert f"- `{lucky}`: 1 of 3 seeds finished, mean of these 5.50 dB" in summary
-    assert "| v1 | 8 |" not in summary and "Of 3 cells" in summary
+    assert "| v1 | 8 |" not in summary and "Two of 3 cells" in summary
     assert all(effects(comparison, plan)["model.hidden"]["max"] < 5)
 
 
-def test_no_cell_is_ranked_before_its_last_seed(tmp_path):
+def test_no_cell_is_ranked_before_all_its_seeds_have_finished(tmp_path):
     write_search(tmp_path, seeds=1)
     table = read_results(tmp_path)
     comparison = compare(table, PLAN)  # which asks for two seeds
@@ -67,7 +67,7 @@ def test_no_cell_is_ranked_before_its_last_seed(tmp_path):
     assert "No cell is complete" in summary and summary.count("1 of 2 seeds finished") == 4
 
 
-def test_nothing_is_on_the_front_that_another_point_beats():
+def test_no_point_on_the_front_is_dominated():
     rng = np.random.default_rng(0)
     cost, value = rng.integers(1, 8, 40).astype(float), rng.integers(1, 8, 40).astype(float)
     front = pareto(cost, value)
@@ -90,19 +90,19 @@ def test_effects_are_over_all_other_settings(search):
 @pytest.mark.parametrize(
     ("spread", "seeds", "message"),
     [
-        (0.01, 2, "is better than every other cell"),
-        (0.2, 2, "The first 2 cells are not told apart; the best is better than the other 2"),
-        (2.0, 2, "this search does not tell them apart"),
+        (0.01, 2, "is significantly better than every other cell"),
+        (0.2, 2, "significantly better than the last 2; among the first 2 no difference is significant"),
+        (2.0, 2, "No cell is significantly worse than the best"),
         (0.0, 1, "One seed each"),
     ],
 )
-def test_the_summary_says_no_more_than_the_seeds_allow(tmp_path, spread, seeds, message):
+def test_the_summary_names_only_significant_differences(tmp_path, spread, seeds, message):
     write_search(tmp_path / "out", spread, seeds)
     table, plan = read_results(tmp_path / "out"), replace(PLAN, seeds=seeds)
     assert message in summarise(table, compare(table, plan), plan)
 
 
-def test_csv_summary_and_pictures(search, capsys):
+def test_csv_summary_and_plots(search, capsys):
     write_outcome(search / "trial-001", Outcome(FAILED, {}, "ValueError: why"))
     write_outcome(search / "trial-002", Outcome(STOPPED, {"sdr": 0.5, "budget_used": 0.25, "steps": 1}))
     write_report(search, PLAN)

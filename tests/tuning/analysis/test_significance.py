@@ -1,4 +1,4 @@
-"""The distance beyond which two means are told apart: the published tables, unequal numbers, and no false alarms."""
+"""The significant difference of two means: published tables, unequal numbers of seeds, and the rate of false alarms."""
 
 import math
 
@@ -13,14 +13,14 @@ def test_tukeys_difference_is_that_of_the_tables():
     assert honest_difference(0.2, 4, 4, 2, 2) == pytest.approx(5.757 * 0.2 / math.sqrt(2), rel=1e-3)
 
 
-def test_each_pair_has_a_distance_of_its_own():
+def test_each_pair_has_its_own_significant_difference():
     """Tukey and Kramer: q s sqrt((1 / n + 1 / m) / 2); for four means and eight degrees of freedom q is 4.529."""
     for first, second in ((5, 5), (5, 1), (1, 1)):
         expected = 4.529 * 0.2 * math.sqrt((1 / first + 1 / second) / 2)
         assert honest_difference(0.2, 4, 8, first, second) == pytest.approx(expected, rel=1e-3)
 
 
-def test_nothing_is_told_of_one_mean_or_without_a_spread():
+def test_the_difference_is_nan_for_one_mean_or_without_a_spread():
     assert math.isnan(honest_difference(0.2, 1, 1, 2, 2)) and math.isnan(honest_difference(math.nan, 3, 0, 1, 1))
 
 
@@ -30,7 +30,7 @@ def test_the_spread_is_that_within_groups():
     assert math.isnan(pooled_spread([[1.0], [2.0]])[0]) and pooled_spread([])[1] == 0
 
 
-def test_one_search_in_twenty_shows_a_difference_where_there_is_none():
+def test_one_search_in_twenty_shows_a_false_difference():
     rng = np.random.default_rng(0)
     searches = rng.standard_normal((4000, 5, 3))
     unit = honest_difference(1.0, 5, 10, 3, 3)

@@ -1,4 +1,4 @@
-"""Budgets: each kind gives every trial the same amount, and what is no budget is refused."""
+"""Budgets: each kind gives every trial the same amount; invalid budgets are refused."""
 
 import pytest
 
@@ -18,7 +18,7 @@ def test_a_budget_is_the_whole_length_of_a_run():
     assert parse_budget("minutes=0.5").apply(preset, "cuda").train.clock == "wall"
 
 
-def test_flops_are_steps_that_a_larger_network_makes_fewer_of():
+def test_with_flops_a_larger_network_makes_fewer_steps():
     budget = parse_budget("flops=2e9")
     steps = {}
     for hidden in (8, 32):
@@ -35,12 +35,12 @@ def test_flops_are_steps_that_a_larger_network_makes_fewer_of():
     ["20", "steps", "steps=", "steps=0", "steps=1.5", "steps=-1", "minutes=0.0", "minutes=-1", "minutes=nan"]
     + ["minutes=inf", "minutes=x", "hours=1", "flops=0", "steps=2=3"],
 )
-def test_what_is_no_budget_is_refused(text):
+def test_an_invalid_budget_is_refused(text):
     with pytest.raises(ValueError, match="--budget: expected steps=N, minutes=M or flops=X"):
         parse_budget(text)
 
 
-def test_shares_are_of_what_the_budget_counts():
+def test_shares_are_in_the_unit_of_the_budget():
     row = {"step": 5, "minutes": 3.0, "cpu_minutes": 1.0}
     assert share_of_budget(Budget("steps", 20).apply(TINY, "cpu"), row) == 0.25
     assert share_of_budget(Budget("minutes", 4).apply(TINY, "cpu"), row) == 0.25

@@ -1,4 +1,4 @@
-"""Grids: what is typed becomes checked cells, and what does not hold is said with its reason."""
+"""Grids: options become checked cells; invalid values and combinations are reported with the reason."""
 
 import pytest
 
@@ -39,7 +39,7 @@ def test_semicolons_separate_values_that_hold_commas():
         (["model.hidden=64", "model.hidden=32"], "given twice"),
     ],
 )
-def test_what_is_no_grid_is_refused(arguments: list[str], message: str):
+def test_an_invalid_grid_is_refused(arguments: list[str], message: str):
     with pytest.raises(ValueError, match=message):
         parse_grid(arguments)
 
@@ -65,17 +65,17 @@ def test_a_grid_without_a_valid_combination_is_refused_with_the_reason(argument:
         ("model.hidden=64,big", "model.hidden: expected a whole number, got 'big'"),
         ("model.bands=v3,v99", "no scheme 'v99'; did you mean"),
         ("model.bands=v3;100:1k,300:2k", "choose a width that divides the range"),
-        ("train.steps=5,10", "train.steps is what --budget decides"),
-        ("train.seed=0,1", "train.seed is what --seeds decides"),
+        ("train.steps=5,10", "got train.steps, which --budget determines"),
+        ("train.seed=0,1", "got train.seed; use --seeds"),
     ],
 )
-def test_a_slip_of_the_pen_is_refused_even_beside_good_values(argument: str, message: str):
+def test_an_invalid_value_is_refused_even_beside_valid_values(argument: str, message: str):
     with pytest.raises(ValueError, match=message):
         check_values(load_preset("small"), parse_grid([argument]))
 
 
 @pytest.mark.parametrize("name", space_names())
-def test_the_spaces_that_ship_hold(name: str):
+def test_the_spaces_of_the_package_are_valid(name: str):
     preset = load_preset("tiny")
     grid = read_space(name)
     check_values(preset, grid)
@@ -89,7 +89,7 @@ def test_spaces_are_those_of_the_issue():
     assert read_space("paper") == {"model.bands": ("v1", "v2", "v3", "v4", "v5", "v6", "v7")}
 
 
-def test_a_space_of_ones_own(tmp_path):
+def test_a_space_from_a_file(tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_text("model.level_inputs: [true, false]\nmodel.stems: [[vocals], [vocals, drums]]\ntrain.lr: [0.001]\n")
     grid = read_space(str(path))
@@ -113,25 +113,25 @@ def test_a_space_of_ones_own(tmp_path):
         ("- v1\n", "expected a mapping"),
     ],
 )
-def test_what_is_no_space_is_refused(tmp_path, text, message):
+def test_an_invalid_space_is_refused(tmp_path, text, message):
     path = tmp_path / "mine.yaml"
     path.write_text(text)
     with pytest.raises(ValueError, match=message):
         read_space(str(path))
 
 
-def test_spaces_that_are_not_there_are_named():
+def test_a_missing_space_is_named():
     with pytest.raises(ValueError, match="--space: no space 'band'; did you mean 'bands'"):
         read_space("band")
     with pytest.raises(FileNotFoundError):
         read_space("/nowhere/band.yaml")
 
 
-def test_spaces_multiply_and_a_typed_grid_chooses():
+def test_spaces_are_combined_and_the_grid_option_replaces_values():
     paper, mask = read_space("paper"), read_space("mask")
     joined = join_grids([paper, mask], {"model.bands": ("v7",), "model.hidden": ("8",)})
     assert joined == {"model.bands": ("v7",), **mask, "model.hidden": ("8",)}
     with pytest.raises(ValueError, match="model.bands is varied by two spaces"):
         join_grids([paper, read_space("bands")], {})
-    with pytest.raises(ValueError, match="expected --space or --grid"):
+    with pytest.raises(ValueError, match="expected settings to vary, got none"):
         join_grids([], {})

@@ -1,4 +1,4 @@
-"""A search is what its folder records: it comes back whole, and another one is not taken for it."""
+"""The plan of a search: it is read back from its folder as it was written, and only the same search is resumed."""
 
 import dataclasses
 
@@ -42,14 +42,14 @@ def test_another_search_is_not_resumed(tmp_path, change, message):
         ({"validations": 0}, "--validations: expected at least 1"),
         ({"scheduler": "pbt"}, "--scheduler: expected fifo or asha, got 'pbt'"),
         ({"search": "random"}, "--search: expected grid or optuna, got 'random'"),
-        ({"search": "optuna"}, "--trials: --search optuna needs how many"),
-        ({"search": "optuna", "trials": 3}, "a multiple of --seeds, got 3"),
-        ({"trials": 4}, "--trials: a grid has as many as it has cells"),
-        ({"scheduler": "asha", "validations": 1}, "--validations: --scheduler asha compares"),
+        ({"search": "optuna"}, "--trials: expected a multiple of --seeds for --search optuna, got"),
+        ({"search": "optuna", "trials": 3}, "a multiple of --seeds for --search optuna, got 3"),
+        ({"trials": 4}, "--trials: expected --search optuna, got grid and 4 trials"),
+        ({"scheduler": "asha", "validations": 1}, "--validations: expected at least 2 for --scheduler asha, got 1"),
     ],
     ids=str,
 )
-def test_what_is_no_plan_is_refused(change, message):
+def test_an_invalid_plan_is_refused(change, message):
     with pytest.raises(ValueError, match=message):
         dataclasses.replace(PLAN, **change)
 

@@ -3,6 +3,7 @@
 One Ray session serves all: the backend takes the one there is.
 """
 
+import contextlib
 import os
 import signal
 import threading
@@ -13,10 +14,10 @@ from dataclasses import replace
 import pytest
 
 from conftest import SAMPLE_RATE, STEMS, TINY
+from models.running.ray_session import ray_session
 from models.training.packs import prepare_pack
 from tuning.space.budget import Budget
 from tuning.space.grid import expand
-from tuning.trials import on_ray as ray_backend
 from tuning.trials.on_ray import RaySettings, run_on_ray
 from tuning.trials.order import GridSource, Maker
 from tuning.trials.trial import FAILED, FINISHED, STOPPED, TrialRunner, read_outcome
@@ -25,30 +26,12 @@ SETTINGS = RaySettings(None, cpus=1, gpus=0, concurrent=0, retries=1, asha=False
 
 
 @pytest.fixture(scope="session")
-def ray_session():
-    """Ray in a folder of its own, without a dashboard, for two trials at once."""
-    import shutil
-    import tempfile
-
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_AUTH_MODE", "disabled")
-    os.environ.setdefault("RAY_memory_monitor_refresh_ms", "0")
-    os.environ.setdefault("RAY_worker_niceness", "0")
-    import ray
-
-    folder = tempfile.mkdtemp(prefix="bandsplit-", dir="/tmp")
-    with warnings.catch_warnings(action="ignore"):
-        ray.init(
-            address="local",
-            num_cpus=2,
-            include_dashboard=False,
-            log_to_driver=False,
-            object_store_memory=2**27,
-            _temp_dir=folder,
-        )
-    yield
-    ray.shutdown()
-    shutil.rmtree(folder, ignore_errors=True)
+def two_cpus():
+    """Ray for two trials at once."""
+    with contextlib.ExitStack() as held:
+        with warnings.catch_warnings(action="ignore"):
+            held.enter_context(ray_session(None, num_cpus=2))
+        yield
 
 
 def search(root, folder, grid, budget):
@@ -59,7 +42,7 @@ def search(root, folder, grid, budget):
     return runner, GridSource(cells, Maker(cells, [(1000, 0.1)] * len(cells), (0,), folder / "out"))
 
 
-def test_trials_on_ray_fail_alone_and_a_killed_worker_goes_on(ray_session, hq_root, tmp_path):
+def test_on_ray_a_failed_trial_does_not_stop_the_others_and_a_killed_worker_is_resumed(two_cpus, hq_root, tmp_path):
     runner, source = search(hq_root, tmp_path, {"train.lr": ("0.01", "1e30")}, Budget("steps", 40))
     folder = runner.out / "trial-000"
 
@@ -99,16 +82,8 @@ def source_trial(runner):
     return read_trials(runner.out)[0]
 
 
-def test_what_a_killed_search_left_is_removed(tmp_path):
-    dead, living = tmp_path / "bandsplit-999999999-abc", tmp_path / f"bandsplit-{os.getpid()}-abc"
-    for folder in (dead, living, tmp_path / "bandsplit-other"):
-        folder.mkdir()
-    ray_backend._remove_dead_sessions(str(tmp_path))
-    assert sorted(path.name for path in tmp_path.iterdir()) == [living.name, "bandsplit-other"]
-
-
 @pytest.mark.slow
-def test_asha_stops_what_is_worse_at_the_same_share_of_the_budget(ray_session, hq_root, tmp_path):
+def test_asha_stops_worse_trials_at_the_same_share_of_the_budget(two_cpus, hq_root, tmp_path):
     grid = {"train.lr": ("0.01", "1e-9", "1e-8", "2e-9")}
     runner, source = search(hq_root, tmp_path, grid, Budget("steps", 40))
     settings = replace(SETTINGS, asha=True, concurrent=1)

@@ -1,4 +1,4 @@
-"""The order of trials: a grid is every cell and seed once; Optuna learns from what it is told, and from a folder."""
+"""The order of trials: a grid has each cell and seed once; Optuna uses new results and those in the folder."""
 
 from pathlib import Path
 
@@ -24,7 +24,7 @@ def drain(source):
     return trials
 
 
-def test_a_grid_is_every_cell_with_every_seed_and_one_seed_first(tmp_path):
+def test_a_grid_has_every_cell_with_every_seed_the_first_seed_of_all_first(tmp_path):
     cells, maker = maker_in(tmp_path, seeds=(3, 4))
     source = GridSource(cells, maker)
     trials = drain(source)
@@ -35,7 +35,7 @@ def test_a_grid_is_every_cell_with_every_seed_and_one_seed_first(tmp_path):
     assert read_trials(tmp_path) == trials
 
 
-def test_a_resumed_grid_leaves_out_what_is_over(tmp_path):
+def test_a_resumed_grid_leaves_out_finished_trials(tmp_path):
     cells, maker = maker_in(tmp_path)
     GridSource(cells, maker)
     for index, status in ((0, FINISHED), (1, STOPPED), (2, FAILED)):
@@ -70,7 +70,7 @@ def test_optuna_gives_each_cell_all_its_seeds_and_takes_the_mean_if_none_failed(
     assert [each.value for each in source._study.trials if each.state.is_finished() and each.value is not None] == [1.5]
 
 
-def test_a_resumed_optuna_search_knows_what_was_found(tmp_path):
+def test_a_resumed_optuna_search_uses_the_earlier_results(tmp_path):
     cells, maker = maker_in(tmp_path)
     first = OptunaSource(cells, maker, GRID, 8, seed=0)
     begun = [first.next() for _ in range(4)]
@@ -89,5 +89,5 @@ def test_a_damaged_trial_is_named(tmp_path):
     cells, maker = maker_in(tmp_path)
     GridSource(cells, maker)
     (tmp_path / "trial-004" / "trial.json").write_text("{")
-    with pytest.raises(ValueError, match="trial-004/trial.json: not a trial's file"):
+    with pytest.raises(ValueError, match="trial-004/trial.json: expected a trial, got a damaged file"):
         read_trials(tmp_path)

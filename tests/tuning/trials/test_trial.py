@@ -1,4 +1,4 @@
-"""One trial: it trains its cell to the end of the budget, goes on where it was, and says what became of it."""
+"""One trial: it trains its cell to the end of the budget, is resumed exactly, and writes its outcome."""
 
 import threading
 from dataclasses import replace
@@ -55,7 +55,7 @@ def test_a_trial_trains_its_cell_and_keeps_the_best_weights(runner):
     assert runner(TRIAL, lambda *_: pytest.fail("it has been trained")) == outcome
 
 
-def test_a_trial_that_was_stopped_goes_on_exactly_even_from_a_copy(runner, tmp_path):
+def test_an_interrupted_trial_is_resumed_exactly_even_from_a_copy(runner, tmp_path):
     class Killed(BaseException):
         pass
 
@@ -75,7 +75,7 @@ def test_a_trial_that_was_stopped_goes_on_exactly_even_from_a_copy(runner, tmp_p
     assert len((folder / "calls.jsonl").read_text().splitlines()) == 2
 
 
-def test_a_trial_that_raises_fails_alone_and_may_be_tried_again(runner):
+def test_a_failed_trial_does_not_stop_the_others_and_may_be_tried_again(runner):
     broken = Trial(0, {"train.lr": "1e30"}, 0, 1000, 0.1)
     outcome = runner(broken, lambda *_: None)
     assert outcome.status == FAILED and outcome.error.startswith("FloatingPointError: step")
@@ -90,12 +90,12 @@ def test_the_metric_may_be_one_stem_whose_best_weights_are_kept(runner, monkeypa
     assert outcome.metrics["sdr"] == outcome.metrics["valid_drums"] == 2.0
     kept = load_checkpoint(runner.out / "trial-000" / "best").info
     assert kept["valid_sdr"] == {"vocals": 0.0, "drums": 2.0}  # by the mean it would be the first
-    with pytest.raises(ValueError, match="--metric: no validation track has bass"):
+    with pytest.raises(ValueError, match="--metric: expected a stem of the validation tracks, got bass"):
         sdr_of({"valid_sdr": 1.0, "valid_drums": 1.0}, "bass")
 
 
-def test_a_scheduler_never_stops_a_trial_that_has_spent_its_budget(runner):
-    """ASHA's rungs with three validations are at 33 and 99 %: it stopped trials after their last step."""
+def test_a_scheduler_never_stops_a_trial_that_has_used_its_budget(runner):
+    """With three validations ASHA compares at 33 and 99 %: it used to stop trials after their last step."""
     reports = []
     outcome = replace(runner, validations=3, budget=Budget("steps", 3))(TRIAL, lambda each, _: reports.append(each))
     assert [each["percent"] for each in reports] == [33, 66] and outcome.status == FINISHED
@@ -125,7 +125,7 @@ def test_two_processes_do_not_train_one_trial_at_once(runner):
 
 def test_damaged_outcomes_are_named(tmp_path):
     (tmp_path / "outcome.json").write_text('{"state": 1}')
-    with pytest.raises(ValueError, match="outcome.json: not an outcome"):
+    with pytest.raises(ValueError, match="outcome.json: expected an outcome, got a damaged file"):
         read_outcome(tmp_path)
     write_outcome(tmp_path, Outcome(FAILED, {"sdr": 1.5}, "why"))
     assert read_outcome(tmp_path) == Outcome(FAILED, {"sdr": 1.5}, "why")

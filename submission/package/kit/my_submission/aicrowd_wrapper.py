@@ -1,10 +1,10 @@
-"""Does what the kit's wrapper of this name does, which takes its place when the grader runs.
+"""Replaces the kit's wrapper of this name in local runs; the grader puts its own in this place.
 
-It builds the class, reads a track's mixture, checks the set of instruments and writes each one's file, as PCM_16.
+It builds the class, reads a track's mixture, checks the set of instruments and writes a PCM_16 file for each.
 
 Environment:
-    AICROWD_DATASET_DIR: folder of the tracks' folders; goes before the argument.
-    AICROWD_PUBLIC_SHARED_DIR: the predictions go into its folder `predictions`; goes before the argument.
+    AICROWD_DATASET_DIR: folder of the tracks' folders; overrides the argument.
+    AICROWD_PUBLIC_SHARED_DIR: predictions are written to its folder `predictions`; overrides the argument.
 
 Differs from the kit's: a track name that leads out of the two folders is refused.
 """
@@ -20,7 +20,7 @@ INSTRUMENTS = ("bass", "drums", "other", "vocals")
 
 
 class AIcrowdWrapper:
-    """Stands between the evaluator and the class of `user_config.py`.
+    """Calls the class of `user_config.py` for the evaluator.
 
     Args:
         dataset_dir: folder of the tracks' folders, each with a `mixture.wav`.
@@ -38,7 +38,7 @@ class AIcrowdWrapper:
         self.dataset_dir = os.environ.get("AICROWD_DATASET_DIR", dataset_dir)
         for folder in (self.predictions_dir, self.dataset_dir):
             if not os.path.isdir(folder):
-                raise FileNotFoundError(f"{folder}: no such folder")
+                raise FileNotFoundError(f"{folder}: expected an existing folder, got none; make it")
 
     def raise_aicrowd_error(self, msg: str) -> None:
         """Raise the error that the grader shows in the submission's log."""

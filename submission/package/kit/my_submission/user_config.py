@@ -1,10 +1,10 @@
-"""What the grader builds, and with which of the weights in `checkpoints/`."""
+"""The class that the grader builds, and the checkpoints that it loads from `checkpoints/`."""
 
 from submission.predictor.predictor import BandsplitPredictor
 
 
 class MySeparationModel(BandsplitPredictor):
-    """Separates with the mean of the ensemble, and with a fallback where time runs short."""
+    """Separates with the mean of the ensemble, and with a fallback when time runs short."""
 
     ensemble = ("small",)
     fallbacks = ("tiny",)

@@ -1,15 +1,15 @@
-"""Files written where nobody asked for them: folders before and after, and what Python opens for writing."""
+"""Files written besides the predictions: folders before and after, and what Python opens for writing."""
 
 import os
 import subprocess
 import sys
 from pathlib import Path
 
-from submission.sandbox.strays import Snapshot
+from submission.sandbox.written_elsewhere import Snapshot
 
 WATCH = """
 import os, sys
-from submission.sandbox.strays import WriteWatch
+from submission.sandbox.written_elsewhere import WriteWatch
 watch = WriteWatch()
 for name in sys.argv[1:]:
     try:
@@ -23,7 +23,7 @@ print(*watch.paths, sep="\\n")
 """
 
 
-def test_a_snapshot_tells_new_and_changed_files_once(tmp_path: Path):
+def test_a_snapshot_lists_new_and_changed_files_once(tmp_path: Path):
     (tmp_path / "a/.git").mkdir(parents=True)
     (tmp_path / "a/old.txt").write_text("x")
     snapshot = Snapshot([tmp_path / "a", tmp_path / "absent"])
@@ -37,7 +37,7 @@ def test_a_snapshot_tells_new_and_changed_files_once(tmp_path: Path):
     assert snapshot.changes() == []
 
 
-def test_the_watch_notes_writing_outside_of_temporary_folders_and_predictions(tmp_path: Path):
+def test_files_opened_for_writing_outside_temporary_folders_and_predictions_are_recorded(tmp_path: Path):
     for name in ("home", "shared/predictions", "work"):
         (tmp_path / name).mkdir(parents=True)
     names = ["work/a", "work/a", "home/b", "shared/predictions/c", "shared/d", "nowhere/e"]

@@ -1,0 +1,154 @@
+"""The command ``run``: train the cells of a grid, or those that Optuna suggests."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from models.presets.preset import load_preset
+from models.presets.settings import override, parse_assignments
+from models.running.folder_lock import sole_writer
+from models.training.validation import check_validation
+from tuning.commands.common_data import open_common_data
+from tuning.commands.report import write_report
+from tuning.commands.run_checks import check_folder, check_room, ray_settings
+from tuning.commands.trial_list import list_trials, plan_cells
+from tuning.space.budget import parse_budget
+from tuning.space.grid import Cell, join_grids, parse_grid, read_space, space_names
+from tuning.space.plan import SCHEDULERS, SEARCHES, Plan, describe_pack, read_plan
+from tuning.trials.local import run_here
+from tuning.trials.on_ray import RaySettings, run_on_ray
+from tuning.trials.order import GridSource, Maker, OptunaSource, Source
+from tuning.trials.progress import Progress
+from tuning.trials.trial import FAILED, UNFINISHED, TrialRunner, read_outcome, read_trials
+
+
+def add_run_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``run``."""
+    parser.add_argument("--preset", default="small", help="preset name or yaml file that the search varies")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", help="change one setting of all trials"
+    )
+    parser.add_argument(
+        "--space", action="append", default=[], metavar="NAME", help=f"{', '.join(space_names())}, or a .yaml file"
+    )
+    parser.add_argument("--grid", action="append", default=[], metavar="KEY=A,B", help="the values of one setting")
+    parser.add_argument("--budget", required=True, metavar="steps=N|minutes=M|flops=X", help="the budget of each trial")
+    parser.add_argument("--metric", default="mean", metavar="STEM", help="validation SDR of mean (default) or a stem")
+    parser.add_argument("--seeds", type=int, default=1, metavar="N", help="trials of each cell (default 1)")
+    parser.add_argument("--validations", type=int, default=4, metavar="N", help="validations of each trial (default 4)")
+    parser.add_argument("--scheduler", default="fifo", metavar="|".join(SCHEDULERS), help="asha stops bad trials early")
+    parser.add_argument(
+        "--search", default="grid", metavar="|".join(SEARCHES), help="every cell, or the cells that Optuna suggests"
+    )
+    parser.add_argument("--trials", type=int, default=0, metavar="N", help="number of trials for --search optuna")
+    parser.add_argument("--data", nargs="+", type=Path, metavar="DIR", help="data folders, or a pack")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="new folder for trials and results")
+    parser.add_argument("--resume", action="store_true", help="continue the search in --out")
+    parser.add_argument("--dry-run", action="store_true", help="only list the trials")
+    parser.add_argument("--backend", default="ray", metavar="ray|local", help="local: in this process, one by one")
+    parser.add_argument("--address", metavar="ADDRESS", help="a running Ray cluster, or auto for this machine's")
+    parser.add_argument("--cpus-per-trial", type=int, default=1, metavar="N", help="torch threads of a trial")
+    parser.add_argument(
+        "--gpus-per-trial",
+        type=float,
+        metavar="N",
+        help="0.5: two trials share one (default: 1 with a GPU, else 0)",
+    )
+    parser.add_argument("--concurrent", type=int, default=0, metavar="N", help="at most N trials at the same time")
+    parser.add_argument(
+        "--retries", type=int, default=3, metavar="N", help="new starts of a trial whose worker died (default 3)"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Check the options, list the trials, run them, and write the results.
+
+    Returns:
+        The exit code: 1 if a trial failed.
+
+    Raises:
+        ValueError: an invalid option; no trial has started.
+        FileNotFoundError: no data, or no search to resume.
+        KeyboardInterrupt: Ctrl-C; the state of all trials is saved.
+    """
+    settings = ray_settings(options)
+    device = "cuda" if settings.gpus else "cpu"
+    preset = override(load_preset(options.preset), parse_assignments(options.set))
+    grid = join_grids([read_space(name) for name in options.space], parse_grid(options.grid))
+    plan = Plan(
+        options.preset,
+        preset,
+        grid,
+        parse_budget(options.budget),
+        options.metric,
+        options.seeds,
+        options.scheduler,
+        options.search,
+        options.trials,
+        options.validations,
+        device,
+        "",
+        tuple(sys.argv[1:]),
+    )
+    cells, rejections = plan_cells(preset, grid, plan.budget, device)
+    plan.check_metric(cells)
+    if not options.dry_run:
+        check_folder(options)
+    costs = list_trials(plan, cells, rejections)
+    if options.dry_run:
+        return 0
+    out = options.out.resolve()
+    check_room(out, costs, plan, settings)
+    out.mkdir(parents=True, exist_ok=True)
+    with sole_writer(out):
+        return _run(plan, cells, costs, options, settings, out)
+
+
+def _run(
+    plan: Plan,
+    cells: Sequence[Cell],
+    costs: Sequence[tuple[int, float]],
+    options: argparse.Namespace,
+    settings: RaySettings,
+    out: Path,
+) -> int:
+    pack = open_common_data([root.resolve() for root in options.data], cells, out / "pack")
+    for stems in {cell.preset.model.stems for cell in cells}:
+        check_validation(pack, stems, plan.metric)
+    plan = Plan(**{**vars(plan), "data": describe_pack(pack)})
+    if options.resume:
+        plan.check_same(read_plan(out), out)
+    else:
+        plan.save(out)
+    maker = Maker(cells, costs, plan.seed_numbers, out)
+    source: Source = (
+        GridSource(cells, maker)
+        if plan.search == "grid"
+        else OptunaSource(cells, maker, plan.grid, plan.trials, plan.preset.train.seed)
+    )
+    runner = TrialRunner(
+        plan.preset,
+        plan.budget,
+        plan.metric,
+        pack.folder.resolve(),
+        out,
+        plan.device,
+        options.cpus_per_trial,
+        plan.validations,
+    )
+    progress = Progress(source.num_trials, sum(read_outcome(out / each.name).is_over for each in read_trials(out)))
+    try:
+        if options.backend == "local":
+            run_here(runner, source, progress.reached, progress.ended)
+        else:
+            run_on_ray(runner, source, settings, progress.reached, progress.ended)
+    except (KeyboardInterrupt, InterruptedError):
+        pass  # unfinished trials are found below
+    finally:
+        progress.close()
+    write_report(out, plan)
+    statuses = [read_outcome(out / trial.name).status for trial in read_trials(out)]
+    if UNFINISHED in statuses or len(statuses) < source.num_trials:
+        raise KeyboardInterrupt
+    return int(FAILED in statuses)

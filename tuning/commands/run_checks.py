@@ -1,0 +1,97 @@
+"""The checks of ``run`` before it starts: options of Ray, the output folder and the free disk space."""
+
+import argparse
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from models.running.arguments import check_at_least
+from models.running.folder_lock import LOCK
+from models.running.processors import num_cpus
+from tuning.space.plan import PLAN, Plan
+from tuning.trials.on_ray import RaySettings
+
+KEPT_BYTES, RUNNING_BYTES = 6, 72
+"""Bytes of disk for each parameter of a trial: for the weights that stay, and for the state while it runs.
+
+The state counts several times: Ray keeps a copy, and a new state is written before the old one is deleted.
+"""
+
+
+def ray_settings(options: argparse.Namespace) -> RaySettings:
+    """The settings of Ray that the options of ``run`` ask for.
+
+    Raises:
+        ValueError: an option is out of range, or does not go with another.
+    """
+    if options.backend not in ("ray", "local"):
+        raise ValueError(f"--backend: expected ray or local, got {options.backend!r}")
+    for name in ("address", "concurrent"):
+        if options.backend == "local" and getattr(options, name):
+            raise ValueError(f"--{name}: expected --backend ray, got local, which runs one trial after another")
+    if options.backend == "local" and options.scheduler == "asha":
+        raise ValueError("--scheduler: asha needs --backend ray, which runs several trials at the same time")
+    if options.cpus_per_trial < 1 or (options.address is None and options.cpus_per_trial > num_cpus()):
+        raise ValueError(f"--cpus-per-trial: expected 1 to {num_cpus()}, got {options.cpus_per_trial}")
+    gpus = options.gpus_per_trial
+    if gpus is None:
+        gpus = float(torch.cuda.is_available())
+    if not (0 <= gpus <= 1 or (gpus > 1 and gpus.is_integer())):
+        raise ValueError(f"--gpus-per-trial: expected 0 to 1 or a whole number, got {gpus:g}")
+    if gpus > torch.cuda.device_count() and options.address is None:
+        raise ValueError(f"--gpus-per-trial: expected at most {torch.cuda.device_count()} usable GPUs, got {gpus:g}")
+    for name in ("concurrent", "retries", "trials"):
+        check_at_least(name, getattr(options, name), 0)
+    return RaySettings(
+        options.address,
+        options.cpus_per_trial,
+        gpus,
+        options.concurrent,
+        options.retries,
+        options.scheduler == "asha",
+    )
+
+
+def check_folder(options: argparse.Namespace) -> None:
+    """Check the folders of data and of the search.
+
+    Raises:
+        ValueError: no folder was given, or the output folder holds other files or another search.
+        FileNotFoundError: no data, or no search to resume.
+    """
+    if not options.data:
+        raise ValueError("--data: expected folders of music, or a pack")
+    for root in options.data:
+        if not root.exists():
+            raise FileNotFoundError(f"--data: expected an existing folder, got {root}")
+    if options.out is None:
+        raise ValueError("--out: expected a folder for trials and results")
+    if options.out.exists() and not options.out.is_dir():
+        raise ValueError(f"--out: expected a folder, {options.out} is a file")
+    names = {path.name for path in options.out.iterdir()} if options.out.exists() else set()
+    if options.resume and PLAN not in names:
+        raise FileNotFoundError(f"--resume: no search in {options.out}; leave out --resume to start one")
+    if not options.resume and PLAN in names:
+        raise ValueError(
+            f"--out: {options.out} holds a search; add --resume to go on with it, or choose another folder"
+        )
+    if not options.resume and names - {"pack", LOCK}:
+        raise ValueError(f"--out: expected a new or empty folder, {options.out} holds other files; choose another")
+
+
+def check_room(out: Path, costs: Sequence[tuple[int, float]], plan: Plan, settings: RaySettings) -> None:
+    """Raise ValueError if the disk has too little space for the trials."""
+    parent = next(folder for folder in (out, *out.parents) if folder.exists())
+    parameters = [parameters for parameters, _ in costs]
+    share = min(1.0, plan.trials / (len(costs) * plan.seeds)) if plan.trials else 1.0
+    at_once = settings.concurrent or max(1, num_cpus() // settings.cpus)
+    trials = len(costs) * plan.seeds * share
+    kept = sum(parameters) * plan.seeds * share * KEPT_BYTES
+    need = kept + min(at_once, trials) * max(parameters) * RUNNING_BYTES
+    free = shutil.disk_usage(parent).free
+    if free < need:
+        raise ValueError(
+            f"--out: {len(costs)} cells need about {need / 1e9:.1f} GB, {parent} has {free / 1e9:.1f} GB free"
+        )
