@@ -6,6 +6,7 @@ python -m models train --preset small --data MUSDB18-HQ --out runs/small --max-m
 python -m models prepare --data MUSDB18-HQ --out packs/musdb
 python -m models corrupt --data MUSDB18-HQ --kind label-noise --out dirty --seed 0
 python -m models clean --data dirty --checkpoint runs/first/best --out cleaned
+python -m models refine --preset tiny --data dirty --out runs/refined --minutes 60
 python -m models render --midi MIDI --soundfont FluidR3_GM.sf2 --out rendered
 python -m models import weights/separator.ckpt --out oBSRNN-SIMO
 """
@@ -13,7 +14,7 @@ python -m models import weights/separator.ckpt --out oBSRNN-SIMO
 import argparse
 import sys
 
-from models.commands import clean, corrupt, render
+from models.commands import clean, corrupt, refine, render
 from models.commands import ensemble as ensemble_command
 from models.commands import import_weights as importing
 from models.commands import separate as separate_file
@@ -47,6 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
         ),
         ("corrupt", "make a data set's stems dirty", corrupt.add_arguments, corrupt.run),
         ("clean", "find and mend what is dirty in a data set", clean.add_arguments, clean.run),
+        ("refine", "train, clean by what was learnt, and train again", refine.add_arguments, refine.run),
         ("render", "render MIDI songs into stems for training", render.add_arguments, render.run),
         (
             "import",

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from models.checkpoints.checkpoint import write_atomically
 from models.cleaning.decisions import Decision
 from models.cleaning.scores import StemScore, score_track
 from models.corruption.data_set import keep_stem, write_stem
+from models.running.atomic import write_text
 from models.separation.separator import Separator
 from models.tracks import Track
 
@@ -28,7 +28,7 @@ def stored_scores(separator: Separator, track: Track, stretch_s: float, out: Pat
     if not path.is_file():
         path.parent.mkdir(exist_ok=True)
         text = json.dumps([asdict(score) for score in score_track(separator, track, stretch_s)]) + "\n"
-        write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+        write_text(path, text)
     try:
         return [
             StemScore(

@@ -5,8 +5,8 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
-from models.checkpoints.checkpoint import write_atomically
 from models.cleaning.decisions import ACTIONS, Decision
+from models.running.atomic import replacing, write_text
 
 COLUMNS = ("track", "stem", "start_s", "end_s", "own_share", "dirt", "heard_as", "decision", "label", "reason")
 COLOURS = {"keep": "0.6", "cut": "tab:orange", "relabel": "tab:blue", "drop": "tab:red", "silent": "0.9"}
@@ -27,7 +27,7 @@ def write_report(decisions: Sequence[Decision], stretch_s: float, path: Path) ->
             row = [score.track, score.stem, f"{index * stretch_s:g}", end, f"{shares[index]:.4f}", ""]
             heard = score.stems[max(range(len(score.stems)), key=lambda place: score.estimates[index][place])]
             writer.writerow([*row, heard, "silence", "", "sounds like something else"])
-    write_atomically(path, lambda temporary: temporary.write_text(text.getvalue(), encoding="utf-8"))
+    write_text(path, text.getvalue())
 
 
 def plot_report(decisions: Sequence[Decision], path: Path) -> None:
@@ -50,4 +50,5 @@ def plot_report(decisions: Sequence[Decision], path: Path) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
     canvas = FigureCanvasAgg(figure)
-    write_atomically(path, lambda temporary: canvas.print_figure(temporary, format="png", dpi=110))
+    with replacing(path) as part:
+        canvas.print_figure(part, format="png", dpi=110)

@@ -1,7 +1,7 @@
 """What a model hears in a stem that it separates alone."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -46,6 +46,12 @@ class StemScore:
         sums, energy = estimates.sum(axis=1), np.array(self.energy)
         shares = np.divide(estimates[:, self.stems.index(stem)], sums, out=np.zeros(len(sums)), where=sums > 0)
         return np.where(energy > AUDIBLE * energy.mean(), shares, np.nan)
+
+    def calibrated(self, gains: Mapping[str, float]) -> "StemScore":
+        """The same with each stem's estimates divided by its gain; 1 for stems without."""
+        divisors = [gains.get(stem, 1.0) for stem in self.stems]
+        rows = tuple(tuple(value / by for value, by in zip(row, divisors, strict=True)) for row in self.estimates)
+        return replace(self, estimates=rows)
 
     @property
     def heard_as(self) -> str:

@@ -7,6 +7,7 @@ import argparse
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from tqdm import tqdm
@@ -103,7 +104,7 @@ def _write_tracks(
     for decision in decisions:
         of_track.setdefault(decision.score.track, []).append(decision)
     for track in splits["train"]:
-        make_track(track, out, lambda folder, track=track: clean_track(track, of_track[track.name], stretch_s, folder))
+        make_track(track, out, partial(clean_track, track, of_track[track.name], stretch_s))
 
 
 def _heard_by(checkpoint: Path) -> list[str]:

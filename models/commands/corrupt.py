@@ -6,6 +6,7 @@ python -m models corrupt --data MUSDB18-HQ --kind label-noise --out dirty --seed
 import argparse
 import sys
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 from tqdm import tqdm
@@ -62,9 +63,7 @@ def run(args: argparse.Namespace) -> int:
         made = 0
         for track in tqdm(splits["train"], "corrupt", unit="track", file=sys.stderr, disable=None):
             made += make_track(
-                track,
-                args.out,
-                lambda folder, track=track: corrupt_track(track, folder, args.kind, args.seed, share, args.level_db),
+                track, args.out, partial(corrupt_track, track, args.kind, args.seed, share, args.level_db)
             )
         truth = [stem for track in splits["train"] for stem in read_track_truth(args.out / "train" / track.name)]
         write_truth(args.out / TRUTH, truth)

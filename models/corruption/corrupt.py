@@ -22,7 +22,7 @@ def track_generator(seed: int, kind: str, name: str) -> np.random.Generator:
     return np.random.default_rng([seed, *digest[:16]])
 
 
-def corrupt_track(track: Track, folder: Path, kind: str, seed: int, share: float, level_db: float) -> None:
+def corrupt_track(track: Track, kind: str, seed: int, share: float, level_db: float, folder: Path) -> None:
     """Fill a track folder with corrupted stems, and the truth about them.
 
     Stems that stay as they are become links. The mixture stays the same: where bleeding changes the sum of the stems,
@@ -30,11 +30,11 @@ def corrupt_track(track: Track, folder: Path, kind: str, seed: int, share: float
 
     Args:
         track: the original.
-        folder: empty.
         kind: one of ``KINDS``.
         seed: of the data set.
         share: probability that a recording is labelled wrong, or that a stem bleeds.
         level_db: energy of what bleeds, relative to the stem.
+        folder: empty.
 
     Raises:
         ValueError: the track cannot be read, or has one stem only.

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from models.checkpoints.checkpoint import write_atomically
+from models.running.atomic import write_text
 from models.running.folder_lock import LOCK, sole_writer
 from models.tracks import RENDER_FILE, FolderTrack, Track, open_tracks
 from models.training.packs import every_tenth
@@ -41,7 +41,7 @@ def data_set_folder(out: Path, file: str, settings: Mapping[str, Any]) -> Iterat
         if (out / file).is_file():
             _check_settings(out / file, settings)
         text = json.dumps(settings, indent=1) + "\n"
-        write_atomically(out / file, lambda path: path.write_text(text, encoding="utf-8"))
+        write_text(out / file, text)
         shutil.rmtree(out / UNFINISHED, ignore_errors=True)
         try:
             yield

@@ -63,4 +63,6 @@ def apply_labels(audio: Mapping[str, np.ndarray], labels: Mapping[str, str]) -> 
 
 def total(audio: Mapping[str, np.ndarray], names: Sequence[str], like: np.ndarray) -> np.ndarray:
     """The sum of some recordings [C, T]; silence shaped as ``like`` where there is none."""
-    return np.sum([audio[name] for name in names], axis=0, dtype=np.float32) if names else np.zeros_like(like)
+    if not names:
+        return np.zeros_like(like)
+    return np.stack([audio[name] for name in names]).sum(axis=0, dtype=np.float32)

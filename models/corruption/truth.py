@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from models.checkpoints.checkpoint import write_atomically
+from models.running.atomic import write_text
 
 TRUTH, TRACK_TRUTH = "truth.csv", "truth.json"
 ACTIONS = ("kept", "exchanged", "mixed", "bleeding", "emptied", "silent")
@@ -49,7 +49,7 @@ class StemTruth:
 def write_track_truth(folder: Path, stems: Iterable[StemTruth]) -> None:
     """Write the truth about one track into its folder."""
     text = json.dumps([asdict(stem) for stem in stems], indent=1) + "\n"
-    write_atomically(folder / TRACK_TRUTH, lambda path: path.write_text(text, encoding="utf-8"))
+    write_text(folder / TRACK_TRUTH, text)
 
 
 def read_track_truth(folder: Path) -> list[StemTruth]:
@@ -72,7 +72,7 @@ def write_truth(path: Path, stems: Iterable[StemTruth]) -> None:
     writer = csv.DictWriter(text, list(StemTruth.__dataclass_fields__))
     writer.writeheader()
     writer.writerows(asdict(stem) for stem in stems)
-    write_atomically(path, lambda temporary: temporary.write_text(text.getvalue(), encoding="utf-8"))
+    write_text(path, text.getvalue())
 
 
 def read_truth(path: Path) -> dict[tuple[str, str], StemTruth]:

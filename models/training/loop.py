@@ -6,7 +6,7 @@ import math
 import sys
 import time
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from models.training.machine import can_bfloat16, describe_hardware, git_commit,
 from models.training.mixing import Batch, RandomMixer
 from models.training.optimizer import build_optimizers, learning_rate
 from models.training.packs import Pack
+from models.training.robust import TruncatedLoss, taught_targets
 from models.training.run_folder import RunFolder
 from models.training.validation import check_validation, validation_sdr
 from models.training.world import World
@@ -282,6 +283,9 @@ class _Trainer:
                 group["lr"] = rate
             optimizer.zero_grad(set_to_none=True)
         self.network.train()
+        if isinstance(self.loss, TruncatedLoss):
+            self.loss.step = step
+        batch = replace(batch, targets=taught_targets(self.average, batch.targets, config, step))
         buffers = [buffer.clone() for buffer in self.network.buffers()]
         value, bad = self._backward(batch)
         for optimizer in self.optimizers:

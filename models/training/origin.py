@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from models.checkpoints.checkpoint import write_atomically
+from models.running.atomic import write_text
 
 ORIGIN = "origin.txt"
 """Lies in a data folder that was made out of others, and names what its music is, separated by commas."""
@@ -32,7 +32,7 @@ def read_origin(root: Path) -> str:
 def write_origin(root: str | os.PathLike[str], names: list[str]) -> None:
     """Write ``origin.txt``: names of data sets, each once."""
     text = ", ".join(dict.fromkeys(names)) + "\n"
-    write_atomically(Path(root) / ORIGIN, lambda path: path.write_text(text, encoding="utf-8"))
+    write_text(Path(root) / ORIGIN, text)
 
 
 def data_names(info: Mapping[str, Any]) -> list[str]:

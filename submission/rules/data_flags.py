@@ -64,3 +64,24 @@ def leaderboard(values: Mapping[str, bool]) -> str:
     return {(True, False, False): "A", (False, True, False): "B"}.get(
         (values["labelnoise"], values["bleeding"], values["external_dataset_used"]), "C"
     )
+
+
+def check_board(board: str, infos: Mapping[str, Mapping[str, Any]]) -> None:
+    """Refuse weights that a leaderboard does not take. C takes all.
+
+    Args:
+        board: A, B or C.
+        infos: the `info` of each checkpoint, by its name.
+
+    Raises:
+        ValueError: names the first checkpoint that was trained on something else than the board's own set.
+    """
+    for name, info in infos.items():
+        if board != "C" and leaderboard(flags([info])) != board:
+            kind = {"A": "label-noise", "B": "bleeding"}[board]
+            began_with = info.get("began_with", "nothing")
+            also = f" and began with {began_with}" if began_with != "nothing" else ""
+            raise ValueError(
+                f"--board {board}: takes weights trained on the {kind} set alone, and {name} was trained on "
+                f"{', '.join(data_names(info))}{also}; train others, or choose --board C"
+            )
