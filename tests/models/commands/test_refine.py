@@ -19,19 +19,10 @@ def arguments(tmp_path):
     for index in range(4):
         write_track(tmp_path / "songs" / f"song {index}", synthetic_stems(index, 1.0), with_mixture=False)
     (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(to_mapping(TINY)))
-    dirty = [
-        "--data",
-        str(tmp_path / "songs"),
-        "--kind",
-        "label-noise",
-        "--seed",
-        "0",
-        "--out",
-        str(tmp_path / "dirty"),
-    ]
-    assert main(["corrupt", *dirty]) == 0
+    songs, dirty = str(tmp_path / "songs"), str(tmp_path / "dirty")
+    assert main(["corrupt", "--data", songs, "--kind", "label-noise", "--seed", "0", "--out", dirty]) == 0
     options = ["--minutes", "5", "--set", "train.steps=4", "--worst", "0.4", "--stretch-s", "0.5"]
-    return ["refine", "--preset", str(tmp_path / "tiny.yaml"), "--data", str(tmp_path / "dirty"), *options]
+    return ["refine", "--preset", str(tmp_path / "tiny.yaml"), "--data", dirty, *options]
 
 
 def calls(folder) -> int:
