@@ -13,7 +13,7 @@ __all__ = ["NetworkSeparator", "Separator", "load_separator"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import the separator, and with it torch, only when it is asked for."""
+    """Import the separator, which imports torch, on first use of one of these names."""
     if name in __all__:
         from models.separation import separator
 

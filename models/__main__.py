@@ -14,12 +14,7 @@ python -m models import weights/separator.ckpt --out oBSRNN-SIMO
 import argparse
 import sys
 
-from models.commands import clean, corrupt, refine, render
-from models.commands import ensemble as ensemble_command
-from models.commands import import_weights as importing
-from models.commands import separate as separate_file
-from models.commands import train as commands
-from models.importing import download
+from models import arguments as command_arguments
 from models.running.console import run_command
 
 
@@ -32,43 +27,92 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m models", description="Band-Split RNN music demixing.")
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, text, add_arguments, run in (
-        ("separate", "cut songs into stems", separate_file.add_arguments, separate_file.run),
-        (
-            "ensemble",
-            "find the weights of an ensemble",
-            ensemble_command.add_arguments,
-            ensemble_command.run,
-        ),
-        ("train", "train a preset's network, or go on", commands.add_train_arguments, commands.run_train),
-        (
-            "prepare",
-            "decode data folders into a pack for training",
-            commands.add_prepare_arguments,
-            commands.run_prepare,
-        ),
-        ("corrupt", "make a data set's stems dirty", corrupt.add_arguments, corrupt.run),
-        ("clean", "find and mend what is dirty in a data set", clean.add_arguments, clean.run),
-        ("refine", "train, clean by what was learnt, and train again", refine.add_arguments, refine.run),
-        ("render", "render MIDI songs into stems for training", render.add_arguments, render.run),
-        (
-            "import",
-            "make a checkpoint of public BSRNN weights",
-            importing.add_import_arguments,
-            importing.run_import,
-        ),
-        (
-            "catalog",
-            "list public BSRNN weights that can be had",
-            importing.add_catalog_arguments,
-            importing.run_catalog,
-        ),
-        ("download", "fetch one file of public weights", download.add_arguments, download.run),
+        ("separate", "separate songs into stems", command_arguments.add_separate_arguments, _separate),
+        ("ensemble", "find the weights of an ensemble", command_arguments.add_ensemble_arguments, _ensemble),
+        ("train", "train a preset's network, or resume a run", command_arguments.add_train_arguments, _train),
+        ("prepare", "decode data folders into a pack for training", command_arguments.add_prepare_arguments, _prepare),
+        ("corrupt", "make a data set's stems dirty", command_arguments.add_corrupt_arguments, _corrupt),
+        ("clean", "find and mend dirty stems in a data set", command_arguments.add_clean_arguments, _clean),
+        ("refine", "train, clean by what was learnt, train again", command_arguments.add_refine_arguments, _refine),
+        ("render", "render MIDI songs into stems for training", command_arguments.add_render_arguments, _render),
+        ("import", "make a checkpoint of public BSRNN weights", command_arguments.add_import_arguments, _import),
+        ("catalog", "list public BSRNN weights", command_arguments.add_catalog_arguments, _catalog),
+        ("download", "fetch one file of public weights", command_arguments.add_download_arguments, _download),
     ):
         subparser = subparsers.add_parser(name, help=text, description=text)
         add_arguments(subparser)
         subparser.set_defaults(run=run)
     args = parser.parse_args(arguments)
     return run_command(lambda: args.run(args), "error")
+
+
+# A command's modules are imported when it runs: --help and a wrong argument answer without torch.
+
+
+def _separate(args: argparse.Namespace) -> int:
+    from models.commands.separate import run
+
+    return run(args)
+
+
+def _ensemble(args: argparse.Namespace) -> int:
+    from models.commands.ensemble import run
+
+    return run(args)
+
+
+def _train(args: argparse.Namespace) -> int:
+    from models.commands.train import run_train
+
+    return run_train(args)
+
+
+def _prepare(args: argparse.Namespace) -> int:
+    from models.commands.train import run_prepare
+
+    return run_prepare(args)
+
+
+def _corrupt(args: argparse.Namespace) -> int:
+    from models.commands.corrupt import run
+
+    return run(args)
+
+
+def _clean(args: argparse.Namespace) -> int:
+    from models.commands.clean import run
+
+    return run(args)
+
+
+def _refine(args: argparse.Namespace) -> int:
+    from models.commands.refine import run
+
+    return run(args)
+
+
+def _render(args: argparse.Namespace) -> int:
+    from models.commands.render import run
+
+    return run(args)
+
+
+def _import(args: argparse.Namespace) -> int:
+    from models.commands.import_weights import run_import
+
+    return run_import(args)
+
+
+def _catalog(args: argparse.Namespace) -> int:
+    from models.commands.import_weights import run_catalog
+
+    return run_catalog(args)
+
+
+def _download(args: argparse.Namespace) -> int:
+    from models.importing.download import run
+
+    return run(args)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What a network computes: its multiplications, counted on tensors without values, LSTMs included."""
+"""Counts the multiplications of a network, LSTMs included, on tensors without values."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -13,21 +13,21 @@ from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 from models.presets.preset import Preset
 
 BACKWARD_FACTOR = 2
-"""A backward pass multiplies twice as much as the forward pass: for the inputs' gradients and for the weights'."""
+"""Multiplications of a backward pass relative to the forward pass: gradients of the inputs and of the weights."""
 T4_GFLOPS = 8100.0
 T4_SHARE = 0.25
-"""What a T4 computes in float32, 10^9 operations a second by its data sheet, and the share of it that LSTMs reach."""
+"""A T4's float32 speed by its data sheet, in 10^9 operations a second, and the share of it that LSTMs reach."""
 
 
 def gmacs_per_second(preset: Preset, overlapped: bool = False) -> float:
     """Multiply-accumulates to separate one second of stereo audio, in 10^9.
 
-    Counted are matrix products, convolutions, LSTMs and attention of one chunk of ``separate.segment_s`` seconds. Left
-    out is what costs little beside them: FFTs, norms, activations, and Open-Unmix's Wiener filter.
+    Counts matrix products, convolutions, LSTMs and attention of one chunk of ``separate.segment_s`` seconds. FFTs,
+    norms, activations and Open-Unmix's Wiener filter cost little and are not counted.
 
     Args:
         preset: of any architecture.
-        overlapped: whether what ``separate.overlap`` and ``separate.shifts`` compute twice counts twice.
+        overlapped: whether to count the repeated work of ``separate.overlap`` and ``separate.shifts``.
     """
     length = preset.separate.window_size(preset.model.sample_rate)
     macs = count_macs(preset.build_network, length, channels=2) / length * preset.model.sample_rate
@@ -37,7 +37,7 @@ def gmacs_per_second(preset: Preset, overlapped: bool = False) -> float:
 
 
 def seconds_on_t4(gmacs: float) -> float:
-    """Seconds that a T4 needs in float32 for so many 10^9 multiply-accumulates, by arithmetic."""
+    """Seconds that a T4 needs in float32 for so many 10^9 multiply-accumulates; computed, not measured."""
     return 2 * gmacs / (T4_GFLOPS * T4_SHARE)
 
 
@@ -57,10 +57,11 @@ def count_parameters(preset: Preset) -> int:
 def count_macs(build_network: Callable[[], nn.Module], num_samples: int, channels: int) -> int:
     """Multiply-accumulates of one forward pass over a mixture [1, channels, num_samples].
 
-    Nothing is computed, unless the network looks at values on its way, as the peers do; even then no LSTM runs.
+    The network runs on tensors without values. If it needs values, as the peers do, it runs on real tensors, but its
+    LSTMs are skipped.
 
     Args:
-        build_network: makes (or returns) the network; called where tensors have shapes but no values.
+        build_network: makes (or returns) the network; first called in torch's fake-tensor mode (shapes, no values).
         num_samples: T.
         channels: C.
     """
@@ -73,7 +74,7 @@ def count_macs(build_network: Callable[[], nn.Module], num_samples: int, channel
 
 def _count(network: nn.Module, num_samples: int, channels: int) -> int:
     was_training = network.training
-    network.train()  # in training, Open-Unmix leaves its Wiener filter out
+    network.train()  # Open-Unmix has no Wiener filter in training mode
     attention = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention_flops}
     counter = FlopCounterMode(display=False, custom_mapping=attention)
     with torch.no_grad(), counter, _LSTMCounter() as lstms:
@@ -87,7 +88,7 @@ def _attention_flops(query: torch.Size, key: torch.Size, value: torch.Size, *_: 
 
 
 class _LSTMCounter(TorchFunctionMode):
-    """Counts LSTMs, which torch's counter does not know, instead of running them."""
+    """Counts LSTMs instead of running them; torch's counter does not support them."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -112,7 +113,7 @@ class _LSTMCounter(TorchFunctionMode):
         bidirectional: bool,
         batch_first: bool,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """[..., inputs] to [..., directions * hidden]; every weight matrix meets every position once."""
+        """[..., inputs] to [..., directions * hidden]; every weight matrix is used once for each position."""
         positions = sequences.shape[:-1].numel()
         self.macs += positions * sum(weight.numel() for weight in weights if weight.dim() == 2)
         outputs = states[0].shape[-1] * (2 if bidirectional else 1)

@@ -1,7 +1,7 @@
 """The scores of music separation: the challenge's whole-track SDR, museval's SDR of one-second frames, and SI-SDR.
 
-They are different numbers (a ratio of sums, a median of ratios, a ratio after the best gain) and never belong in one
-unlabelled column.
+They are different quantities: a ratio of sums, a median of ratios, a ratio after the best gain. Never compare one with
+another.
 """
 
 import warnings
@@ -21,12 +21,12 @@ def _check_shapes(references: np.ndarray, estimates: np.ndarray, num_dims: str) 
 
 
 def _blocks(num_samples: int) -> Iterator[slice]:
-    """Spans that can be held as float64 copies."""
+    """Spans of ``BLOCK_SAMPLES``: their float64 copies need little memory."""
     return (slice(start, start + BLOCK_SAMPLES) for start in range(0, num_samples, BLOCK_SAMPLES))
 
 
 def _energies(references: np.ndarray, estimates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Sums over [C, T] of the squared reference and of the squared error, in float64, over a span held as a copy."""
+    """Sums over [C, T] of the squared reference and of the squared error, in float64 (copies the span)."""
     references = references.astype(np.float64)
     errors = references - estimates
     return np.einsum("...ct,...ct->...", references, references), np.einsum("...ct,...ct->...", errors, errors)
@@ -65,8 +65,8 @@ def global_sdr(reference: np.ndarray, estimate: np.ndarray) -> np.ndarray:
 def si_sdr(reference: np.ndarray, estimate: np.ndarray) -> np.ndarray:
     """Scale-invariant SDR of a whole track in dB, both channels together with one gain.
 
-    `10 log10(sum (a s)^2 / sum (a s - e)^2)` with the gain `a = sum s e / sum s^2` that fits best. NaN where the
-    reference is silent, minus infinity where only the estimate is, infinite for a scaled reference.
+    `10 log10(sum (a s)^2 / sum (a s - e)^2)` with the best gain `a = sum s e / sum s^2`. NaN if the reference is
+    silent, minus infinity if only the estimate is silent, infinite if the estimate is a scaled reference.
 
     Source: J. Le Roux et al., "SDR - half-baked or well done?", 2019.
 
@@ -96,13 +96,17 @@ def si_sdr(reference: np.ndarray, estimate: np.ndarray) -> np.ndarray:
 
 
 def frame_sdr(references: np.ndarray, estimates: np.ndarray, frame_samples: int) -> np.ndarray:
-    """The SDR that museval (BSSEval v4) gives for each frame, for all stems of a track together.
+    """The SDR of museval (BSSEval v4) for each frame, for all stems of a track together.
 
-    `10 log10(sum s^2 / sum (s - e)^2)` over frames that do not overlap. As in museval: samples after the last whole
-    frame are left out; a track no longer than a frame is one frame; a frame in which any stem is silent, reference or
-    estimate, is NaN for all stems (so the stems must be scored together); a perfect frame is infinite. Silent means
-    that the channels sum to zero at every sample. A track with an all-zero stem has only NaN frames, where museval
-    raises.
+    `10 log10(sum s^2 / sum (s - e)^2)` over frames that do not overlap. As in museval:
+
+    - samples after the last whole frame are left out; a track no longer than a frame is one frame;
+    - a frame in which the reference or the estimate of any stem is silent is NaN for all stems, so all stems of a track
+      must be scored together;
+    - silent means that the channels sum to zero at every sample;
+    - a perfect frame is infinite.
+
+    Differs: a track with an all-zero stem has NaN in all frames; museval raises an error.
 
     Source: F.-R. Stöter, A. Liutkus, N. Ito, "The 2018 Signal Separation Evaluation Campaign"; museval 0.4.1.
 
@@ -137,15 +141,15 @@ def frame_sdr(references: np.ndarray, estimates: np.ndarray, frame_samples: int)
 
 
 def any_silent(stems: np.ndarray) -> bool:
-    """Whether any of the stems [S, C, T] is silent as museval has it: its channels sum to zero at every sample."""
+    """Whether any of the stems [S, C, T] is silent as museval defines it: its channels sum to zero at every sample."""
     return any(not any(stem[:, span].sum(axis=0).any() for span in _blocks(stem.shape[-1])) for stem in stems)
 
 
 def csdr(frames: np.ndarray) -> np.ndarray:
-    """Median over the frames that are not NaN, in dB; NaN where all are.
+    """Median over the frames that are not NaN, in dB; NaN if all frames are NaN.
 
     Args:
-        frames: what `frame_sdr` returned.
+        frames: the result of `frame_sdr`.
 
     Shape:
         - frames: [S, number of frames]

@@ -1,7 +1,7 @@
 """Open-Unmix and Hybrid Demucs, built from their own packages, for our trainer and our separator.
 
-They exist for a fair comparison: the peers' classes, our data, our budget. Their packages are imported when one is
-built.
+They serve a fair comparison: the original classes, trained on our data with our budget. Each package is imported only
+when its network is built.
 """
 
 from dataclasses import dataclass
@@ -10,6 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from models.bsrnn import Estimate
+
+WIENER_ITERATIONS = 1
+"""Of Open-Unmix's multichannel Wiener filter when separating, as in umxhq; training has none, as in the original."""
 
 
 @dataclass(frozen=True)
@@ -25,13 +28,11 @@ class OpenUnmixConfig:
     hop: int = 1024
     """Samples between frames."""
     max_bin: int = 1487
-    """Bins that the network sees (umxhq: up to 16 kHz)."""
+    """Bins that the network uses as input (umxhq: up to 16 kHz)."""
     hidden: int = 512
     """Width of the bottleneck."""
     layers: int = 3
     """BLSTM layers."""
-    wiener_iterations: int = 1
-    """Iterations of the multichannel Wiener filter when separating; training has none, as in the original."""
 
     def __post_init__(self) -> None:
         """Check ranges."""
@@ -43,8 +44,6 @@ class OpenUnmixConfig:
             )
         if not 1 <= self.max_bin <= self.n_fft // 2 + 1:
             raise ValueError(f"model.max_bin: expected 1 to {self.n_fft // 2 + 1}, got {self.max_bin}")
-        if not 0 <= self.wiener_iterations <= 100:
-            raise ValueError(f"model.wiener_iterations: expected 0 to 100, got {self.wiener_iterations}")
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,7 @@ class HDemucsConfig:
 
 
 def _check_ranges(config: object, largest: dict[str, int]) -> None:
-    """Check sizes, which may come out of a file of unknown origin."""
+    """Check sizes; they may come from a file of unknown origin."""
     for name, limit in largest.items():
         if not 1 <= getattr(config, name) <= limit:
             raise ValueError(f"model.{name}: expected 1 to {limit}, got {getattr(config, name)}")
@@ -116,7 +115,7 @@ class OpenUnmixNetwork(nn.Module):
     def forward(self, mixture: Tensor) -> Estimate:
         """Mixture [B, 2, T] to waveforms [B, S, 2, T]."""
         length = mixture.shape[-1]
-        self.separator.niter = 0 if self.training or len(self.stems) == 1 else self.config.wiener_iterations
+        self.separator.niter = 0 if self.training or len(self.stems) == 1 else WIENER_ITERATIONS
         padded = nn.functional.pad(mixture, (0, max(0, self.config.n_fft - length)))  # its STFT mirrors half a window
         return Estimate(self.separator(padded)[..., :length])
 

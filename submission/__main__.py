@@ -22,8 +22,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    from models.running.repository import ROOT
-
     parser = argparse.ArgumentParser(
         prog="python -m submission", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -31,11 +29,11 @@ def _parser() -> argparse.ArgumentParser:
     which = "a package, or a Bandsplit repository (default: this one)"
 
     check = commands.add_parser("check", help="find what would fail or score low, in under a minute")
-    check.add_argument("submission", nargs="?", type=Path, default=ROOT, help=which)
+    check.add_argument("submission", nargs="?", type=Path, help=which)
     check.set_defaults(run=_check)
 
     evaluate = commands.add_parser("evaluate", help="run and score it as the grader does, track by track")
-    evaluate.add_argument("submission", nargs="?", type=Path, default=ROOT, help=which)
+    evaluate.add_argument("submission", nargs="?", type=Path, help=which)
     evaluate.add_argument("--data", help="data set, or one *.stem.mp4 (default: MUSDB_PATH, else stempeg's excerpt)")
     evaluate.add_argument("--split", default="test", choices=("train", "valid", "test", "all"), help="default: test")
     evaluate.add_argument(
@@ -70,9 +68,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _check(args: argparse.Namespace) -> int:
+    from models.running.repository import ROOT
     from submission.preflight.check import check, render
 
-    findings, notes = check(args.submission)
+    findings, notes = check(args.submission or ROOT)
     print(render(findings, notes))
     return 1 if findings else 0
 
@@ -80,6 +79,7 @@ def _check(args: argparse.Namespace) -> int:
 def _evaluate(args: argparse.Namespace) -> int:
     from tqdm import tqdm
 
+    from models.running.repository import ROOT
     from models.tracks import default_data_root, open_tracks
     from submission.grader.evaluate import evaluate
     from submission.grader.report import is_rejected, render
@@ -92,7 +92,7 @@ def _evaluate(args: argparse.Namespace) -> int:
         raise ValueError(f"--split {args.split}: no such tracks in {root}; try another split")
     with tqdm(total=len(tracks), unit="track", dynamic_ncols=True) as bar:
         results = evaluate(
-            args.submission, tracks, args.out, tell=lambda result: bar.update(1), one_process=args.one_process
+            args.submission or ROOT, tracks, args.out, tell=lambda result: bar.update(1), one_process=args.one_process
         )
     print("\n" + render(results, network_barrier(), f"{root.name}, split {args.split}"))
     return 1 if is_rejected(results) else 0

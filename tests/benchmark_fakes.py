@@ -4,8 +4,9 @@ import numpy as np
 
 from benchmark.provenance.weights import Source
 from benchmark.runs import pair as pair_module
-from benchmark.runs.identity import result_key
 from benchmark.runs.pair import Origin, Pair, measure_pair, prepare
+from benchmark.runs.process import DONE
+from benchmark.runs.result_key import result_key
 from benchmark.runs.settings import Settings
 from models.tracks import STEMS
 
@@ -14,7 +15,7 @@ ORIGIN = Origin("python -m benchmark run --out x", "abc1234")
 
 
 class Fake:
-    """Returns noisy halves of the mixture, or whatever `change` makes of them."""
+    """Returns half of the mixture as each stem, changed by `change`."""
 
     sample_rate = None
     parameters = 7
@@ -28,7 +29,7 @@ class Fake:
 
 
 class Bar:
-    """Counts, as a progress bar."""
+    """A progress bar that only counts."""
 
     count = 0
 
@@ -53,11 +54,29 @@ def run_here(monkeypatch, system, source, tracks, out, settings=SETTINGS, origin
 
 
 def measure_here(monkeypatch, system, pairs, out, settings, origin):
-    """Measure pairs in this process, all with one system; returns what failed: nothing."""
+    """Measure pairs in this process, all with one system; returns the failures, always an empty list."""
     monkeypatch.setattr(pair_module, "load", lambda source, device: system)
     for pair in pairs:
         measure_pair(*prepare(pair.source, settings), pair, out, settings, origin)
     return []
+
+
+class MeasuringHere:
+    """Stands in for `benchmark.process.MeasuringProcess`: measures in this process, which need not start."""
+
+    def __init__(self, source, out, settings, origin):
+        self._arguments = (out, settings, origin)
+        self._prepared = prepare(source, settings)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        pass
+
+    def measure(self, pair):
+        measure_pair(*self._prepared, pair, *self._arguments)
+        return DONE, ""
 
 
 def damage(kind):

@@ -36,7 +36,7 @@ class Chromium:
     """One browser with one page; a context manager.
 
     Attributes:
-        problems: errors and exceptions of the page, and what it asked of any place but its own file.
+        problems: errors and exceptions of the page, and its requests to any address but its own file.
     """
 
     def __init__(self, program: str, profile: Path, width: int = 1400, height: int = 900) -> None:
@@ -47,7 +47,7 @@ class Chromium:
         self._size = (width, height)
         reads, self._to_browser = os.pipe()
         self._from_browser, writes = os.pipe()
-        # The browser reads from descriptor 3 and writes to 4: duplicates far above do not get in each other's way.
+        # The browser reads from descriptor 3 and writes to 4; duplicates above 20 avoid overwriting one by the other.
         high = [fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 20) for descriptor in (reads, writes)]
         log = os.open(profile / "chromium.log", os.O_WRONLY | os.O_CREAT)
         self._pid = os.posix_spawn(
@@ -75,7 +75,7 @@ class Chromium:
         return self
 
     def __exit__(self, *_: object) -> None:
-        os.close(self._to_browser)  # it ends when the pipe does
+        os.close(self._to_browser)  # the browser ends when its pipe is closed
         deadline = time.monotonic() + 5
         while os.waitpid(self._pid, os.WNOHANG)[0] == 0:
             if time.monotonic() > deadline:
@@ -93,7 +93,7 @@ class Chromium:
         self.wait_for("document.readyState === 'complete'")
 
     def evaluate(self, expression: str) -> Any:
-        """The value of JavaScript; a promise's, once it is there."""
+        """The value of a JavaScript expression; a promise is awaited."""
         answer = self.call(
             "Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True, userGesture=False
         )
@@ -101,7 +101,7 @@ class Chromium:
         return answer["result"].get("value")
 
     def wait_for(self, expression: str) -> Any:
-        """Wait until JavaScript gives something true, and return it."""
+        """Wait until a JavaScript expression is true, and return its value."""
         deadline = time.monotonic() + TIMEOUT_S
         while not (value := self.evaluate(expression)):
             assert time.monotonic() < deadline, f"still not true: {expression}; the page's problems: {self.problems}"

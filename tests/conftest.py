@@ -1,6 +1,8 @@
 """Fixtures for every test file: one seeded synthetic track, a small data set of such tracks, and no network."""
 
 import dataclasses
+import functools
+import shutil
 import socket
 from pathlib import Path
 
@@ -45,6 +47,11 @@ def with_train(**changes) -> Preset:
 
 def synthetic_stems(seed: int, duration_s: float = 3.0) -> dict[str, np.ndarray]:
     """A small piece of music: gliding voice, noise bursts, low line and chords, each [2, T] float32 and panned."""
+    return {name: samples.copy() for name, samples in _synthesize(seed, duration_s).items()}
+
+
+@functools.cache
+def _synthesize(seed: int, duration_s: float) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(seed)
     num_samples = round(duration_s * SAMPLE_RATE)
     time_s = np.arange(num_samples) / SAMPLE_RATE
@@ -98,10 +105,10 @@ def mixture(stems: dict[str, np.ndarray]) -> np.ndarray:
     return np.sum([stems[name] for name in STEMS], axis=0)
 
 
-@pytest.fixture
-def hq_root(tmp_path: Path) -> Path:
-    """A data set in the MUSDB18-HQ layout: one training, one validation (by musdb's list) and one test track."""
-    root = tmp_path / "musdb18hq"
+@pytest.fixture(scope="session")
+def hq_original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `hq_root` is a copy of."""
+    root = tmp_path_factory.mktemp("hq") / "musdb18hq"
     for seed, (split, name) in enumerate((("train", TRAIN_TRACK), ("train", VALID_TRACK), ("test", TEST_TRACK))):
         write_track(root / split / name, synthetic_stems(seed))
     return root
@@ -109,7 +116,7 @@ def hq_root(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def shipped(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A checkpoint called small, of a network of known multiples, which alone is found."""
+    """The only checkpoint is called small; its network returns known multiples of the mixture."""
     from models.checkpoints import checkpoint as checkpoint_module
     from scaled_copies import SETTINGS, FakePreset, ScaledCopies
 
@@ -118,9 +125,30 @@ def shipped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checkpoint_module, "load_checkpoint", lambda folder: {"folder": found}[folder])
 
 
+@pytest.fixture
+def hq_root(hq_original: Path, tmp_path: Path) -> Path:
+    """A data set in the MUSDB18-HQ layout: one training, one validation (by musdb's list) and one test track."""
+    return Path(shutil.copytree(hq_original, tmp_path / "musdb18hq"))
+
+
+@pytest.fixture
+def short_filters(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Score with distortion filters of 16 taps, not 512: a hundredth of the time, for tests of something else.
+
+    SDR has no filters; ISR, SIR and SAR are other figures, but still figures.
+    """
+    monkeypatch.setattr("benchmark.scoring.bsseval.FILTER_TAPS", 16)
+
+
+@pytest.fixture
+def short_warm_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Warm systems up with a fifth of a second of noise, not 5 s."""
+    monkeypatch.setattr("benchmark.runs.measure.WARM_UP_S", 0.2)
+
+
 @pytest.fixture(autouse=True)
 def one_thread() -> None:
-    """Begin every test with one torch thread, whatever the one before it asked for."""
+    """Begin every test with one torch thread; the test before may have changed it."""
     torch.set_num_threads(1)
 
 
@@ -131,7 +159,7 @@ def _is_local(host: object) -> bool:
 
 @pytest.fixture(autouse=True)
 def no_network(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make a connection to another machine fail, loudly and at once, in every test that is not marked `network`."""
+    """Make every connection to another machine an error, in tests that are not marked `network`."""
     if request.node.get_closest_marker("network") is not None:
         return
 
@@ -139,9 +167,9 @@ def no_network(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
         if not _is_local(host):
             raise RuntimeError(f"a test tried to reach {host!r}; mark it `network` if it must")
 
-    def guard_connect(original):
+    def checked(original):
         def connect(self, address):
-            # Connecting a datagram socket sends nothing: it is how programs ask for their own address.
+            # Connecting a datagram socket sends nothing; programs use it to find their own address.
             if self.family in (socket.AF_INET, socket.AF_INET6) and not self.type & socket.SOCK_DGRAM:
                 check(address[0])
             return original(self, address)
@@ -154,6 +182,6 @@ def no_network(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
         check(host)
         return original_getaddrinfo(host, *arguments, **options)
 
-    monkeypatch.setattr(socket.socket, "connect", guard_connect(socket.socket.connect))
-    monkeypatch.setattr(socket.socket, "connect_ex", guard_connect(socket.socket.connect_ex))
+    monkeypatch.setattr(socket.socket, "connect", checked(socket.socket.connect))
+    monkeypatch.setattr(socket.socket, "connect_ex", checked(socket.socket.connect_ex))
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)

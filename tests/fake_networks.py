@@ -1,4 +1,4 @@
-"""Networks that scale the mixture and take a given time, by a fake clock."""
+"""Networks that scale the mixture; a fake clock counts the given time for their work."""
 
 import threading
 
@@ -14,13 +14,13 @@ GAINS = {"vocals": 0.4, "drums": 0.3, "bass": 0.2, "other": 0.1}
 
 
 class FakeClock(Clock):
-    """A machine whose time passes only while somebody works or waits, and which can stand still.
+    """A clock whose time passes only in ``work`` and ``wait``, and which can simulate stalls of the machine.
 
-    A working thread requests seconds of it, and continues when the waiting thread has let them pass.
+    A working thread requests seconds. It continues when the waiting thread has let them pass.
 
     Args:
-        stalls: (when it begins, seconds) of each time in which nothing works, the earlier first.
-        speed: seconds of work that a second does.
+        stalls: (begin, seconds) of each stall, in which no work is done, in order.
+        speed: seconds of work done in a second of the clock.
 
     Attributes:
         stall_ends: when each stall ended.
@@ -67,7 +67,7 @@ class FakeClock(Clock):
                     self._changed.notify_all()
 
     def _pass(self, seconds: float) -> None:
-        """Let some time in which work is done pass, and the stalls that begin in it."""
+        """Let some time of work pass, and the stalls that begin in it."""
         self.now += seconds
         while self.stalls and self.stalls[0][0] <= self.now:
             self.now += self.stalls.pop(0)[1]
@@ -79,9 +79,9 @@ class ScalingNetwork(nn.Module):
 
     Attributes:
         cost: seconds of the clock for a second of audio.
-        least_s: seconds of the clock for a call, at least.
-        calls: chunks, samples and dtype that autocast had, of each call.
-        fail: raised by the next calls, if not None.
+        least_s: least seconds of the clock for a call.
+        calls: (chunks, samples, precision under autocast) of each call.
+        fail: exception that later calls raise, None for no exception.
     """
 
     channels = 2

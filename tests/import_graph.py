@@ -6,6 +6,7 @@ prints the graph. A room is a folder of a package, or a file that lies directly 
 """
 
 import ast
+import textwrap
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -83,7 +84,11 @@ def find_circle(graph: dict[str, set[str]]) -> list[str]:
 
 def describe(graph: dict[str, set[str]]) -> str:
     """One line for each room that is imported or imports: `benchmark.runs -> benchmark.scoring, models.audio`."""
-    lines = [f"{name} -> {', '.join(sorted(others))}" for name, others in sorted(graph.items()) if others]
+    lines = [
+        textwrap.fill(f"{name} -> {', '.join(sorted(others))}", 116, subsequent_indent="    ")
+        for name, others in sorted(graph.items())
+        if others
+    ]
     alone = sorted(set().union(*graph.values()) - {name for name, others in graph.items() if others})
     circle = " -> ".join(find_circle(graph)) or "none"
     return "\n".join([*lines, f"import nothing of ours: {', '.join(alone)}", f"circles: {circle}"])

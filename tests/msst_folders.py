@@ -1,4 +1,4 @@
-"""Small networks of every architecture of MSST that we run, in folders as a user has them."""
+"""Small networks of all supported MSST architectures, in folders like those of a user."""
 
 from pathlib import Path
 
@@ -99,7 +99,7 @@ def description(kind="bs_roformer", instruments=INSTRUMENTS, target=None, model=
 
 
 def write_folder(folder: Path, values=None, save=torch.save, name="model.ckpt") -> nn.Module:
-    """A folder with a config.yaml, and random weights of the network that pymss-core builds; returns the network."""
+    """Write a folder with a config.yaml and random weights of the network of pymss-core; returns the network."""
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "config.yaml"
     file.write_text(yaml.safe_dump(values or description()))

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from benchmark.provenance.weights import BOUND_ROLE, OURS_ROLE, Source
-from benchmark.runs.identity import result_key
 from benchmark.runs.record import write_record
+from benchmark.runs.result_key import result_key
 from benchmark.runs.settings import Settings
 from benchmark.runs.store import Failure
 from benchmark.scoring.scores import FRAME_MEDIANS
@@ -20,7 +20,7 @@ FAILURE = Failure("demucs", HOSTILE, "it <b>broke</b>")
 
 
 def leaking(share):
-    """An estimate of a stem: the mixture, so much quieter."""
+    """Each stem's estimate is the mixture times `share`."""
 
     def change(estimates):
         return {stem: np.float32(2 * share) * audio for stem, audio in estimates.items()}
@@ -29,7 +29,7 @@ def leaking(share):
 
 
 def quick_score(references, estimates, stems, sample_rate, scorer, workers):
-    """The scores of `scoring.score` with SDRs that are true and, in place of the slow ratios, their negatives."""
+    """As `scoring.score`, with true SDRs; the other ratios, which are slow, are replaced by negative SDRs."""
     frames = frame_sdr(references, estimates, sample_rate)
 
     def by_stem(values):
@@ -47,9 +47,9 @@ def quick_score(references, estimates, stems, sample_rate, scorer, workers):
 
 
 def make_run(root, keep_audio_s=2, stems=STEMS, names=NAMES, duration_s=3.0, everyone=False, twice=False):
-    """Write a data set and a run of it below a folder; returns the run's folder.
+    """Write a data set and a run on it into a folder; returns the run's folder.
 
-    `stems` are those of the third system, or of `everyone`; `twice`: the names are in two splits.
+    `stems`: of the third system, or of all systems with `everyone`. `twice`: the tracks are in two splits.
     """
     out = root / "out"
     for seed, name in enumerate(names):

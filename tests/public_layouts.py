@@ -1,4 +1,4 @@
-"""Small random networks in the public layouts, and what they compute, written out layer by layer for comparison."""
+"""Small random networks in the public layouts, and a plain version of each layer for comparison."""
 
 import itertools
 import math
@@ -10,7 +10,7 @@ from torch.nn import functional
 
 N_FFT, HOP = 128, 32
 WIDTHS = (3, 3, 5, 5, 8, 5, 36)
-"""Bins of the bands, two widths of them repeated and out of order; 65 in all."""
+"""Bins of the bands, 65 in all; the widths 3 and 5 are repeated, one of them out of order."""
 FRAMES = 7
 FOUR = ("vocals", "bass", "drums", "other")
 
@@ -35,7 +35,7 @@ def draw(keys: Keys, seed: int) -> dict[str, Tensor]:
 
 
 def mixture(num_samples: int, seed: int) -> Tensor:
-    """The mixture [2, num_samples] of the same page."""
+    """A mixture [2, num_samples], as in ../shared/reference/parity/README.md."""
     rng, time_s = np.random.default_rng(seed), np.arange(num_samples) / 44100
     glide = 1 + 0.01 * np.sin(3 * time_s)
     tones = [(0.2, 110), (0.15, 440), (0.1, 1760), (0.05, 7040)]
@@ -172,7 +172,7 @@ def magronp_estimate(state: dict[str, Tensor], mixtures: Tensor, groups: int = 1
             heads = rows if axis == 1 else rows.permute(0, 3, 2, 1)
         bands = heads.unflatten(0, (len(bands), -1)).transpose(1, 2).flatten(2, 3)
         if f"{module}.tac_module.concat.0.weight" in state:
-            slope = state.get(f"{module}.tac_module.concat.1.weight")  # the last of three names of one number
+            slope = state.get(f"{module}.tac_module.concat.1.weight")  # their loader uses the last of three
             act = torch.tanh if slope is None else lambda x, slope=slope: functional.prelu(x, slope)
 
             def layer_of(name: str, x: Tensor, module=module, act=act) -> Tensor:

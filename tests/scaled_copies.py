@@ -42,7 +42,7 @@ def noise(length: int, channels: int = 2) -> np.ndarray:
 
 
 class Squashed(ScaledCopies):
-    """Hears loudness: quiet samples stay as they are, loud ones become quieter."""
+    """A network that depends on loudness: quiet samples are unchanged, loud ones become quieter."""
 
     def forward(self, mixture: Tensor) -> FakeEstimate:
         return super().forward(torch.tanh(3 * mixture))

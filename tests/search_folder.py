@@ -14,7 +14,7 @@ COSTS = {"8": 1.0, "16": 2.0}
 
 
 def write_search(out, spread=0.1, seeds=2):
-    """Four cells whose seeds lie `spread` above and below their mean."""
+    """Write four cells; the SDRs of their seeds are `spread` above and below the mean."""
     out.mkdir(exist_ok=True)
     replace(PLAN, seeds=seeds).save(out)
     for seed in range(seeds):

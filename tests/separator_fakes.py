@@ -1,4 +1,4 @@
-"""Separators as a user would write them, for `--system separator_fakes:NAME`."""
+"""Separators of a user, for `--system separator_fakes:NAME`."""
 
 import multiprocessing
 import os
@@ -24,20 +24,20 @@ class Halves:
 
 
 class Counted(Halves):
-    """Has its own number of parameters."""
+    """Has an attribute with its number of parameters."""
 
     parameters = 5
 
 
 class Forgetful(Halves):
-    """Returns only some of its stems."""
+    """Returns fewer stems than `stems` has."""
 
     def separate(self, mixture, sample_rate=None):
         return {"vocals": mixture}
 
 
 class Bare:
-    """Returns a single array."""
+    """Returns an array instead of a mapping."""
 
     stems = ("vocals",)
     sample_rate = None
@@ -47,7 +47,7 @@ class Bare:
 
 
 class Killed(Halves):
-    """Is killed at its first track, after the warm-up."""
+    """Kills its own process at the first track, after the warm-up."""
 
     calls = 0
 
@@ -59,7 +59,7 @@ class Killed(Halves):
 
 
 class Parent(Halves):
-    """Computes in another process."""
+    """Starts another process and waits for it."""
 
     def separate(self, mixture, sample_rate=None):
         child = multiprocessing.get_context("fork").Process(target=os.getpid)
@@ -70,29 +70,29 @@ class Parent(Halves):
 
 
 class Orphans(Halves):
-    """Starts a process that stays, and crashes."""
+    """Starts a process that keeps running, and crashes."""
 
     def separate(self, mixture, sample_rate=None):
         child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,))
         child.start()
         Path(os.environ["PID_FILE"]).write_text(str(child.pid))
-        if mixture.shape[-1] != 5 * 44100:  # no warm-up
+        if mixture.shape[-1] != 5 * 44100:  # not the warm-up, which has 5 s
             os.kill(os.getpid(), signal.SIGSEGV)
         return super().separate(mixture, sample_rate)
 
 
 class NoSeparator:
-    """Is not a separator."""
+    """Not a separator: it has no `separate`."""
 
     stems = ("vocals",)
 
 
 class Namespace:
-    """Holds a separator as an attribute."""
+    """Holds an instance of a separator."""
 
     made = Counted()
 
 
 def fails():
-    """Raise an error, as a mistake of the user does."""
+    """Raise an error as a bug in a user's code does."""
     raise KeyError("weights")

@@ -1,4 +1,4 @@
-"""Submissions for the tests: a light one, whose class needs numpy alone, and a small Bandsplit repository."""
+"""Submissions for the tests: a light one, whose class needs only numpy, and a small Bandsplit repository."""
 
 import json
 import shutil
@@ -65,7 +65,7 @@ def write_checkpoint(folder: Path, stems=("vocals", "drums", "bass", "other"), i
 
 
 def write_light_submission(folder: Path) -> Path:
-    """A submission in the kit's layout in which nothing is wrong."""
+    """Write a correct submission in the kit's layout."""
     shutil.copytree(ROOT / "submission/package/kit/my_submission", folder / "my_submission")
     (folder / "my_submission/user_config.py").write_text(LIGHT_CLASS)
     (folder / "aicrowd.json").write_text(json.dumps(ENTRY))
@@ -80,7 +80,7 @@ def write_light_submission(folder: Path) -> Path:
 
 
 def write_knowing_submission(folder: Path, track: Track) -> Path:
-    """A light submission that separates one track well, however often it is repeated: it has the stems with it."""
+    """Write a light submission that separates one track well, also if it is repeated: it contains the stems."""
     write_light_submission(folder)
     np.save(folder / "my_submission/known.npy", np.stack([track.read_stem(name).T for name in INSTRUMENTS]))
     edit(
@@ -95,7 +95,7 @@ def write_knowing_submission(folder: Path, track: Track) -> Path:
 
 
 def write_source(folder: Path) -> Path:
-    """A Bandsplit repository, as far as packages need it, with the random checkpoints `toy` and `toy-2`."""
+    """Write the parts of a Bandsplit repository that packages need, with random checkpoints `toy` and `toy-2`."""
     for name in ("models", "submission"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("aicrowd.json", "apt.txt", "Dockerfile", "LICENSE"):
@@ -108,7 +108,7 @@ def write_source(folder: Path) -> Path:
 
 
 def edit(path: Path, old: str, new: str) -> None:
-    """Replace a text that must be there."""
+    """Replace a text in a file; the text must exist."""
     text = path.read_text()
     assert old in text, f"{old!r} is not in {path}"
     path.write_text(text.replace(old, new))

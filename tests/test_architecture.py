@@ -1,5 +1,6 @@
 """The laws of the house: who may import whom, how large files and folders are, and what a start loads."""
 
+import argparse
 import ast
 import subprocess
 import sys
@@ -30,11 +31,14 @@ ORDER = {
         "public",
         "peers",
         "tracks",
+        "arguments",
         "metrics",
         "presets",
         "macs",
         "checkpoints",
         "separation",
+        "training.data",
+        "training.record",
         "training",
         "ensembles",
         "corruption",
@@ -45,10 +49,10 @@ ORDER = {
         "__main__",
     ),
     "benchmark": ("provenance", "workers", "scoring", "systems", "runs", "tables", "page", "timing", "__main__"),
-    "tuning": ("space", "trials", "analysis", "promote", "ablation", "commands", "__main__"),
+    "tuning": ("arguments", "space", "trials", "analysis", "promote", "ablation", "commands", "__main__"),
     "submission": ("rules", "predictor", "sandbox", "package", "grader", "preflight", "__main__"),
 }
-NOTHING_OF_OURS = ("models.running", "models.audio", "models.signal", "models.bsrnn", "models.metrics", "models.tracks")
+NOTHING_OF_OURS = ("models.running", "models.audio", "models.signal", "models.bsrnn", "models.metrics")
 TORCH_ONLY = ("models.bsrnn", "models.public")
 MOST_LINES = 300
 MOST_FILES = 15
@@ -162,3 +166,55 @@ def test_importing_the_model_loads_no_heavy_package():
     loaded = {name.split(".")[0] for name in result.stdout.split()}
     assert "torch" in loaded
     assert not loaded & set(HEAVY)
+
+
+HELP = f"""
+import contextlib, io, re, runpy, sys
+
+def show_help(*arguments):
+    sys.argv = [*arguments, "--help"]
+    shown = io.StringIO()
+    with contextlib.redirect_stdout(shown), contextlib.suppress(SystemExit):
+        runpy.run_module(arguments[0], run_name="__main__", alter_sys=True)
+    assert shown.getvalue().startswith("usage: python -m " + " ".join(arguments)), shown.getvalue()
+    return shown.getvalue()
+
+for package in {PACKAGES}:
+    commands = re.findall("^    ([a-z-]+)  +", show_help(package), re.MULTILINE)
+    for command in commands:
+        show_help(package, command)
+    print(package, *commands)
+print(*sys.modules)
+"""
+
+
+def test_help_loads_no_heavy_package():
+    result = subprocess.run([sys.executable, "-W", "error", "-c", HELP], cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    *commands, modules = result.stdout.splitlines()
+    assert commands == [
+        "models separate ensemble train prepare corrupt clean refine render import catalog download",
+        "benchmark run speed scorer-speed install report",
+        "tuning run report promote ablate",
+        "submission check evaluate package",
+    ]
+    assert not {name.split(".")[0] for name in modules.split()} & {"torch", *HEAVY}
+
+
+def test_arguments_name_what_there_is():
+    from models.arguments import CORRUPTIONS, LAYOUTS, PRESETS
+    from models.commands.import_weights import LAYOUTS as LAYOUTS_READ
+    from models.corruption.corrupt import KINDS
+    from models.presets.preset import preset_names
+    from tuning.arguments import SPACES, add_run_arguments
+    from tuning.space.grid import space_names
+    from tuning.space.plan import SCHEDULERS, SEARCHES
+
+    assert tuple(LAYOUTS_READ) == LAYOUTS
+    assert KINDS == CORRUPTIONS
+    assert preset_names() == PRESETS
+    assert space_names() == SPACES
+    parser = argparse.ArgumentParser()
+    add_run_arguments(parser)
+    shown = " ".join(parser.format_help().split())
+    assert f"--scheduler {'|'.join(SCHEDULERS)} " in shown and f"--search {'|'.join(SEARCHES)} " in shown

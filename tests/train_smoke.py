@@ -1,8 +1,8 @@
-"""Train ``small`` from nothing for a minute, kill it half-way, resume it, and see that the validation SDR rose.
+"""Train ``small`` from random weights for a minute, kill it half-way, resume it, and check that the SDR rose.
 
     python tests/train_smoke.py --data MUSDB18 --out out/train-smoke
 
-What ``make train-smoke`` runs.
+``make train-smoke`` runs this program.
 """
 
 import argparse

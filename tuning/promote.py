@@ -11,8 +11,8 @@ from models.checkpoints.checkpoint import CHECKPOINT_FOLDER, load_checkpoint, sa
 from models.presets.preset import PRESET_FOLDER
 from models.presets.settings import override, to_mapping
 from models.running import atomic
-from models.training.card import model_card
-from models.training.run_folder import BEST
+from models.training.record.card import model_card
+from models.training.record.run_folder import BEST
 from tuning.space.grid import format_overrides
 from tuning.space.plan import Plan, read_plan
 from tuning.trials.trial import FINISHED, Trial, read_outcome, read_trials

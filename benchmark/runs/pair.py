@@ -30,7 +30,7 @@ class Pair:
         source: the system.
         track: the track.
         title: the track's name in messages.
-        key: of the result, see `identity.result_key`.
+        key: of the result, see `result_key`.
     """
 
     source: Source

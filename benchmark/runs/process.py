@@ -19,8 +19,8 @@ from typing import Any
 
 from benchmark.provenance.machine import pinned_threads
 from benchmark.provenance.weights import Source
-from benchmark.runs.identity import check_made_by
 from benchmark.runs.pair import Origin, Pair, describe, measure_pair, prepare
+from benchmark.runs.result_key import check_made_by
 from benchmark.runs.settings import Settings
 from benchmark.runs.store import Failure
 from models.running.child_process import how_it_ended, kill_group

@@ -1,7 +1,7 @@
 """A run: every system separates every track and is scored, except where the result is stored already.
 
 The same command run again reuses the finished results, so a killed run loses only the unfinished pairs. A result is
-reused only if its key is the same, see `identity`. `serial` measures one pair at a time, `parallel` several.
+reused only if its key is the same, see `result_key`. `serial` measures one pair at a time, `parallel` several.
 """
 
 import sys
@@ -12,10 +12,10 @@ from typing import Any
 
 from benchmark.provenance.hashes import FileHashes
 from benchmark.provenance.weights import Source
-from benchmark.runs.identity import differences, result_key
 from benchmark.runs.museval_files import write_museval
 from benchmark.runs.pair import Origin, Pair, current_commit
 from benchmark.runs.record import write_record
+from benchmark.runs.result_key import differences, result_key
 from benchmark.runs.settings import Settings
 from benchmark.runs.store import (
     Failure,

@@ -48,7 +48,7 @@ LOADERS: Mapping[str, Callable[[str, str], Any]] = {
     "python": PythonSystem,
 }
 """Functions that build a system from a source's location and a device, by the source's loader. A result's key contains
-the hash of the loader's module and of all that it imports, see `identity`."""
+the hash of the loader's module and of all that it imports, see `result_key`."""
 
 
 def parse_systems(text: str, demucs: str | None = None, openunmix: str | None = None) -> list[str]:

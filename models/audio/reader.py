@@ -1,7 +1,7 @@
-"""Audio files in, as blocks of bounded size.
+"""Reads audio files in blocks of bounded size.
 
-Waveforms are float32 tensors [C, T]. soundfile decodes what it can (wav, flac, ogg, mp3, aiff); the rest (m4a, mp4,
-webm, ...) comes through a pipe from ffmpeg. A damaged file is an error that names it, never a silently shorter song.
+Waveforms are float32 tensors [C, T]. soundfile decodes wav, flac, ogg, mp3 and aiff; ffmpeg decodes other formats (m4a,
+mp4, webm, ...) and sends the samples through a pipe. A damaged or truncated file raises an error that names it.
 """
 
 import json
@@ -19,8 +19,8 @@ import torch
 from torch import Tensor
 
 BLOCK_S = 10.0
-_UNKNOWN_FRAMES = 2**62  # libsndfile's frame count of a file whose header states none is at least this
-_PIPED_SIZES = (0x7FFFF000, 0xFFFFFFFF)  # sox and ffmpeg put these into the header of a wav that they write into a pipe
+_UNKNOWN_FRAMES = 2**62  # libsndfile's frame count is at least this if the header states none
+_PIPED_SIZES = (0x7FFFF000, 0xFFFFFFFF)  # sizes in the headers of wav files that sox and ffmpeg write into a pipe
 _LARGEST_OGG_PAGE = 65_307
 
 
@@ -35,15 +35,15 @@ class AudioFile:
     channels: int
     """Number of channels."""
     num_frames: int | None
-    """Samples per channel that its header promises (an estimate for some lossy formats); None if unknown."""
+    """Samples per channel according to its header (an estimate for some lossy formats); None if unknown."""
     decoder: str
     """``soundfile`` or ``ffmpeg``."""
 
     def blocks(self, block_s: float = BLOCK_S) -> Iterator[Tensor]:
-        """Read the file from start to end, as consecutive blocks [C, t] of ``block_s`` seconds (the last one shorter).
+        """Read the file in consecutive blocks [C, t] of ``block_s`` seconds (the last one shorter).
 
         Raises:
-            ValueError: the file is damaged, shorter than its header promises, empty, or holds NaN or infinite samples.
+            ValueError: the file is damaged, empty or shorter than its header states, or holds NaN or infinite samples.
         """
         read = _soundfile_blocks if self.decoder == "soundfile" else _ffmpeg_blocks
         num_frames = 0
@@ -56,11 +56,11 @@ class AudioFile:
 
 
 def open_audio(path: str | Path) -> AudioFile:
-    """Read the header of an audio file and check that the file is as long as the header says.
+    """Read the header of an audio file and check that the file is as long as the header states.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is no audio file, empty or truncated, or needs ffmpeg and that is not installed.
+        ValueError: not an audio file, empty or truncated; or it needs ffmpeg, which is not installed.
     """
     import soundfile
 
@@ -68,11 +68,11 @@ def open_audio(path: str | Path) -> AudioFile:
     _check_is_file(path)
     _check_is_whole(path)
     if _is_mislabelled_mp3(path):
-        return _open_with_ffmpeg(path, "it does not start like an mp3 file")
+        return _open_with_ffmpeg(path, "it does not begin like an mp3 file")
     try:
         with soundfile.SoundFile(os.fsencode(path)) as sound:
             file = AudioFile(path, sound.samplerate, sound.channels, sound.frames, "soundfile")
-    except (soundfile.SoundFileError, TypeError) as error:  # TypeError: it asks for the sample rate of a *.raw
+    except (soundfile.SoundFileError, TypeError) as error:  # TypeError: a *.raw file needs a given sample rate
         return _open_with_ffmpeg(path, str(error))
     if sound.frames >= _UNKNOWN_FRAMES:
         return _open_with_ffmpeg(path, "its header does not state its length")
@@ -86,21 +86,21 @@ def read_audio(path: str | Path) -> tuple[Tensor, int]:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is no audio file, empty, damaged or truncated, or holds NaN or infinite samples.
+        ValueError: not an audio file, empty, damaged or truncated, or it holds NaN or infinite samples.
     """
     file = open_audio(path)
     return torch.cat(list(file.blocks()), dim=-1), file.sample_rate
 
 
 def check_finite(blocks: Iterable[Tensor], sample_rate: int, source: str) -> Iterator[Tensor]:
-    """Pass consecutive blocks [..., t] on as they are.
+    """Pass consecutive blocks [..., t] on unchanged and check them.
 
     Raises:
-        ValueError: a sample is NaN or infinite; names the source and the position in seconds.
+        ValueError: a sample is NaN or infinite; the message has the source and the position in seconds.
     """
     start = 0
     for block in blocks:
-        if not block.sum().isfinite():  # one pass, no copy; large finite samples may sum to infinity too
+        if not block.sum().isfinite():  # cheap first check; the sum of large finite samples may be infinite too
             is_finite = block.isfinite().flatten(0, -2).all(dim=0)
             if not is_finite.all():
                 position_s = (start + int(is_finite.int().argmin())) / sample_rate
@@ -115,7 +115,7 @@ def _soundfile_blocks(file: AudioFile, block_frames: int) -> Iterator[Tensor]:
     num_frames = 0
     try:
         with soundfile.SoundFile(os.fsencode(file.path)) as sound:
-            # An mp3 without a length in its header gets an estimate, which may be off in an intact file.
+            # libsndfile estimates the length of an mp3 whose header has none; the estimate may be wrong.
             promised = sound.frames if sound.format != "MP3" or _find_xing(file.path) else 0
             while len(samples := sound.read(block_frames, dtype="float32", always_2d=True)):
                 num_frames += len(samples)
@@ -151,7 +151,7 @@ def _ffmpeg_blocks(file: AudioFile, block_frames: int) -> Iterator[Tensor]:
 
 
 def _open_with_ffmpeg(path: Path, reason: str) -> AudioFile:
-    """Ask ffprobe about the first audio stream; ``reason`` says why soundfile cannot read the file."""
+    """Read the first audio stream's properties with ffprobe; ``reason``: why soundfile cannot read the file."""
     if not (shutil.which("ffmpeg") and shutil.which("ffprobe")):
         raise ValueError(f"{path}: soundfile cannot read it ({reason}); install ffmpeg, which reads more formats")
     query = ["-select_streams", "a:0", "-show_entries", "stream=sample_rate,channels:format=duration", "-of", "json"]
@@ -176,10 +176,10 @@ def _check_is_file(path: Path) -> None:
 
 
 def _check_is_whole(path: Path) -> None:
-    """Compare the size that the container states with the file's: libsndfile takes a cut-off file for a short one.
+    """Compare the size in the container's header with the file's size; libsndfile accepts truncated files.
 
     Raises:
-        ValueError: the file is smaller than its container says.
+        ValueError: the file is smaller than its header states.
     """
     with path.open("rb") as file:
         head = file.read(8)
@@ -198,7 +198,7 @@ def _check_is_whole(path: Path) -> None:
 
 def _stated_chunk_end(file: IO[bytes], byte_order: str) -> int:
     """Where the data chunk of a wav or aiff file must end, 0 if there is none or its size is unknown."""
-    wide_size = 0  # RF64 states it in a chunk of its own, before the data
+    wide_size = 0  # RF64 states it in a separate chunk before the data
     file.seek(12)
     while len(header := file.read(8)) == 8:
         name, size = struct.unpack(f"{byte_order}4sI", header)
@@ -212,7 +212,7 @@ def _stated_chunk_end(file: IO[bytes], byte_order: str) -> int:
 
 
 def _stated_ogg_end(file: IO[bytes]) -> int:
-    """Where the last page of an ogg file must end, 0 if there is none: 27 bytes, the segments' sizes, the segments."""
+    """Where the last page of an ogg file must end, 0 if there is none. A page: 27 bytes, segment sizes, segments."""
     start = max(0, file.seek(0, os.SEEK_END) - _LARGEST_OGG_PAGE)
     file.seek(start)
     tail = file.read()
@@ -225,7 +225,7 @@ def _stated_ogg_end(file: IO[bytes]) -> int:
 
 
 def _stated_mp4_end(file: IO[bytes]) -> int:
-    """Where the last box of an mp4 or m4a file must end: each starts with its size, 1 meaning that 64 bits follow."""
+    """Where the last box of an mp4 or m4a file must end. A box begins with its size; a size of 1: 64 bits follow."""
     end = 0
     file.seek(0)
     while len(header := file.read(16)) >= 8:
@@ -240,7 +240,7 @@ def _stated_mp4_end(file: IO[bytes]) -> int:
 
 
 def _stated_mp3_end(path: Path) -> int:
-    """Where the frames of an mp3 file must end according to its Xing header, 0 if that does not say."""
+    """Where the frames of an mp3 file must end according to its Xing header, 0 if it has none or no size."""
     found = _find_xing(path)
     if found is None:
         return 0
@@ -258,21 +258,21 @@ def _find_xing(path: Path) -> tuple[int, bytes] | None:
         frame = file.read(64)
     if len(frame) < 64 or frame[0] != 0xFF or frame[1] < 0xE0:
         return None
-    for offset in (36, 21, 13):  # behind the side information, whose size depends on MPEG version and channels
+    for offset in (36, 21, 13):  # after the side information; its size depends on MPEG version and channels
         if frame[offset : offset + 4] in (b"Xing", b"Info"):
             return start, frame[offset : offset + 16]
     return None
 
 
 def _id3_size(head: bytes) -> int:
-    """Size of the ID3v2 tag that starts with these 10 bytes, 0 if none does; four bytes of seven bits state it."""
+    """Size of the ID3v2 tag that begins with these 10 bytes, 0 if there is none; it is stored as 4 bytes of 7 bits."""
     if len(head) < 10 or head[:3] != b"ID3":
         return 0
     return 10 + sum(byte << shift for byte, shift in zip(head[6:10], (21, 14, 7, 0), strict=True))
 
 
 def _is_mislabelled_mp3(path: Path) -> bool:
-    """Whether a file called *.mp3 starts like none; libsndfile would print complaints of its own about it."""
+    """Whether a file named *.mp3 does not begin like an mp3; libsndfile would print its own messages about it."""
     with path.open("rb") as file:
         head = file.read(3)
     starts_well = head in (b"ID3", b"RIF") or (len(head) == 3 and head[0] == 0xFF and head[1] >= 0xE0)

@@ -1,14 +1,13 @@
-"""Audio files out, block by block: complete under their name, or not there at all."""
+"""Writes audio files block by block. A file appears under its name only when it is complete."""
 
 import contextlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from torch import Tensor
-
-from models.running.atomic import temporary_name
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _WAV_LIMIT_BYTES = 2**32 - 2**16  # a plain wav counts its bytes in 32 bits, header included
 
@@ -34,9 +33,9 @@ FORMATS = {
 class AudioWriter:
     """Writes a file block by block; a context manager.
 
-    The samples go to a temporary file beside the target, which takes the target's name when the ``with`` block ends
-    well and is removed when it does not. Samples are never rescaled: beyond +-1, integer formats clip. ``AudioWriters``
-    writes several files that belong together.
+    The samples go to a temporary file next to the target. It gets the target's name when the ``with`` block ends
+    without an error, else it is removed. Samples are never rescaled; integer formats clip at +-1. ``AudioWriters``
+    writes several files, all or none.
 
     Attributes:
         path: the file.
@@ -58,7 +57,7 @@ class AudioWriter:
             sample_rate: Hz.
             channels: number of channels.
             sample_format: one of ``FORMATS``.
-            num_frames: samples per channel to come, if known: a wav file beyond 4 GiB is written as RF64.
+            num_frames: samples per channel of the whole file, if known; a wav file beyond 4 GiB becomes RF64.
         """
         if sample_format not in FORMATS:
             raise ValueError(f"the sample format must be one of {', '.join(FORMATS)}, got {sample_format!r}")
@@ -72,7 +71,7 @@ class AudioWriter:
         self._sample_rate = sample_rate
         self._channels = channels
         self._num_frames = 0
-        self._temporary = temporary_name(self.path)
+        self._temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
 
     def __enter__(self) -> "AudioWriter":
         import soundfile
@@ -93,7 +92,7 @@ class AudioWriter:
             raise
         return self
 
-    def write(self, block: Tensor) -> None:
+    def write(self, block: "Tensor") -> None:
         """Append a block [C, t].
 
         Raises:
@@ -118,7 +117,7 @@ class AudioWriter:
             self.discard()
 
     def finish(self) -> Path:
-        """Close the temporary file and check that it is whole; returns its path.
+        """Close the temporary file and check that it is complete; returns its path.
 
         Raises:
             OSError: the disk is full.
@@ -133,14 +132,14 @@ class AudioWriter:
         return self._temporary
 
     def discard(self) -> None:
-        """Close and remove the temporary file, if it is still there."""
-        with contextlib.suppress(Exception):  # an error on its way out says more
+        """Close and remove the temporary file, if it still exists."""
+        with contextlib.suppress(Exception):  # do not hide the error that led here
             self._file.close()
         self._temporary.unlink(missing_ok=True)
 
     @contextlib.contextmanager
     def _one_line_errors(self) -> Iterator[None]:
-        """Unite soundfile's ways to report a full disk, an assertion about a short write among them."""
+        """Turn soundfile's reports of a full disk, which may be an AssertionError, into a one-line OSError."""
         import soundfile
 
         try:
@@ -151,7 +150,7 @@ class AudioWriter:
 
 
 class AudioWriters:
-    """Writes several files side by side; a context manager. All of them appear when it ends well, else none does.
+    """Writes several files at once; a context manager. All appear if the block ends without an error, else none.
 
     Attributes:
         writers: one for each file.
@@ -177,10 +176,10 @@ class AudioWriters:
 
 
 def replace_together(moves: Mapping[Path, Path]) -> None:
-    """Give each finished file (key) its final name (value), replacing what has that name; all of them or none.
+    """Rename each finished file (key) to its final name (value), replacing an older file; all or none.
 
     Raises:
-        OSError: a file cannot be renamed; all the others are as they were.
+        OSError: a file cannot be renamed; the other renames are undone.
     """
     done: list[tuple[Path, Path, Path | None]] = []
     try:
@@ -202,7 +201,7 @@ def replace_together(moves: Mapping[Path, Path]) -> None:
             old.unlink()
 
 
-def write_audio(path: str | Path, waveform: Tensor, sample_rate: int, sample_format: str = "wav16") -> int:
+def write_audio(path: str | Path, waveform: "Tensor", sample_rate: int, sample_format: str = "wav16") -> int:
     """Write a waveform [C, T] to a file as ``AudioWriter`` does; returns the number of clipped samples."""
     with AudioWriter(path, sample_rate, waveform.shape[0], sample_format, waveform.shape[-1]) as writer:
         writer.write(waveform)

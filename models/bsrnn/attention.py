@@ -5,15 +5,15 @@ from torch import Tensor, nn
 from models.bsrnn.norm import Norm, build_norm
 
 QUERY_FEATURES = 4
-"""E, query and key features of each band in each head; K bands together make a query of K * E."""
+"""E, query and key features of each band in each head; a query of K bands has K * E features."""
 
 
 class FrameAttention(nn.Module):
     """norm -> multi-head attention over the frames -> fully connected -> + input, on bands [K, B, L, N].
 
-    Each head maps every band's features to a few query and key features and puts those of all bands side by side, so
-    that two frames are compared by their whole spectrum and all bands share one map [L, L]; each band's values follow
-    it. The last layer starts at zero: untrained attention returns its input, and may be added to a trained network.
+    Each head maps every band's features to a few query and key features and concatenates those of all bands. Frames are
+    thus compared by their whole spectrum, and all bands share one attention map [L, L]. The last layer is initialised
+    to zero, so untrained attention returns its input and can be added to a trained network.
 
     Args:
         features: N, a multiple of ``heads``.

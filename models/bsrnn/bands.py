@@ -1,14 +1,13 @@
 """Band schemes: how the bins of a spectrum are cut into bands.
 
-A scheme is written as a spec: comma-separated ``width:edge`` pairs in Hz, each saying "bands of this width up to this
-edge". What is left above the last edge is one more band. The paper's V7 reads
-``"100:1k,250:4k,500:8k,1k:16k,2k:20k"`` and has 41 bands.
+A scheme is written as a spec: comma-separated ``width:edge`` pairs in Hz, each meaning "bands of this width up to this
+edge". The bins above the last edge are one more band. The paper's V7 is ``"100:1k,250:4k,500:8k,1k:16k,2k:20k"`` and
+has 41 bands.
 
 Source: Luo & Yu 2022 (arXiv 2209.15174), sections 3.1 and 4.2; the joint split is SIMO-BSRNN's (ICASSP 2024).
 """
 
 import difflib
-import itertools
 
 SCHEMES: dict[str, str] = {
     "v1": "1k:21k",
@@ -23,7 +22,6 @@ SCHEMES: dict[str, str] = {
     "joint57": "50:1k,100:2k,250:4k,500:8k,1k:16k,2k:20k",
 }
 
-ROUNDINGS = ("bins", "hz")
 MOST_BANDS = 1000
 
 
@@ -75,15 +73,16 @@ def _hertz(text: str, part: str) -> float:
     return value
 
 
-def band_widths(bands: str, n_fft: int = 2048, sample_rate: int = 44100, rounding: str = "bins") -> tuple[int, ...]:
+def band_widths(bands: str, n_fft: int = 2048, sample_rate: int = 44100) -> tuple[int, ...]:
     """Number of bins in each band, lowest band first; every bin lies in exactly one band.
+
+    Bands of one width have the same number of bins, ``floor(width * F / nyquist)`` as in the authors' code, so that
+    equal bands are batched.
 
     Args:
         bands: a scheme's name or a spec, see ``parse_bands``.
         n_fft: FFT length in samples; the spectrum has ``n_fft // 2 + 1`` bins.
         sample_rate: in Hz.
-        rounding: ``"bins"`` gives every band of one width the same number of bins, ``floor(width * F / nyquist)`` as
-            the authors' code does, so that equal bands are batched; ``"hz"`` rounds each edge to its nearest bin.
 
     Returns:
         K widths that sum to ``n_fft // 2 + 1``.
@@ -91,8 +90,6 @@ def band_widths(bands: str, n_fft: int = 2048, sample_rate: int = 44100, roundin
     Raises:
         ValueError: a band would have no bin, or the edges lie above the Nyquist frequency.
     """
-    if rounding not in ROUNDINGS:
-        raise ValueError(f"model.band_rounding: expected one of {', '.join(ROUNDINGS)}, got {rounding!r}")
     num_bins = n_fft // 2 + 1
     nyquist_hz = sample_rate / 2
     pairs = parse_bands(bands)
@@ -101,16 +98,11 @@ def band_widths(bands: str, n_fft: int = 2048, sample_rate: int = 44100, roundin
             f"model.bands: the last edge of {bands!r} is {pairs[-1][1]:g} Hz, "
             f"expected under {nyquist_hz:g} Hz (half the sample rate)"
         )
-    edges_hz = [0.0]
+    lower_hz = 0.0
     widths: list[int] = []
     for width_hz, edge_hz in pairs:
-        count = round((edge_hz - edges_hz[-1]) / width_hz)
-        widths += [int(width_hz * num_bins / nyquist_hz + 1e-9)] * count
-        lower_hz = edges_hz[-1]
-        edges_hz += [lower_hz + width_hz * (index + 1) for index in range(count)]
-    if rounding == "hz":
-        edges = [round(edge_hz * n_fft / sample_rate) for edge_hz in edges_hz]
-        widths = [upper - lower for lower, upper in itertools.pairwise(edges)]
+        widths += [int(width_hz * num_bins / nyquist_hz + 1e-9)] * round((edge_hz - lower_hz) / width_hz)
+        lower_hz = edge_hz
     widths.append(num_bins - sum(widths))
     if min(widths) < 1:
         narrow = widths.index(min(widths))

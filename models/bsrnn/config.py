@@ -5,22 +5,21 @@ from dataclasses import dataclass
 from models.bsrnn.bands import band_widths
 from models.bsrnn.norm import NORMS
 
-STEREO = ("folded", "features", "tac", "spatial")
+STEREO = ("folded", "tac", "spatial")
 LARGEST = {
     "sample_rate": 768_000,
     "features": 4096,
     "hidden": 4096,
     "layers": 256,
     "mask_factor": 64,
-    "mask_layers": 16,
 }
-"""Far above every use: a configuration is read from files of unknown origin."""
+"""Largest allowed values, far above every use; they protect against files of unknown origin."""
 LARGEST_FFT = 2**17
 
 
 @dataclass(frozen=True)
 class BSRNNConfig:
-    """Everything that fixes the network's shape; the defaults are the paper's (Luo & Yu 2022, section 4.2).
+    """All settings of the network's shape; the defaults are the paper's (Luo & Yu 2022, section 4.2).
 
     Raises:
         ValueError: a value out of range, named as on the command line (``model.hidden`` ...).
@@ -36,8 +35,6 @@ class BSRNNConfig:
     """Samples between frames."""
     bands: str = "v7"
     """Band scheme: a name or a spec, see ``models.bsrnn.bands``."""
-    band_rounding: str = "bins"
-    """``bins`` (the authors' equal bin counts) or ``hz`` (each edge at its nearest bin)."""
     features: int = 128
     """N, features of each band."""
     hidden: int = 256
@@ -46,19 +43,17 @@ class BSRNNConfig:
     """Band-and-sequence modules; each holds one BLSTM over time and one over bands."""
     mask_factor: int = 4
     """Hidden units of the mask MLP, in multiples of N."""
-    mask_layers: int = 1
-    """Hidden layers of the mask MLP: 1 as the paper says, 2 as its authors' code has."""
     norm: str = "group"
     """``group`` (the paper's) or ``rms`` (each band and frame for itself)."""
     stereo: str = "folded"
-    """``folded``: each channel is an example of its own. ``features``: both channels are one example. ``tac``: folded,
-    but channels hear each other after each module, which is learned from stereo examples (``data.channels: 2``).
-    ``spatial``: folded, but each band is told where its bins lie between the channels, see ``SpatialSplit``."""
+    """``folded``: each channel is an example of its own. ``tac``: folded, but channels exchange features after each
+    module, which is learned from stereo examples (``data.channels: 2``). ``spatial``: folded, but each band has as an
+    input where its bins lie between the channels, see ``SpatialSplit``."""
     mid_side: bool = False
-    """Mask the mid and the side, (L + R) / sqrt(2) and (L - R) / sqrt(2), instead of left and right: what lies in the
-    centre is then apart from what does not. For ``folded`` and ``spatial``; trained with ``data.mid_side``."""
+    """Mask mid (L + R) / sqrt(2) and side (L - R) / sqrt(2) instead of left and right, so that sources in the centre
+    are separated from the others. For ``folded`` and ``spatial``; trained with ``data.mid_side``."""
     level_inputs: bool = False
-    """Give each band the level and magnitudes that its norm hides (Differs from the paper)."""
+    """Give each band its level and magnitudes as inputs; its norm removes them (Differs from the paper)."""
     attention_heads: int = 0
     """Heads of the attention over frames after each module's BLSTMs; 0, the paper's, has none."""
 
@@ -83,21 +78,16 @@ class BSRNNConfig:
             )
         if self.stereo not in STEREO:
             raise ValueError(f"model.stereo: expected one of {', '.join(STEREO)}, got {self.stereo!r}")
-        if self.mid_side and self.stereo not in ("folded", "spatial"):
+        if self.mid_side and self.stereo == "tac":
             raise ValueError(f"model.mid_side: expected model.stereo folded or spatial, got {self.stereo}")
         _ = self.band_widths
 
     @property
     def band_widths(self) -> tuple[int, ...]:
         """Bins of each of the K bands."""
-        return band_widths(self.bands, self.n_fft, self.sample_rate, self.band_rounding)
+        return band_widths(self.bands, self.n_fft, self.sample_rate)
 
     @property
     def num_bins(self) -> int:
         """F, bins of the spectrum."""
         return self.n_fft // 2 + 1
-
-    @property
-    def feature_channels(self) -> int:
-        """Channels that one example of the network holds: 1 when folded, else 2."""
-        return 2 if self.stereo == "features" else 1

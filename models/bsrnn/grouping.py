@@ -1,4 +1,4 @@
-"""Bands of equal width, gathered so that they are computed as one batched matrix product."""
+"""Groups bands of equal width, so that each group is computed as one batched matrix product."""
 
 import itertools
 
@@ -7,9 +7,9 @@ from torch import Tensor, nn
 
 
 class BandGroups(nn.Module):
-    """Gathers the bins of equally wide bands, and puts bands and bins back in the order of frequency.
+    """Groups the bins of bands of equal width, and restores bands and bins to the order of frequency.
 
-    A loop over 41 bands becomes one over their six distinct widths.
+    A loop over 41 bands thus becomes a loop over their six distinct widths.
 
     Args:
         band_widths: bins of each band, lowest first.

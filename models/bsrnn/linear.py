@@ -1,4 +1,4 @@
-"""A fully connected layer of its own for each band, computed as one batched matrix product."""
+"""One fully connected layer for each band, computed as one batched matrix product."""
 
 import math
 

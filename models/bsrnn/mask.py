@@ -22,7 +22,8 @@ class MaskEstimator(nn.Module):
         norm: see ``Norm``.
         mask_layers: hidden layers of the MLP.
 
-    Source: Luo & Yu 2022, section 3.3 (one hidden layer, as the text says; the authors' code has two).
+    Source: Luo & Yu 2022, section 3.3 (one hidden layer, as the text says; the authors' code has two, as the networks
+        of ``models.public.magronp``).
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Band-Split RNN: mixture in, stems out."""
+"""The band-split RNN network: a mixture's waveform to the stems' waveforms."""
 
 import math
 
@@ -24,7 +24,7 @@ class BSRNN(nn.Module):
         stems: names of the S outputs.
         sample_rate: Hz.
         hop: samples between frames.
-        channels: 2; a network without stereo features takes any number.
+        channels: 2, those of a mixture that it is asked for; it takes any number.
 
     Source: Luo & Yu 2022 (arXiv 2209.15174); several stems on one encoder as in SIMO-BSRNN (ICASSP 2024).
     """
@@ -36,27 +36,24 @@ class BSRNN(nn.Module):
         self.config = config
         self.stems = config.stems
         self.sample_rate, self.hop = config.sample_rate, config.hop
-        widths, channels = config.band_widths, config.feature_channels
+        widths = config.band_widths
         hidden = config.mask_factor * config.features
         self.spectrogram = Spectrogram(config.n_fft, config.hop)
-        self.split = BandSplit(widths, channels, config.features, config.norm, config.level_inputs)
+        self.split = BandSplit(widths, 1, config.features, config.norm, config.level_inputs)
         self.spatial = SpatialSplit(widths, config.features) if config.stereo == "spatial" else None
         exchange = config.stereo == "tac"
         self.sequence = nn.ModuleList(
             BandSequenceModule(config.features, config.hidden, config.norm, config.attention_heads, exchange)
             for _ in range(config.layers)
         )
-        self.masks = nn.ModuleList(
-            MaskEstimator(widths, channels, config.features, hidden, config.norm, config.mask_layers)
-            for _ in config.stems
-        )
+        self.masks = nn.ModuleList(MaskEstimator(widths, 1, config.features, hidden, config.norm) for _ in config.stems)
 
     def forward(self, mixture: Tensor, channels: int | None = None) -> Estimate:
         """Mixture [B, C, T] to the stems' waveforms [B, S, C, T] and spectrograms [B, S, C, F, L].
 
         Args:
             mixture: [B, C, T].
-            channels: estimate the first so many channels only, instead of all C; the others are still heard. The
+            channels: estimate the first so many channels only, instead of all C; the others are inputs still. The
                 channels of a network of mid and side then are mid and side, in any order.
         """
         with torch.autocast(mixture.device.type, enabled=False):
@@ -70,22 +67,15 @@ class BSRNN(nn.Module):
         return Estimate(self.spectrogram.inverse(spectrograms, mixture.shape[-1]), spectrograms)
 
     def estimate_masks(self, spectrogram: Tensor, channels: int | None = None) -> Tensor:
-        """Spectrogram [B, C, F, L] to complex masks [B, S, C, F, L], of all channels or the first few.
-
-        Raises:
-            ValueError: the channels are not those of a network with stereo features.
-        """
+        """Spectrogram [B, C, F, L] to complex masks [B, S, C, F, L], of all channels or the first few."""
         estimated = spectrogram[:, :channels]
         batch, channels = estimated.shape[:2]
-        group = self.config.feature_channels
-        if channels % group:
-            raise ValueError(f"model.stereo: 'features' needs {group} channels, got {channels}")
-        bands = self.split(estimated.reshape(-1, group, *spectrogram.shape[2:]))  # [K, B', L, N]
+        bands = self.split(estimated.reshape(-1, 1, *spectrogram.shape[2:]))  # [K, B * C, L, N]
         if self.spatial is not None:
             bands = bands + self.spatial(spectrogram, channels)
         for module in self.sequence:
-            bands = module(bands, channels // group)
-        frames = torch.stack([mask(bands).mT for mask in self.masks], dim=1)  # [B', S, C', L, F], as it lies in memory
+            bands = module(bands, channels)
+        frames = torch.stack([mask(bands).mT for mask in self.masks], dim=1)  # [B * C, S, 1, L, F], in memory order
         masks = frames.mT
         return masks.unflatten(0, (batch, -1)).transpose(1, 2).flatten(2, 3)
 

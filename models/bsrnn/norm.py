@@ -1,4 +1,4 @@
-"""The two normalisations a BSRNN is built with; both accept sequences of any length."""
+"""The two normalisations of a BSRNN; both accept sequences of any length."""
 
 from collections.abc import Callable
 
@@ -9,15 +9,15 @@ NORMS = ("group", "rms")
 EPSILON = 1e-5
 
 Norm = str | Callable[..., nn.Module]
-"""How a block normalises: a kind of ``SequenceNorm``, or a function of the scale's shape that makes another norm."""
+"""The norm of a block: a kind of ``SequenceNorm``, or a function that makes another norm from the scale's shape."""
 
 
 class SequenceNorm(nn.Module):
     """Normalise [..., sequence, features] and scale each feature.
 
     ``"group"`` is GroupNorm with one group: mean and variance over the sequence and the features together, as in the
-    authors' code. ``"rms"`` divides each position by the root mean square of its features, so that the result does not
-    depend on what lies before or after it.
+    authors' code. ``"rms"`` divides each position by the root mean square of its features; the result is independent of
+    other positions.
 
     Args:
         kind: ``"group"`` or ``"rms"``.

@@ -1,4 +1,4 @@
-"""The band-and-sequence module: residual BLSTMs over time and over bands, then what later work added to them."""
+"""The band-and-sequence module: residual BLSTMs over time and over bands, then optional attention and exchange."""
 
 import torch
 from torch import Tensor, nn
@@ -35,16 +35,17 @@ class ResidualBLSTM(nn.Module):
 class BandSequenceModule(nn.Module):
     """One BLSTM over the frames of each band (weights shared by all bands), then one over the bands of each frame.
 
-    Attention over the frames and an exchange between channels may follow; the paper has neither.
+    Attention over the frames and an exchange between channels are optional.
 
     Args:
         features: N.
         hidden: hidden units of each direction.
         norm: see ``Norm``.
         attention_heads: heads of ``FrameAttention``; 0 leaves it out.
-        exchange: whether channels hear each other through ``TransformAverageConcatenate``.
+        exchange: whether channels exchange features through ``TransformAverageConcatenate``.
 
     Source: Luo & Yu 2022, section 3.2.
+    Differs: the paper has neither attention nor exchange.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Where sound comes from: what the other channel tells about each bin."""
+"""Spatial cues: the level difference and coherence between channels, as an input for each band."""
 
 import torch
 from torch import Tensor, nn
@@ -7,23 +7,23 @@ from models.bsrnn.grouping import BandGroups
 from models.bsrnn.linear import BandLinear
 
 POWER_FLOOR = 1e-4
-"""Below it a bin counts as silent, see ``models.bsrnn.split``."""
+"""Bins of less power count as silent, see ``models.bsrnn.split``."""
 CUES = 3
 
 
 class SpatialSplit(nn.Module):
-    """Spectrogram [B, C, F, L] to what its stereo image adds to the band features, [K, B * C', L, N].
+    """Spectrogram [B, C, F, L] to features of its spatial cues [K, B * C', L, N], to be added to the band features.
 
-    The cues of a bin of channel a, beside the mean b of the other channels, are ``|a|^2 - |b|^2``, ``2 Re(a b*)`` and
-    ``2 Im(a b*)``, each divided by ``|a|^2 + |b|^2``: level difference, and the two parts of the coherence. They lie in
-    [-1, 1], do not depend on the level, and are 0, 1 and 0 in the centre and in mono. A fully connected layer for each
-    band maps them to features; it starts at zero, so that it may be added to a trained network.
+    With a the bin of one channel and b the mean of the other channels, the cues are ``|a|^2 - |b|^2``, ``2 Re(a b*)``
+    and ``2 Im(a b*)``, each divided by ``|a|^2 + |b|^2``: the level difference and the two parts of the coherence. They
+    are in [-1, 1] and independent of the level. In the centre and in mono they are 0, 1 and 0. A fully connected layer
+    for each band maps them to features. It is initialised to zero, so that it can be added to a trained network.
 
     Args:
         band_widths: bins of each of the K bands.
         features: N.
 
-    Differs: the paper does not speak of stereo; SIMO-BSRNN lets channels exchange features instead, see
+    Differs: the paper has no stereo inputs; in SIMO-BSRNN the channels exchange features instead, see
         ``TransformAverageConcatenate``.
     """
 

@@ -6,14 +6,14 @@ import torch
 from torch import Tensor, nn
 
 ENVELOPE_FLOOR = 1e-8
-"""Keeps the padding before the first frame's centre, which is cut off, from dividing by zero."""
+"""Avoids a division by zero in the padding before the first frame's centre, which is removed afterwards."""
 
 
 class Spectrogram(nn.Module):
     """Complex spectrogram with a Hann window, centred frames and zero padding.
 
-    The signal is padded to whole hops first, so every sample is covered by as many frames as any other and the round
-    trip is exact (< 1e-6) for every length from one sample.
+    The signal is first padded to a whole number of hops, so all samples are covered by the same number of frames. The
+    round trip is exact (< 1e-6) for every length from one sample.
 
     Args:
         n_fft: FFT and window length in samples.
@@ -44,7 +44,7 @@ class Spectrogram(nn.Module):
         return (self._overlap_add(frames) / envelope.clamp_min(ENVELOPE_FLOOR))[..., start : start + length]
 
     def _overlap_add(self, frames: Tensor) -> Tensor:
-        """Sum frames [..., L, n_fft], each a hop after the one before it, to [..., T]."""
+        """Sum overlapping frames [..., L, n_fft], one every hop, to [..., T]."""
         blocks = -(-self.n_fft // self.hop)
         parts = nn.functional.pad(frames, (0, blocks * self.hop - self.n_fft)).unflatten(-1, (blocks, self.hop))
         shifted = (nn.functional.pad(parts[..., i, :], (0, 0, i, blocks - 1 - i)) for i in range(blocks))

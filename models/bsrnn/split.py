@@ -10,23 +10,24 @@ from models.bsrnn.norm import Norm, SequenceNorm
 MAGNITUDE_POWER = 0.3
 POWER_FLOOR = 1e-6
 EPSILON = 1e-3
-"""Of a music with a peak of 1, bins below about -90 dB count as silence: their rounding must not move the stems."""
+"""For music with a peak of 1, bins below about -90 dB count as silence, so their rounding does not change the stems."""
 
 
 class BandSplit(nn.Module):
     """Complex spectrogram [B, C, F, L] to band features [K, B, L, N].
 
-    With ``level_inputs`` each band also gets what its norm hides: the magnitudes ``|X| ** 0.3`` of its bins, the log10
-    of its power, and the log10 of its power relative to the frame's.
+    The norm removes a band's level. With ``level_inputs`` each band has more inputs: the magnitudes ``|X| ** 0.3`` of
+    its bins, the log10 of its power, and the log10 of its power relative to the frame's.
 
     Args:
         band_widths: bins of each of the K bands.
         channels: C.
         features: N.
         norm: see ``Norm``.
-        level_inputs: see above. Differs: the paper has the normalised real and imaginary parts only.
+        level_inputs: see above.
 
     Source: Luo & Yu 2022, section 3.1.
+    Differs: with ``level_inputs``; the paper has the normalised real and imaginary parts only.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Transform-average-concatenate: the channels of a mixture hear each other, whatever their number and order."""
+"""Transform-average-concatenate: exchange of features between the channels of a mixture, in any number and order."""
 
 import torch
 from torch import Tensor, nn
@@ -9,16 +9,16 @@ from models.bsrnn.norm import Norm, build_norm
 class TransformAverageConcatenate(nn.Module):
     """norm -> transform each channel -> average them -> concatenate the average to each -> + input.
 
-    Transform and average end in a PReLU. The last layer starts at zero: an untrained block returns its input, and may
-    be added to a trained network.
+    Transform and average end in a PReLU. The last layer is initialised to zero, so an untrained block returns its input
+    and can be added to a trained network.
 
     Args:
         features: N, features in, out and of the hidden layers.
         norm: see ``Norm``.
 
     Source: Luo et al. 2020 (arXiv 1910.14104), section 3; after each module of a BSRNN as in SIMO-BSRNN (ICASSP 2024).
-    Differs: a norm first and none last, hidden layers of N units, and no PReLU after the last layer, which could not
-        start at zero and give both signs alike.
+    Differs: the norm is first, not last; hidden layers have N units; and there is no PReLU after the last layer, since
+        its output begins at zero and must take both signs equally.
     """
 
     def __init__(self, features: int, norm: Norm) -> None:

@@ -34,7 +34,7 @@ class Checkpoint:
         network: in eval mode, on the CPU, float32.
         preset: its settings.
         info: how it was trained: data, steps, minutes, hardware, validation SDR.
-        identity: folder name and the start of the weights' SHA-256, ``small@1a2b3c4d``.
+        identity: folder name and the first digits of the weights' SHA-256, ``small@1a2b3c4d``.
     """
 
     network: nn.Module
@@ -51,7 +51,7 @@ def save_checkpoint(
     card: str,
     dtype: torch.dtype = torch.float16,
 ) -> None:
-    """Write a checkpoint folder; each file appears whole or not at all, the weights last.
+    """Write a checkpoint folder; each file is written completely or not at all, the weights last.
 
     Args:
         folder: made if absent.
@@ -59,10 +59,10 @@ def save_checkpoint(
         preset: the settings that build the network.
         info: facts of the training, kept in ``config.json``.
         card: the model card, Markdown.
-        dtype: what floating-point tensors are stored as.
+        dtype: type in which floating-point tensors are stored.
 
     Raises:
-        ValueError: a weight that is not finite or more than float16 holds; a checkpoint that was there stays.
+        ValueError: a weight is not finite, or too large for float16; an older checkpoint is unchanged.
     """
     stored = {
         name: (value.to(dtype) if value.is_floating_point() else value).detach().cpu().contiguous()
@@ -83,12 +83,12 @@ def save_checkpoint(
 def load_checkpoint(folder: Path) -> Checkpoint:
     """Load a checkpoint folder.
 
-    The files may come from anywhere: nothing in them is executed, and nothing that they ask for is allocated before the
-    weights' names and shapes are known to be those of the network that the configuration describes.
+    Files of unknown origin are safe to load: no code in them is executed. The network is allocated only after the names
+    and shapes of the weights were compared with those that the configuration describes.
 
     Raises:
         FileNotFoundError: a file is absent.
-        ValueError: the files are damaged, are LFS pointers, or do not belong together.
+        ValueError: a file is damaged or a git-LFS pointer, or weights and configuration do not match.
     """
     for name in (WEIGHTS, CONFIG):
         if not (folder / name).is_file():
@@ -112,10 +112,10 @@ def load_checkpoint(folder: Path) -> Checkpoint:
 
 
 def read_config(path: Path) -> tuple[Preset, dict[str, Any]]:
-    """The settings and the facts of a checkpoint, out of its ``config.json``.
+    """Read a checkpoint's settings and information from its ``config.json``.
 
     Raises:
-        ValueError: the file is damaged, too large, or something else.
+        ValueError: the file is damaged, too large, or not a checkpoint's configuration.
     """
     try:
         if path.stat().st_size > LARGEST_CONFIG_BYTES:
@@ -128,10 +128,10 @@ def read_config(path: Path) -> tuple[Preset, dict[str, Any]]:
 
 
 def check_shapes(folder: Path, preset: Preset) -> None:
-    """Compare the stored tensors' names and shapes with the network's, without making either.
+    """Compare the stored tensors' names and shapes with the network's, without allocating either.
 
     Raises:
-        ValueError: the weights are damaged, or not those of this network.
+        ValueError: the weights are damaged, or belong to another network.
     """
     try:
         with safe_open(folder / WEIGHTS, "pt") as weights:
@@ -147,10 +147,10 @@ def check_shapes(folder: Path, preset: Preset) -> None:
 
 
 def find_checkpoint(name_or_path: str | Path) -> Path:
-    """The folder of a checkpoint that ships, by name, or of one on disk, by path.
+    """The folder of a shipped checkpoint, given its name, or of any checkpoint, given its path.
 
     Raises:
-        FileNotFoundError: neither; the message lists the names.
+        FileNotFoundError: there is no such checkpoint; the message lists the shipped ones.
     """
     for folder in (Path(name_or_path), CHECKPOINT_FOLDER / name_or_path):
         if (folder / CONFIG).is_file() or (folder / WEIGHTS).is_file():

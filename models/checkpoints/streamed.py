@@ -1,4 +1,4 @@
-"""A checkpoint of several networks in the memory of one: each is read from disk when its turn comes."""
+"""Runs a checkpoint of several networks with the memory of one: each is read from disk when it runs."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from models.running.hashes import sha256
 
 
 class StreamedNetworks(nn.Module):
-    """As ``models.public.several.SeveralNetworks``, but no network is kept.
+    """As ``models.public.several.SeveralNetworks``, but no network is kept in memory.
 
     Args:
         preset: settings of the checkpoint.
@@ -29,29 +29,29 @@ class StreamedNetworks(nn.Module):
     def __init__(self, preset: Preset, folder: Path) -> None:
         super().__init__()
         if not isinstance(preset.model, SeveralConfig):
-            raise ValueError(f"{folder}: one network, which is never read in parts")
+            raise ValueError(f"{folder}: expected a checkpoint of several networks, got one network; load it whole")
         self.config: SeveralConfig = preset.model
         self.preset, self.folder = preset, folder
         self.stems, self.sample_rate = self.config.stems, self.config.sample_rate
         self.channels, self.hop = self.config.channels, self.config.hop
-        self._turns = list(range(len(self.config.networks)))
+        self._indices = list(range(len(self.config.networks)))
 
     def forward(self, mixture: Tensor) -> Estimate:
         """Mixture [B, C, T] to waveforms [B, S, C, T]."""
-        stems = [self._read(index).to(mixture.device)(mixture).waveforms for index in self._turns]
+        stems = [self._read(index).to(mixture.device)(mixture).waveforms for index in self._indices]
         return Estimate(torch.cat(stems, dim=1))
 
     def keep_stems(self, stems: Sequence[str]) -> None:
-        """Leave out the networks that give none of these stems."""
+        """Do not run the networks that give none of these stems."""
         networks = self.config.networks
-        self._turns = [index for index in self._turns if set(networks[index].stems) & set(stems)]
-        self.stems = tuple(stem for index in self._turns for stem in networks[index].stems)
+        self._indices = [index for index in self._indices if set(networks[index].stems) & set(stems)]
+        self.stems = tuple(stem for index in self._indices for stem in networks[index].stems)
 
     def _read(self, index: int) -> nn.Module:
-        """One network, on the CPU, in evaluation mode.
+        """Read one network; it is on the CPU and in evaluation mode.
 
         Raises:
-            ValueError: its weights are not in the file, or do not fit.
+            ValueError: its weights are absent, have other shapes or are not finite.
         """
         model = dataclasses.replace(self.config, networks=(self.config.networks[index],))
         network = ARCHITECTURES[self.preset.architecture][1](model)
@@ -70,13 +70,13 @@ class StreamedNetworks(nn.Module):
 
 
 def load_streamed(folder: Path) -> Checkpoint:
-    """Open a checkpoint whose networks are read one at a time; one of a single network is loaded whole.
+    """Open a checkpoint whose networks are read one at a time; a checkpoint of one network is loaded whole.
 
     Raises:
         FileNotFoundError, ValueError: see ``models.checkpoints.checkpoint.load_checkpoint``.
     """
     if not (folder / CONFIG).is_file() or not (folder / WEIGHTS).is_file():
-        return load_checkpoint(folder)  # which says what is missing
+        return load_checkpoint(folder)  # raises an error that names the missing file
     preset, info = read_config(folder / CONFIG)
     if not (isinstance(preset.model, SeveralConfig) and len(preset.model.networks) > 1):
         return load_checkpoint(folder)

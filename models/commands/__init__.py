@@ -1,4 +1,4 @@
-"""The commands of `python -m models`, one file each: their arguments, and what they do with them.
+"""The commands of `python -m models`, one file each: their arguments and their code.
 
-In: parsed arguments. Out: files, and an exit code. Nothing but `models.__main__` imports this room.
+In: parsed arguments. Out: files, and an exit code. Only `models.__main__` imports this room.
 """

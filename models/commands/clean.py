@@ -22,45 +22,9 @@ from models.corruption.data_set import data_set_folder, link_track, make_track, 
 from models.corruption.truth import TRUTH, StemTruth, read_truth
 from models.separation.separator import load_separator
 from models.tracks import Track
-from models.training.origin import data_names, read_origin, write_origin
+from models.training.data.origin import data_names, read_origin, write_origin
 
 SETTINGS, REPORT, PLOT = "cleaning.json", "report.csv", "report.png"
-DEFAULT_STRETCH_S, DEFAULT_WORST = 4.0, 0.3
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments of ``clean``."""
-    parser.add_argument(
-        "--data", required=True, nargs="+", type=Path, metavar="DIR", help="MUSDB18, MUSDB18-HQ or track folders"
-    )
-    parser.add_argument(
-        "--checkpoint", required=True, metavar="NAME_OR_FOLDER", help="judges the stems: trained on the same data, say"
-    )
-    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder of the cleaned data set")
-    add_strictness_arguments(parser)
-    parser.add_argument(
-        "--truth", type=Path, metavar="FILE.csv", help="compare with it (default: the truth.csv of the data folders)"
-    )
-    parser.add_argument("--device", help="cpu, cuda, cuda:1, ... (default: a GPU if there is one)")
-
-
-def add_strictness_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what decides how strict cleaning is."""
-    parser.add_argument(
-        "--stretch-s",
-        type=float,
-        default=DEFAULT_STRETCH_S,
-        metavar="S",
-        help=f"length of the stretches that are judged and cut (default {DEFAULT_STRETCH_S:g})",
-    )
-    parser.add_argument(
-        "--worst",
-        type=float,
-        default=DEFAULT_WORST,
-        metavar="SHARE",
-        help="share of the stems of each name that are taken for dirty: those in which the model hears least of their "
-        f"own (default {DEFAULT_WORST:g}; 0 keeps all)",
-    )
 
 
 def run(args: argparse.Namespace) -> int:

@@ -7,35 +7,15 @@ import argparse
 import sys
 from collections import Counter
 from functools import partial
-from pathlib import Path
 
 from tqdm import tqdm
 
-from models.corruption.corrupt import DEFAULT_SHARE, KINDS, corrupt_track
+from models.corruption.corrupt import DEFAULT_SHARE, corrupt_track
 from models.corruption.data_set import data_set_folder, link_track, make_track, source_tracks
 from models.corruption.truth import TRUTH, read_track_truth, write_truth
-from models.training.origin import read_origin, write_origin
+from models.training.data.origin import read_origin, write_origin
 
 SETTINGS = "corruption.json"
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments of ``corrupt``."""
-    parser.add_argument(
-        "--data", required=True, nargs="+", type=Path, metavar="DIR", help="MUSDB18, MUSDB18-HQ or track folders"
-    )
-    parser.add_argument("--kind", required=True, choices=KINDS, help="what is wrong with the stems")
-    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder of the corrupted data set")
-    parser.add_argument("--seed", required=True, type=int, metavar="N", help="of all that is drawn")
-    parser.add_argument(
-        "--share",
-        type=float,
-        metavar="P",
-        help="probability that a recording is labelled wrong (default 0.3), or that a stem bleeds (default 0.5)",
-    )
-    parser.add_argument(
-        "--level-db", type=float, default=-10.0, metavar="DB", help="what bleeds, relative to the stem (default -10)"
-    )
 
 
 def run(args: argparse.Namespace) -> int:

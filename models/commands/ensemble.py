@@ -1,4 +1,4 @@
-"""The `ensemble` command: the weights of several checkpoints, stem by stem, from validation tracks.
+"""The `ensemble` command: finds the weights of several checkpoints for each stem on validation tracks.
 
 python -m models ensemble --validate MUSDB18-HQ --checkpoint small --checkpoint tiny --out ensemble.yaml
 python -m models separate song.mp3 --out stems/ --checkpoint ensemble.yaml
@@ -19,11 +19,11 @@ from models.ensembles.ensemble import EnsembleSeparator, all_stems
 from models.ensembles.weights import Products, best_weights, mean_sdr, products
 from models.separation.separator import NetworkSeparator, load_separator
 from models.tracks import Track, open_tracks
-from models.training.packs import INDEX, PackedTrack, open_pack
+from models.training.data.packs import INDEX, PackedTrack, open_pack
 from models.training.validation import EXCERPT_S
 
 DECIMALS = 3
-"""Of the shares that are written."""
+"""Decimals of the shares in the file."""
 
 
 class Excerpt(NamedTuple):
@@ -40,26 +40,6 @@ class Excerpt(NamedTuple):
     sample_rate: int
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments of `ensemble`."""
-    parser.add_argument(
-        "--validate",
-        type=Path,
-        required=True,
-        metavar="DIR",
-        help="data set or pack; only its validation split is read",
-    )
-    parser.add_argument(
-        "--checkpoint",
-        action="append",
-        required=True,
-        metavar="NAME_OR_FOLDER",
-        help="a member: a shipped checkpoint's name or a folder; two or more of them",
-    )
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE.yaml", help="the ensemble's file, a new one")
-    parser.add_argument("--device", help="cpu, cuda, cuda:1, ... (default: a GPU if there is one)")
-
-
 def run(args: argparse.Namespace) -> int:
     """Find the weights, write them, and print the SDR of the members, of their mean and of the weighted mean."""
     if args.out.suffix not in SUFFIXES or args.out.exists():
@@ -72,12 +52,12 @@ def run(args: argparse.Namespace) -> int:
     count, excerpts = open_excerpts(args.validate, ensemble.stems)
     found = measure(members, tqdm(excerpts, "separate", count, unit="track", file=sys.stderr, disable=None))
     if not found:
-        raise ValueError(f"{args.validate}: expected a validation track in which a stem plays, got {count} silent ones")
+        raise ValueError(f"{args.validate}: expected a validation track with an audible stem, got {count} silent ones")
     weights = {stem: rounded(best_weights(tracks)) for stem, (tracks, _) in found.items()}
     print(f"SDR in dB on the validation tracks of {args.validate}, mean over tracks")
     print(table(members, found, weights))
     shares = [StemShares(stem, tuple(spread(weights[stem], have, len(members)))) for stem, (_, have) in found.items()]
-    config = EnsembleConfig(tuple(_lasting(name) for name in names), tuple(shares))
+    config = EnsembleConfig(tuple(_name_or_full_path(name) for name in names), tuple(shares))
     args.out.parent.mkdir(parents=True, exist_ok=True)
     write_ensemble(args.out, config, f"for {ensemble.name}, by {count} validation tracks of {args.validate.name}")
     print(f"written: {args.out}")
@@ -85,11 +65,11 @@ def run(args: argparse.Namespace) -> int:
 
 
 def open_excerpts(root: Path, stems: Sequence[str]) -> tuple[int, Iterator[Excerpt]]:
-    """The validation tracks of a data set or pack: how many, and of each the middle 30 s, as training validates.
+    """The validation tracks of a data set or pack: their number, and the middle 30 s of each, as in training.
 
     Raises:
-        FileNotFoundError: no data set.
-        ValueError: there are no validation tracks, or a stem is not in the data.
+        FileNotFoundError: there is no data set.
+        ValueError: there are no validation tracks, or the data does not have a stem.
     """
     if (root / INDEX).is_file():
         pack = open_pack(root)
@@ -111,8 +91,8 @@ def measure(
     """Separate every excerpt with every member.
 
     Returns:
-        For each stem that plays in any excerpt: the products in those in which it does, and the places of the members
-        that have the stem, in whose order the products are.
+        For each stem that is not silent in all excerpts: its products in the excerpts in which it is not silent, and
+        the indices of the members that have the stem, in the order of the products.
     """
     stems = all_stems(member.stems for member in members)
     having = {stem: [place for place, member in enumerate(members) if stem in member.stems] for stem in stems}
@@ -126,14 +106,14 @@ def measure(
 
 
 def rounded(weights: np.ndarray) -> np.ndarray:
-    """Weights with few decimals and still a sum of 1: the largest one gives or takes what is left."""
+    """Round weights to ``DECIMALS``; the largest one is changed so that the sum stays 1."""
     short = np.round(weights, DECIMALS)
     short[np.argmax(short)] += 1 - short.sum()
     return np.round(short, DECIMALS)
 
 
 def spread(weights: np.ndarray, places: Sequence[int], num_members: int) -> list[float]:
-    """A share for each of all members: 0 for those that do not have the stem."""
+    """A share for every member: 0 for members that do not have the stem."""
     shares = [0.0] * num_members
     for place, weight in zip(places, weights, strict=True):
         shares[place] = float(weight)
@@ -145,7 +125,7 @@ def table(
     found: Mapping[str, tuple[list[Products], list[int]]],
     weights: Mapping[str, np.ndarray],
 ) -> str:
-    """A Markdown table: the SDR of each member, of the mean and of the weighted mean, and the shares."""
+    """A Markdown table: the SDR of each member, of the plain mean and of the weighted mean, and the shares."""
     rows: dict[str, list[float | None]] = {}
     for index, member in enumerate(members):
         rows[member.name] = [
@@ -168,7 +148,7 @@ def table(
 
 
 def _middle(num_samples: int, sample_rate: int) -> tuple[int, int]:
-    """Where the middle 30 s begin, and how many samples they have."""
+    """First sample and number of samples of the middle 30 s."""
     length = min(num_samples, round(EXCERPT_S * sample_rate))
     return (num_samples - length) // 2, length
 
@@ -186,7 +166,7 @@ def _of_folder(track: Track, stems: Sequence[str]) -> Excerpt:
     return Excerpt(audio.pop("mixture"), audio, track.sample_rate)
 
 
-def _lasting(name: str) -> str:
-    """A checkpoint's name if it ships, else the whole path of its folder: the file can lie anywhere."""
+def _name_or_full_path(name: str) -> str:
+    """A shipped checkpoint's name, else the absolute path of its folder, so that the file can be moved."""
     folder = find_checkpoint(name).resolve()
     return folder.name if folder.parent == CHECKPOINT_FOLDER.resolve() else str(folder)

@@ -1,4 +1,4 @@
-"""The commands `import` and `catalog`.
+"""The commands `import` and `catalog`: public weights into a checkpoint, and the list of public weights.
 
 python -m models import weights/simo/separator.ckpt --out oBSRNN-SIMO
 python -m models import vocals.pt --format amanteur --out out/amanteur-vocals
@@ -34,20 +34,20 @@ from models.tracks import check_stems
 
 
 class Layout(Protocol):
-    """A codebase's way of writing weights; each is a module."""
+    """How one codebase stores weights; each layout is a module of ``models.importing``."""
 
     NAME: str
     OVERLAP: float
 
     def fits(self, weights: Weights) -> bool:
-        """Whether the names of the weights are this layout's."""
+        """Whether the weights have this layout's names."""
         ...
 
     def read(self, weights: Weights, stems: tuple[str, ...] | None) -> tuple[Any, dict[str, Tensor]]:
         """A network's configuration and its weights under our names."""
         ...
 
-    def together(self, networks: list[Any]) -> Any:
+    def combine(self, networks: list[Any]) -> Any:
         """The configuration of a checkpoint of several networks."""
         ...
 
@@ -55,45 +55,27 @@ class Layout(Protocol):
 LAYOUTS: Mapping[str, Layout] = {layout.NAME: layout for layout in (magronp, crlandsc, amanteur)}
 
 
-def add_import_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments of ``import``."""
-    parser.add_argument(
-        "paths", nargs="+", type=Path, metavar="PATH", help="checkpoint files of one codebase, or a folder of them"
-    )
-    parser.add_argument(
-        "--out", required=True, metavar="NAME_OR_FOLDER", help="a name (then in checkpoints/), or a folder to make"
-    )
-    parser.add_argument(
-        "--format", default="auto", choices=("auto", *LAYOUTS), help="whose code wrote them (default: auto)"
-    )
-    parser.add_argument("--stems", metavar="A,B", help="names of the stems, where files and their names do not tell")
-
-
-def add_catalog_arguments(parser: argparse.ArgumentParser) -> None:
-    """``catalog`` takes none."""
-
-
 def run_catalog(args: argparse.Namespace) -> int:
-    """List the public weights that can be had."""
+    """Print the catalog of public weights."""
     print(describe())
     return 0
 
 
 def run_import(args: argparse.Namespace) -> int:
-    """Import; says what the checkpoint is and what it costs."""
+    """Import weights, and print what the checkpoint is and what it costs."""
     stems = tuple(stem.strip() for stem in args.stems.split(",")) if args.stems else None
     folder = output_folder(args.out)
     info, preset = import_checkpoint(args.paths, folder, args.format, stems)
     print(
-        f"{folder}: {', '.join(preset.model.stems)} as {info['code']} separates them, "
+        f"{folder}: {', '.join(preset.model.stems)} by {info['code']}, "
         f"{info['parameters'] / 1e6:.1f} M weights, {info['gmacs_per_second']:g} GMAC for a second of audio; "
-        f"licence: {info['licence']}; it has heard: {info['training_data']}"
+        f"licence: {info['licence']}; training data: {info['training_data']}"
     )
     return 0
 
 
 def output_folder(name_or_folder: str) -> Path:
-    """A name is a folder of `checkpoints/`; what has a slash, or is a folder already, is a path."""
+    """The folder of `--out`: a path if it has a slash or is an existing folder, else a name in `checkpoints/`."""
     path = Path(name_or_folder)
     return path if os.sep in name_or_folder or path.is_dir() or path.is_absolute() else CHECKPOINT_FOLDER / path
 
@@ -105,16 +87,16 @@ def import_checkpoint(
 
     Args:
         paths: files, or folders of them.
-        folder: to make; an older checkpoint there is replaced.
-        layout_name: a key of `LAYOUTS`, or "auto" to tell it by names and shapes.
-        stems: in the order of the networks; by default those that the files, or their names, tell.
+        folder: made if absent; an older checkpoint in it is replaced.
+        layout_name: a key of `LAYOUTS`, or "auto" to find it by the names of the weights.
+        stems: in the order of the networks; by default those in the files or their names.
 
     Returns:
-        The facts of the checkpoint and its settings.
+        The information about the checkpoint, and its settings.
 
     Raises:
         FileNotFoundError: a file is absent.
-        ValueError: a file is not of this layout, damaged, or made to do harm; or the folder holds something else.
+        ValueError: a file is not of this layout, damaged or malicious; or the folder holds other files.
     """
     _check_folder(folder)
     files = find_files(paths)
@@ -127,8 +109,8 @@ def import_checkpoint(
             found = Weights([stack.enter_context(UntrustedFile(path)) for path in each.paths])
             layout = _layout(layout_name, found) if layout is None else layout
             if not layout.fits(found):
-                raise ValueError(f"{found.path}: expected weights of the layout {layout.NAME}, as its names tell")
-            config, values = layout.read(found, _told_stems(each, left, len(files) - index))
+                raise ValueError(f"{found.path}: expected weights of the layout {layout.NAME}, got {found.sample()}")
+            config, values = layout.read(found, _stem_names(each, left, len(files) - index))
             left = left[len(config.stems) :] if left else None
             weights |= {f"networks.{index}.{name}": value.contiguous() for name, value in values.items()}
             networks.append(config)
@@ -157,14 +139,14 @@ def _layout(name: str, weights: Weights) -> Layout:
     if len(fitting) > 1:
         names = " and ".join(layout.NAME for layout in fitting)
         raise ValueError(
-            f"{weights.path}: {names} have the same names and shapes, but read the mask differently; "
-            f"say whose code trained it: {' or '.join(f'--format {layout.NAME}' for layout in fitting)}"
+            f"{weights.path}: weights of {names} have the same names and shapes, but order the mask differently; "
+            f"choose the code that trained them: {' or '.join(f'--format {layout.NAME}' for layout in fitting)}"
         )
     return fitting[0]
 
 
-def _told_stems(files: NetworkFiles, left: list[str] | None, networks_left: int) -> tuple[str, ...] | None:
-    """The names for a network: all that are left for the last one, else the next; or what the file's name tells."""
+def _stem_names(files: NetworkFiles, left: list[str] | None, networks_left: int) -> tuple[str, ...] | None:
+    """The stems of a network: the next given name, or all remaining ones for the last network; else the file's stem."""
     if left:
         return tuple(left if networks_left == 1 else left[:1])
     return (files.stem,) if files.stem else None
@@ -177,8 +159,8 @@ def _addresses(files: Sequence[NetworkFiles], digests: set[str]) -> list[str]:
 
 
 def _preset(layout: Layout, networks: list[Any]) -> Preset:
-    model: SeveralConfig = layout.together(networks)
-    check_stems(model.stems, "stems of these weights")  # they become names of files
+    model: SeveralConfig = layout.combine(networks)
+    check_stems(model.stems, "stems of these weights")  # they become file names
     segment_s = getattr(layout, "SEGMENT_S", None) or networks[0].num_samples / networks[0].sample_rate
     data = DataConfig(sources=_sources(model.stems), crop_s=min(3.0, segment_s), crops="random", channels=2)
     train = TrainConfig(batch=2, lr=1e-4, validate_every=500)
@@ -187,13 +169,13 @@ def _preset(layout: Layout, networks: list[Any]) -> Preset:
 
 
 def _sources(stems: tuple[str, ...]) -> tuple[str, ...]:
-    """What a mixture for fine-tuning is the sum of: the four stems, or those of the network if it has others."""
+    """Sources of a mixture for fine-tuning: the four usual stems, or the network's own if it has others."""
     usual = DataConfig.sources
     return usual if set(stems) <= set(usual) else stems
 
 
 def _check_names(preset: Preset, weights: Mapping[str, Tensor]) -> None:
-    """The weights are exactly those of the network; anything else is a mistake of the layout's reader."""
+    """Check that weights and network have the same names and shapes; a difference is a bug in the layout's reader."""
     with torch.device("meta"):
         network = ARCHITECTURES[preset.architecture][1](preset.model)
     wanted = {name: value.shape for name, value in network.state_dict().items()}
@@ -203,6 +185,6 @@ def _check_names(preset: Preset, weights: Mapping[str, Tensor]) -> None:
 
 def _check_folder(folder: Path) -> None:
     if folder.exists() and (not folder.is_dir() or {path.name for path in folder.iterdir()} - {WEIGHTS, CONFIG, CARD}):
-        raise ValueError(f"--out {folder}: expected a folder to make, or an older checkpoint, got something else")
+        raise ValueError(f"--out {folder}: expected a new folder or an older checkpoint, got other files")
     if folder.is_dir() and any(folder.iterdir()):
         print(f"{folder}: replacing the checkpoint there", file=sys.stderr)

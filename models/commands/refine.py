@@ -5,26 +5,10 @@ python -m models refine --preset tiny --data dirty --out runs/refined --minutes 
 
 import argparse
 from collections.abc import Callable
-from pathlib import Path
 
+from models.arguments import add_clean_arguments, add_train_arguments
 from models.commands import clean, train
-from models.presets.preset import preset_names
-from models.training.run_folder import BEST, STATE
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments of ``refine``."""
-    parser.add_argument("--preset", required=True, help=f"{', '.join(preset_names())}, or a .yaml file")
-    parser.add_argument("--data", required=True, nargs="+", metavar="DIR", help="data folders with dirty stems")
-    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder of all rounds")
-    parser.add_argument("--minutes", required=True, type=float, metavar="M", help="length of each training")
-    parser.add_argument("--rounds", type=int, default=1, metavar="N", help="cleanings, each by the training before it")
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="NAME=VALUE", help="change one setting of the trainings"
-    )
-    parser.add_argument("--device", default="cpu", help="cpu (default) or cuda")
-    parser.add_argument("--threads", type=int, metavar="N", help="processor threads of the trainings")
-    clean.add_strictness_arguments(parser)
+from models.training.record.run_folder import BEST, STATE
 
 
 def run(args: argparse.Namespace) -> int:
@@ -46,13 +30,13 @@ def run(args: argparse.Namespace) -> int:
         resume = ["--resume"] if (folder / STATE).is_file() else []
         options = ["--preset", args.preset, "--device", args.device, *threads, *fixed, *resume]
         arguments = ["--data", *data, "--out", str(folder), *options]
-        if status := _run(train.add_train_arguments, train.run_train, arguments):
+        if status := _run(add_train_arguments, train.run_train, arguments):
             return status
         if index < args.rounds:
             cleaned = args.out / f"clean-{index + 1}"
             options = ["--checkpoint", str(folder / BEST), "--device", args.device, *strictness]
             arguments = ["--data", *args.data, "--out", str(cleaned), *options]
-            if status := _run(clean.add_arguments, clean.run, arguments):
+            if status := _run(add_clean_arguments, clean.run, arguments):
                 return status
             data = [str(cleaned)]
     return 0

@@ -1,4 +1,4 @@
-"""The command ``render``: folders of MIDI files in, track folders for training out."""
+"""The command ``render``: folders of MIDI files into track folders for training."""
 
 import argparse
 import contextlib
@@ -28,7 +28,7 @@ from models.running.processors import num_cpus
 from models.tracks import RENDER_FILE, STEMS
 
 RENDERER = 2
-"""Goes up when the same arguments render something else."""
+"""Raise this number whenever the same arguments render other audio."""
 MIDI_SUFFIXES = (".mid", ".midi")
 _UNFINISHED = ".unfinished"
 
@@ -53,13 +53,13 @@ class Rendition:
 
     @property
     def name(self) -> str:
-        """The track's name, which no other song or variation has."""
+        """The track's name; no other song or variation has it."""
         song = re.sub(r"[^-\w .()+]", "_", self.midi.stem)[:60]
         return f"{song}-{self.sha256[:8]}-{self.index}"
 
     @property
     def inputs(self) -> dict[str, Any]:
-        """All that decides how the track sounds."""
+        """Everything that determines the track's audio."""
         return {
             "renderer": RENDERER,
             "midi": self.midi.name,
@@ -71,20 +71,8 @@ class Rendition:
         }
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments of ``render``."""
-    parser.add_argument("--midi", required=True, nargs="+", type=Path, metavar="DIR", help="folders of MIDI files")
-    parser.add_argument(
-        "--soundfont", required=True, nargs="+", type=Path, metavar="SF2", help="soundfonts; each track draws one"
-    )
-    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder of the track folders")
-    parser.add_argument("--variations", type=int, default=1, metavar="N", help="tracks of each song (default 1)")
-    parser.add_argument("--seed", type=int, default=0, help="of the variations (default 0)")
-    parser.add_argument("--jobs", type=int, metavar="N", help="tracks at a time (default: one for each processor)")
-
-
 def run(args: argparse.Namespace) -> int:
-    """Render what is not there yet."""
+    """Render all tracks that do not exist yet."""
     jobs = num_cpus() if args.jobs is None else args.jobs
     for option, value, least in (("variations", args.variations, 1), ("seed", args.seed, 0), ("jobs", jobs, 1)):
         check_at_least(option, value, least)
@@ -136,10 +124,10 @@ def _cleared(unfinished: Path) -> Iterator[None]:
 def _render_all(
     renditions: Sequence[Rendition], out: Path, synthesizer: Synthesizer, jobs: int
 ) -> tuple[list[float], int, set[Path]]:
-    """Render in parallel; a song that cannot be is passed over with a line on stderr.
+    """Render in parallel; a song that cannot be rendered is skipped with a line on stderr.
 
     Returns:
-        The durations of all tracks in seconds, how many of them were rendered now, and the files passed over.
+        The durations of all tracks in seconds, the number of tracks rendered now, and the skipped files.
     """
     durations_s: list[float] = []
     rendered = 0
@@ -154,7 +142,7 @@ def _render_all(
                 futures[executor.submit(_render, rendition, out, synthesizer)] = rendition
         with tqdm(total=len(futures), desc="render", unit="track", file=sys.stderr, disable=None) as progress:
             for future in as_completed(futures):
-                midi = futures.pop(future).midi  # an error kept would keep the audio of its call
+                midi = futures.pop(future).midi  # an exception holds the audio of its call: free it
                 try:
                     durations_s.append(future.result())
                     rendered += 1
@@ -170,7 +158,7 @@ def _render_all(
 
 
 def _finished_duration_s(rendition: Rendition, out: Path) -> float | None:
-    """The duration of a track that lies there and would be rendered the same again, else None."""
+    """The duration of a track that exists and was rendered from the same inputs, else None."""
     try:
         facts = json.loads((out / rendition.name / RENDER_FILE).read_text(encoding="utf-8"))
         if all(facts[name] == value for name, value in rendition.inputs.items()):
@@ -181,7 +169,7 @@ def _finished_duration_s(rendition: Rendition, out: Path) -> float | None:
 
 
 def _render(rendition: Rendition, out: Path, synthesizer: Synthesizer) -> float:
-    """Render one track, which appears whole or not at all; returns its duration in seconds.
+    """Render one track, completely or not at all; returns its duration in seconds.
 
     Raises:
         ValueError: the song cannot be rendered.

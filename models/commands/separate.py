@@ -1,4 +1,4 @@
-"""Songs in, stem files out: the `separate` command, at bounded memory however long the song is.
+"""The `separate` command: songs into stem files, with bounded memory for songs of any length.
 
 python -m models separate song.mp3 --out stems/
 python -m models separate song.mp3 --out stems/ --stems vocals --device cpu --format flac24
@@ -27,7 +27,7 @@ from models.separation.separator import NetworkSeparator
 from models.separation.whole_mixture import show_progress
 
 LARGE_GMACS = 20.0
-"""A network that computes more for a second of audio says so first, and shows the time left wherever it runs."""
+"""Above this cost for a second of audio the command prints the cost first and always shows a progress bar."""
 
 
 class StemFile(NamedTuple):
@@ -37,58 +37,11 @@ class StemFile(NamedTuple):
     clipped: int
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments of the `separate` command."""
-    parser.add_argument(
-        "inputs", nargs="+", type=Path, metavar="FILE", help="songs: wav, flac, ogg, mp3, m4a, mp4, ..."
-    )
-    parser.add_argument(
-        "--out",
-        type=Path,
-        required=True,
-        metavar="DIR",
-        help="folder of the stems: DIR/vocals.wav, ...; with several songs DIR/<song>/vocals.wav, ...",
-    )
-    parser.add_argument(
-        "--checkpoint",
-        action="append",
-        metavar="NAME_OR_FOLDER",
-        help="a shipped checkpoint's name or a folder (default: small); given several times, the mean of what they say;"
-        " or an ensemble's .yaml of `models ensemble`",
-    )
-    parser.add_argument("--stems", type=_comma_list, metavar="A,B", help="stems to write (default: all)")
-    parser.add_argument(
-        "--overlap",
-        type=float,
-        metavar="F",
-        help="share of a chunk in common with the next (default: the checkpoint's)",
-    )
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="change a setting of the checkpoint, e.g. separate.segment_s=20",
-    )
-    parser.add_argument(
-        "--one-at-a-time",
-        action="store_true",
-        help="memory of one network, for checkpoints that have one for each stem",
-    )
-    parser.add_argument("--device", help="cpu, cuda, cuda:1, ... (default: a GPU if there is one)")
-    parser.add_argument(
-        "--format",
-        choices=FORMATS,
-        default="wav16",
-        help="default: wav16, which plays everywhere; wavfloat never clips",
-    )
-
-
 def run(args: argparse.Namespace) -> int:
-    """Run the `separate` command; a file that cannot be separated costs one line on stderr, and the others still run.
+    """Run the `separate` command. A file that cannot be separated prints one line on stderr; the others still run.
 
     Returns:
-        The exit status: 0, 2 if a file failed, 130 if interrupted, 143 if told to end (SIGTERM).
+        The exit status: 0, 2 if a file failed, 130 after Ctrl-C, 143 after SIGTERM, 129 after SIGHUP.
 
     Raises:
         FileNotFoundError: there is no such checkpoint.
@@ -106,7 +59,7 @@ def _separate_all(args: argparse.Namespace) -> int:
         checkpoints, args.device, args.stems, args.overlap, settings, one_at_a_time=args.one_at_a_time
     )
     check_no_input_is_output(args.inputs, folders, separator.stems, args.format)
-    gmacs = sum(told_cost(find_checkpoint(name)) for name in read_ensemble(checkpoints).checkpoints)
+    gmacs = sum(stored_gmacs(find_checkpoint(name)) for name in read_ensemble(checkpoints).checkpoints)
     if is_large := gmacs >= LARGE_GMACS:
         work_s = sum(measure_work(member) for member in members_of(separator))
         print(
@@ -135,13 +88,13 @@ def separate_file(
     sample_format: str = "wav16",
     progress: bool = False,
 ) -> list[StemFile]:
-    """Separate one song into `folder`/<stem>.<extension>, replacing stems of an earlier run.
+    """Separate one song into `folder`/<stem>.<extension>; stems of an earlier run are replaced.
 
-    The stems have the song's sample rate, channels and length. They all appear when the song is done; when it fails or
-    is interrupted, none does.
+    The stems have the song's sample rate, channels and length. All appear when the song is done; none appears if it
+    fails or is interrupted.
 
     Args:
-        separator: separates it.
+        separator: one network or an ensemble.
         path: the song.
         folder: made if absent.
         sample_format: one of `models.audio.writer.FORMATS`.
@@ -149,7 +102,7 @@ def separate_file(
 
     Raises:
         FileNotFoundError: there is no such song.
-        ValueError: the song is damaged, truncated, or no audio file, or would be overwritten by one of its stems.
+        ValueError: the song is damaged, truncated or not an audio file, or one of its stems would overwrite it.
         OSError: the stems cannot be written.
     """
     song = open_audio(path)
@@ -171,14 +124,14 @@ def separate_file(
     return [StemFile(writer.path, writer.clipped) for writer in writers.values()]
 
 
-def told_cost(folder: Path) -> float:
-    """10^9 multiply-accumulates for a second of audio, as a checkpoint tells them; 0 where it does not."""
+def stored_gmacs(folder: Path) -> float:
+    """10^9 multiply-accumulates for a second of audio, from a checkpoint's `config.json`; 0 if it has no such value."""
     cost = read_config(folder / CONFIG)[1].get("gmacs_per_second")
     return float(cost) if isinstance(cost, int | float) else 0.0
 
 
 def measure_work(separator: NetworkSeparator) -> float:
-    """Seconds of work for a second of audio here, overlaps included, by a second of noise."""
+    """Seconds of work for a second of audio on this machine, overlaps included; measured on one second of noise."""
     noise = 0.1 * torch.randn(1, separator.channels, separator.sample_rate, generator=torch.Generator().manual_seed(0))
     start = time.perf_counter()
     separator.separate_chunks(noise)
@@ -211,10 +164,10 @@ def output_folders(inputs: list[Path], out: Path) -> list[Path]:
 def check_no_input_is_output(
     inputs: Iterable[Path], folders: Iterable[Path], stems: Iterable[str], sample_format: str
 ) -> None:
-    """Refuse to overwrite a song with a stem.
+    """Check that no stem overwrites a song.
 
     Raises:
-        ValueError: a stem would take the place of one of the inputs.
+        ValueError: a stem has the path of one of the inputs.
     """
     songs = {Path(path).resolve() for path in inputs}
     targets = (stem_path(folder, stem, sample_format) for folder in folders for stem in stems)
@@ -225,7 +178,7 @@ def check_no_input_is_output(
 
 @contextlib.contextmanager
 def _ended_by_signals() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP end the command as Ctrl-C does, so that what is half written is removed."""
+    """Let SIGTERM and SIGHUP end the command as Ctrl-C does, so that unfinished files are removed."""
 
     def end(number: int, _: object) -> NoReturn:
         raise SystemExit(128 + number)
@@ -240,7 +193,7 @@ def _ended_by_signals() -> Iterator[None]:
 
 
 def _report(path: Path, written: list[StemFile]) -> None:
-    """Say what was written, and what was lost to clipping."""
+    """Print the written files and the number of clipped samples."""
     print(f"{path} -> {' '.join(str(stem.path) for stem in written)}")
     for stem in written:
         if stem.clipped:
@@ -249,7 +202,3 @@ def _report(path: Path, written: list[StemFile]) -> None:
 
 def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())
-
-
-def _comma_list(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",")]

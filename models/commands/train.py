@@ -11,46 +11,14 @@ from models.presets.preset import Preset, load_preset, preset_names, with_stems
 from models.presets.settings import override, parse_assignments
 from models.running.arguments import check_at_least
 from models.running.folder_lock import sole_writer
-from models.tracks import STEMS, check_stems, default_data_root
+from models.tracks import check_stems, default_data_root
+from models.training.data.packs import open_data, prepare_pack
 from models.training.loop import train
-from models.training.packs import open_data, prepare_pack
 from models.training.world import World, join_world
 
 
-def add_train_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments of ``train``."""
-    parser.add_argument(
-        "--preset", help=f"{', '.join(preset_names())}, or a .yaml file; with --init the checkpoint's own by default"
-    )
-    _add_data_argument(parser)
-    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder of the run")
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="NAME=VALUE", help="change one setting, e.g. train.lr=3e-4"
-    )
-    parser.add_argument("--stems", metavar="A,B", help="stems of your own, as their files are named: guitar,piano,rest")
-    parser.add_argument(
-        "--max-minutes", type=float, metavar="M", help="end this call after M minutes, with a checkpoint"
-    )
-    start = parser.add_mutually_exclusive_group()
-    start.add_argument("--resume", action="store_true", help="go on with the run in --out")
-    start.add_argument("--init", metavar="CHECKPOINT", help="begin with these weights: a name that ships, or a folder")
-    parser.add_argument("--device", default="cpu", help="cpu (default) or cuda")
-    parser.add_argument("--threads", type=int, metavar="N", help="processor threads")
-    parser.add_argument("--workers", type=int, default=0, metavar="N", help="processes that make batches ahead")
-
-
-def add_prepare_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments of ``prepare``."""
-    _add_data_argument(parser)
-    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder of the pack")
-    parser.add_argument(
-        "--stems", default=",".join(STEMS), help=f"of each track, any names (default {','.join(STEMS)})"
-    )
-    parser.add_argument("--sample-rate", type=int, default=44100, metavar="HZ", help="of the pack (default 44100)")
-
-
 def run_train(args: argparse.Namespace) -> int:
-    """Train, or go on training; under ``torchrun``, together with the other processes."""
+    """Train, or resume training; under ``torchrun``, together with the other processes."""
     if args.max_minutes is not None and not args.max_minutes > 0:
         raise ValueError(f"--max-minutes: expected minutes above 0, got {args.max_minutes}")
     check_at_least("workers", args.workers, 0)
@@ -101,10 +69,10 @@ def run_prepare(args: argparse.Namespace) -> int:
 
 @contextlib.contextmanager
 def _sole_run(folder: Path, world: World) -> Iterator[None]:
-    """Keep a run's folder to the processes that train together; the first of them holds it for all.
+    """Lock a run's folder for the processes that train together; the process of rank 0 holds the lock.
 
     Raises:
-        ValueError: another run writes there; on every process, so that none waits for the others.
+        ValueError: another run writes there; every process raises, so that none waits for the others.
     """
     with contextlib.ExitStack() as held:
         refusal = ""
@@ -130,15 +98,6 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(stem.strip() for stem in text.split(","))
 
 
-def _add_data_argument(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--data",
-        nargs="+",
-        metavar="DIR",
-        help="MUSDB18, MUSDB18-HQ, folders of track folders, or a pack (default: MUSDB_PATH)",
-    )
-
-
 def _roots(data: list[str] | None) -> list[Path]:
     if data:
         return [Path(folder) for folder in data]
@@ -153,7 +112,7 @@ def _check_device(device: str) -> None:
     if device not in ("cpu", "cuda"):
         raise ValueError(f"--device: expected cpu or cuda, got {device!r}")
     if device == "cuda" and not torch.cuda.is_available():
-        raise ValueError("--device: cuda asked for, but this machine has no usable GPU")
+        raise ValueError("--device: expected cpu, as this machine has no usable GPU, got cuda")
 
 
 def _set_threads(threads: int) -> None:

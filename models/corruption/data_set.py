@@ -13,7 +13,7 @@ import numpy as np
 from models.running.atomic import write_text
 from models.running.folder_lock import LOCK, sole_writer
 from models.tracks import RENDER_FILE, FolderTrack, Track, open_tracks
-from models.training.packs import every_tenth
+from models.training.data.packs import every_tenth
 
 UNFINISHED = ".unfinished"
 

@@ -1,4 +1,4 @@
-"""Ensembles: several separators as one, weighted stem by stem.
+"""Ensembles: the weighted mean of several separators, with weights for each stem.
 
-In: checkpoints, or an ensemble's .yaml. Out: a separator; and the weights that are best on validation tracks.
+In: checkpoints, or an ensemble's .yaml. Out: a separator, and the weights with the best SDR on validation tracks.
 """

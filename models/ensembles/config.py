@@ -1,11 +1,11 @@
-"""Which checkpoints make an ensemble, and how much each counts: a few lines of YAML.
+"""The configuration of an ensemble, a YAML file: its checkpoints, and the share of each in each stem.
 
     checkpoints: [small, tiny]
     weights:
     - {stem: vocals, shares: [0.8, 0.2]}
     - {stem: drums, shares: [0.65, 0.35]}
 
-A stem without weights is the mean of the checkpoints that have it.
+A stem without weights is the plain mean of the checkpoints that have it.
 """
 
 from collections.abc import Sequence
@@ -20,19 +20,19 @@ from models.running import atomic
 
 SUFFIXES = (".yaml", ".yml")
 SUM_TOLERANCE = 1e-3
-"""Shares are written with a few decimals: their sum need not be 1 to the last one."""
+"""Allowed difference of a sum of shares from 1; shares are stored with a few decimals."""
 
 
 @dataclass(frozen=True)
 class StemShares:
-    """How much each checkpoint counts in one stem.
+    """The share of each checkpoint in one stem.
 
     Attributes:
         stem: its name.
-        shares: one for each checkpoint, in their order, at least 0, together 1.
+        shares: one for each checkpoint, in their order; at least 0, with sum 1.
 
     Raises:
-        ValueError: a share below 0, or another sum.
+        ValueError: a share is below 0, or the sum is not 1.
     """
 
     stem: str
@@ -49,11 +49,11 @@ class EnsembleConfig:
     """An ensemble.
 
     Attributes:
-        checkpoints: names of checkpoints that ship, or folders.
-        weights: of stems; other stems are the mean of the checkpoints that have them.
+        checkpoints: names of shipped checkpoints, or folders.
+        weights: shares for some stems; other stems are the plain mean of the checkpoints that have them.
 
     Raises:
-        ValueError: no checkpoint, a stem named twice, or shares that are not one for each.
+        ValueError: no checkpoint, a stem named twice, or another number of shares than checkpoints.
     """
 
     checkpoints: tuple[str, ...]
@@ -74,7 +74,7 @@ class EnsembleConfig:
 
 
 def is_ensemble_file(name: str | Path) -> bool:
-    """Whether what is given as a checkpoint is an ensemble's file, by its name."""
+    """Whether the value of `--checkpoint` is the path of an ensemble's file."""
     path = Path(name)
     return path.suffix in SUFFIXES and not path.is_dir()
 
@@ -83,22 +83,22 @@ def read_ensemble(names: Sequence[str]) -> EnsembleConfig:
     """The ensemble that a command line names.
 
     Args:
-        names: checkpoints, names or folders, for their mean; or one YAML file.
+        names: names or folders of checkpoints, for their plain mean; or one YAML file.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is not an ensemble's, or stands beside other names; or a checkpoint is named twice.
+        ValueError: the file is not an ensemble's, or is given with other names; or a checkpoint is named twice.
     """
     files = [name for name in names if is_ensemble_file(name)]
     if not files:
         return _checked(EnsembleConfig(tuple(names)), "--checkpoint")
     if len(names) > 1:
-        raise ValueError(f"--checkpoint {files[0]} is an ensemble by itself: expected no other --checkpoint")
+        raise ValueError(f"--checkpoint {files[0]} is an ensemble: expected no other --checkpoint, got {len(names)}")
     return _checked(read_ensemble_file(Path(files[0])), files[0])
 
 
 def read_ensemble_file(path: Path) -> EnsembleConfig:
-    """An ensemble's file alone: its checkpoints are not looked for.
+    """Read an ensemble's file without searching for its checkpoints.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -112,7 +112,7 @@ def read_ensemble_file(path: Path) -> EnsembleConfig:
 
 
 def _checked(config: EnsembleConfig, where: str) -> EnsembleConfig:
-    """Make sure that no two names are of one folder."""
+    """Check that no two names are of the same folder."""
     names = config.checkpoints
     if len(names) > 1 and len({find_checkpoint(name).resolve() for name in names}) < len(names):
         raise ValueError(f"{where}: expected different checkpoints, got {' '.join(names)}")
@@ -120,20 +120,20 @@ def _checked(config: EnsembleConfig, where: str) -> EnsembleConfig:
 
 
 def write_ensemble(path: Path, config: EnsembleConfig, comment: str) -> None:
-    """Write an ensemble's file, whole or not at all, under a line of comment."""
+    """Write an ensemble's file, completely or not at all; its first line is the comment."""
     text = yaml.safe_dump(to_mapping(config), sort_keys=False, default_flow_style=None, width=120, allow_unicode=True)
     atomic.write_text(path, f"# {comment}\n{text}")
 
 
 def member_shares(config: EnsembleConfig, stems: Sequence[Sequence[str]]) -> list[dict[str, float]]:
-    """How much each checkpoint counts: {stem: share}, without the stems in which it does not count.
+    """The shares of each checkpoint: {stem: share}, without stems in which its share is 0.
 
     Args:
         config: the ensemble.
-        stems: those that each checkpoint has.
+        stems: the stems of each checkpoint.
 
     Raises:
-        ValueError: a weight of a stem that a checkpoint does not have.
+        ValueError: a checkpoint has a share in a stem that it does not separate.
     """
     shares = [dict.fromkeys(names, 1.0) for names in stems]
     for weight in config.weights:

@@ -1,4 +1,4 @@
-"""Several networks as one separator: the weighted mean of what they say, stem by stem."""
+"""Several networks as one separator: the weighted mean of their estimates, with weights for each stem."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,16 +12,16 @@ from models.separation.whole_mixture import Stems, Waveform, length, separate_wh
 
 
 class EnsembleSeparator:
-    """Separates with each of its members, and averages. Each one has its own chunks.
+    """Separates with each of its members and averages. Each member has its own chunks.
 
-    Loudness does not matter, as it does not to a member: separate(k x) = k separate(x).
+    As with a single member, the result does not depend on loudness: separate(k x) = k separate(x).
 
     Attributes:
-        members: what it is made of.
+        members: the separators.
         name: names of the members.
         stems: names of the stems it returns, in order.
         sample_rate: the rate all members work at, Hz.
-        channels: the channels all members hear.
+        channels: input channels of all members.
     """
 
     def __init__(
@@ -34,12 +34,12 @@ class EnsembleSeparator:
 
         Args:
             members: at least one.
-            shares: how much each member counts in its stems, more than 0; a stem's sum is what 1 stands for. By default
-                all members count the same in all stems that they have.
-            stems: the stems to return, all that a member has by default.
+            shares: weight of each member in each of its stems, more than 0; they are divided by their sum for a stem.
+                By default all members have equal weights in their stems.
+            stems: the stems to return; by default those of all members.
 
         Raises:
-            ValueError: the members have different sample rates or channels, or none has one of the stems.
+            ValueError: the members have different sample rates or channels, or no member has one of the stems.
         """
         traits = {(member.sample_rate, member.channels): member.name for member in members}
         if len(traits) > 1:
@@ -60,7 +60,7 @@ class EnsembleSeparator:
     def separate_stream(self, blocks: Iterable[Tensor], sample_rate: int) -> Iterator[Stems]:
         """Separate a mixture of any length; see ``models.separation.separator.NetworkSeparator.separate_stream``.
 
-        What is kept of the mixture is what the member with the longest chunks reads ahead.
+        Memory holds only the part of the mixture that the member with the longest chunks reads ahead.
         """
         copies = copied(blocks, len(self.members))
         streams = [member.separate_stream(copy, sample_rate) for member, copy in zip(self.members, copies, strict=True)]
@@ -77,14 +77,14 @@ class EnsembleSeparator:
 
 
 def all_stems(parts: Iterable[Iterable[str]]) -> tuple[str, ...]:
-    """The stems that any part has, in the order of their first appearance."""
+    """All stems of all parts, in the order of their first appearance."""
     return tuple(dict.fromkeys(stem for part in parts for stem in part))
 
 
 def copied(blocks: Iterable[Tensor], count: int) -> list[Iterator[Tensor]]:
-    """Copies of a stream; a block is kept until all have had it.
+    """Copies of a stream; a block is kept until all copies have read it.
 
-    Differs: itertools.tee keeps up to 57 blocks longer, which are minutes of audio.
+    Differs: itertools.tee keeps up to 57 more blocks, which is minutes of audio.
     """
     source = iter(blocks)
     queues: list[deque[Tensor]] = [deque() for _ in range(count)]
@@ -103,27 +103,28 @@ def copied(blocks: Iterable[Tensor], count: int) -> list[Iterator[Tensor]]:
 
 
 def aligned(streams: Sequence[Iterator[Stems]]) -> Iterator[list[Stems]]:
-    """Cut equally long streams at the same places; the one that is behind is asked first, so no more than a piece of
-    each waits.
+    """Cut equally long streams into pieces of equal length.
+
+    The stream that is behind is read next, so at most one piece of each stream is in memory.
 
     Args:
         streams: each yields consecutive pieces {stem: [C, t]}.
 
     Yields:
-        A piece of each stream, all of one length.
+        One piece of each stream, all of the same length.
     """
-    waiting = [next(stream, None) for stream in streams]
+    rest = [next(stream, None) for stream in streams]
     while True:
         for index, stream in enumerate(streams):
-            while (piece := waiting[index]) is not None and length(piece) == 0:
-                waiting[index] = next(stream, None)
-        ready = [piece for piece in waiting if piece is not None]
+            while (piece := rest[index]) is not None and length(piece) == 0:
+                rest[index] = next(stream, None)
+        ready = [piece for piece in rest if piece is not None]
         if not ready:
             return
         assert len(ready) == len(streams), "the streams of an ensemble are equally long"
         size = min(length(piece) for piece in ready)
         yield [{stem: samples[..., :size] for stem, samples in piece.items()} for piece in ready]
-        waiting = [{stem: samples[..., size:] for stem, samples in piece.items()} for piece in ready]
+        rest = [{stem: samples[..., size:] for stem, samples in piece.items()} for piece in ready]
 
 
 def open_separator(
@@ -134,12 +135,12 @@ def open_separator(
     settings: Mapping[str, str | int | float] | None = None,
     one_at_a_time: bool = False,
 ) -> NetworkSeparator | EnsembleSeparator:
-    """Load what a command line names: one checkpoint, several for their mean, or an ensemble's file.
+    """Load the separator that a command line names: one checkpoint, the mean of several, or an ensemble's file.
 
-    A checkpoint that counts in none of the stems is not loaded.
+    A checkpoint that has no share in any of the stems is not loaded.
 
     Args:
-        checkpoints: names of checkpoints that ship, or folders; or one YAML file, see ``models.ensembles.config``.
+        checkpoints: names of shipped checkpoints, or folders; or one YAML file, see ``models.ensembles.config``.
         device, overlap, settings, one_at_a_time: see ``models.separation.separator.load_separator``.
         stems: the stems to return, all by default.
 
@@ -162,5 +163,5 @@ def open_separator(
 
 
 def members_of(separator: NetworkSeparator | EnsembleSeparator) -> tuple[NetworkSeparator, ...]:
-    """The networks of an ensemble, or the only one."""
+    """The members of an ensemble, or the separator itself."""
     return separator.members if isinstance(separator, EnsembleSeparator) else (separator,)

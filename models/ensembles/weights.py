@@ -1,7 +1,7 @@
 """The weights of an ensemble that give the best mean SDR on validation tracks.
 
-All that the SDR of a weighted mean depends on are the products of the estimates with each other and with the true stem,
-so each member separates each track once, and any weights can then be tried.
+The SDR of a weighted mean depends only on the inner products of the estimates with each other and with the true stem.
+Each member therefore separates each track once; trying other weights costs almost nothing.
 """
 
 import itertools
@@ -13,12 +13,12 @@ import numpy as np
 from models.metrics import CHALLENGE_DELTA
 
 FIRST_STEP, LAST_STEP = 0.25, 0.002
-"""How much the search moves from one member to another, at first and at last."""
+"""First and last step of the search: the share that it moves from one member to another."""
 
 
 @dataclass(frozen=True)
 class Products:
-    """Inner products of one stem of one track, over all samples and channels, for M members.
+    """Inner products for one stem of one track and M members, over all samples and channels.
 
     Attributes:
         estimates: of the members' estimates with each other, [M, M].
@@ -37,7 +37,7 @@ class Products:
 
 
 def products(reference: np.ndarray, estimates: Sequence[np.ndarray]) -> Products:
-    """What the search needs of one stem of one track.
+    """The inner products of one stem of one track.
 
     Args:
         reference: true audio [C, T].
@@ -60,11 +60,11 @@ def mean_sdr(tracks: Sequence[Products], weights: np.ndarray) -> float:
 
 
 def best_weights(tracks: Sequence[Products]) -> np.ndarray:
-    """Weights [M], at least 0 and together 1, with the highest mean SDR over the tracks.
+    """Weights [M], at least 0 and with sum 1, with the highest mean SDR over the tracks.
 
-    A search from the equal weights and from each member alone: a share goes from one member to another as long as that
-    pays, first a quarter, then half of it, and so on to 0.002. It never ends below where it began, so the result is at
-    least as good on these tracks as the mean and as every member.
+    The search begins once with equal weights and once with each member alone. It moves a share from one member to
+    another while that raises the mean SDR: first steps of 0.25, then half of that, and so on down to 0.002. The SDR
+    never falls, so on these tracks the result is at least as good as the plain mean and as every member.
 
     Args:
         tracks: at least one, of M members.
@@ -75,7 +75,7 @@ def best_weights(tracks: Sequence[Products]) -> np.ndarray:
 
 
 def _climb(tracks: Sequence[Products], weights: np.ndarray) -> np.ndarray:
-    """The best weights that a search from these finds."""
+    """The best weights that a search from these weights finds."""
     best, step = mean_sdr(tracks, weights), FIRST_STEP
     while step >= LAST_STEP:
         for candidate in _neighbours(weights, step):
@@ -88,7 +88,7 @@ def _climb(tracks: Sequence[Products], weights: np.ndarray) -> np.ndarray:
 
 
 def _neighbours(weights: np.ndarray, step: float) -> Iterator[np.ndarray]:
-    """Weights of which a share, of `step` at most, has gone from one member to another."""
+    """All weights that result from moving a share of at most `step` from one member to another."""
     for source, target in itertools.permutations(range(len(weights)), 2):
         share = min(step, weights[source])
         if share > 0:

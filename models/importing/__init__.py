@@ -1,4 +1,4 @@
 """Reads checkpoint files of public codebases, which are pickles, without running anything in them.
 
-In: files or a record to download. Out: named tensors and settings, as a checkpoint of ours needs them.
+In: files, or an address to download from. Out: named tensors and settings for a checkpoint of ours.
 """

@@ -14,38 +14,38 @@ from models.public.amanteur import AmanteurConfig, AmanteurNetworkConfig
 NAME = "amanteur"
 OVERLAP = 0.5
 """Chunks begin every 1.5 s, as the paper recommends; theirs begin every 0.5 s."""
-BESIDE = ("featurizer.", "inverse_featurizer.", "augmentations.")
-"""What a Lightning checkpoint holds beside the network."""
+NOT_NETWORK = ("featurizer.", "inverse_featurizer.", "augmentations.")
+"""Prefixes of the entries of a Lightning checkpoint that are not part of the network."""
 LSTM_GATES = 4
 PARTS = 4
 """Real and imaginary part of two channels."""
 
 
 def fits(weights: Weights) -> bool:
-    """Whether the names are this layout's, bare or with Lightning's prefix."""
+    """Whether the weights have this layout's names, with or without Lightning's prefix."""
     return any(name.removeprefix("model.") == "bandsplit.layernorms.0.weight" for name in weights.shapes)
 
 
 def read(
     weights: Weights, stems: tuple[str, ...] | None, bins_first: bool = True
 ) -> tuple[AmanteurNetworkConfig, dict[str, Tensor]]:
-    """One network's configuration, out of names, shapes and `hparams.yaml`, and its weights under our names.
+    """Read one network: its configuration, from names, shapes and `hparams.yaml`, and its weights under our names.
 
     Args:
-        weights: changed: Lightning's prefix is taken from the names.
+        weights: of the network; this call removes Lightning's prefix from their names.
         stems: the name of the stem.
-        bins_first: whether the mask's outputs are put into our order; crlandsc's stay in theirs.
+        bins_first: whether to put the mask's outputs into our order; crlandsc's outputs keep theirs.
 
     Raises:
-        ValueError: a weight is missing, left over or of another shape, or the network is of a kind that is not read.
+        ValueError: a weight is missing, unexpected or of another shape, or this kind of network is not supported.
     """
-    weights.strip_prefix(BESIDE)
+    weights.strip_prefix(NOT_NETWORK)
     config = _config(weights, stems)
     weights.check(dict(expected_shapes(config)))
     return config, dict(_convert(weights, config, bins_first))
 
 
-def together(networks: list[AmanteurNetworkConfig]) -> AmanteurConfig:
+def combine(networks: list[AmanteurNetworkConfig]) -> AmanteurConfig:
     """The configuration of a checkpoint of these networks."""
     return AmanteurConfig(tuple(networks))
 
@@ -54,21 +54,23 @@ def _config(weights: Weights, stems: tuple[str, ...] | None) -> AmanteurNetworkC
     settings = _settings(weights.path)
     recurrent = "bandsequence.bsrnn.0.0.rnn."
     if f"{recurrent}weight_hh_l0" not in weights.shapes:
-        raise ValueError(f"{weights.path}: its bottleneck is no BLSTM ({recurrent}* is missing), as the published ones")
+        raise ValueError(f"{weights.path}: expected a bottleneck of BLSTMs, but {recurrent}* is missing")
     gates, hidden = weights.shape(f"{recurrent}weight_hh_l0")
     if gates != LSTM_GATES * hidden or f"{recurrent}weight_hh_l0_reverse" not in weights.shapes:
-        raise ValueError(f"{weights.path}: its recurrent layers are not bidirectional LSTMs, as the published ones are")
+        raise ValueError(f"{weights.path}: expected bidirectional LSTMs, got other recurrent layers")
     for name, wanted in {"return_mask": False, "complex_as_channel": True, "is_mono": False}.items():
         if settings.get(name, wanted) is not wanted:
-            raise ValueError(f"{weights.path}: hparams.yaml says {name}: {settings[name]}; only {wanted} is read")
+            raise ValueError(f"{weights.path}: hparams.yaml has {name}: {settings[name]}; only {wanted} is supported")
     inputs = [
         weights.shape(f"bandsplit.layernorms.{band}.weight") for band in range(weights.count("bandsplit.layernorms.#."))
     ]
     bins, rest = divmod(sum(shape[0] for shape in inputs), PARTS)
     if rest or any(shape[0] % PARTS for shape in inputs) or bins % 2 == 0:
-        raise ValueError(f"{weights.path}: its bands are not those of a stereo spectrogram, as the published ones are")
+        raise ValueError(
+            f"{weights.path}: expected bands of a stereo spectrogram, got {PARTS * bins + rest} values in all"
+        )
     if stems is None or len(stems) != 1:
-        raise ValueError(f"{weights.path}: it does not tell its stem; call the file or its folder vocals, or --stems")
+        raise ValueError(f"{weights.path}: the stem is unknown; name the file or its folder vocals, or give --stems")
     n_fft = 2 * (bins - 1)
     return AmanteurNetworkConfig(
         stems=stems,
@@ -85,14 +87,14 @@ def _config(weights: Weights, stems: tuple[str, ...] | None) -> AmanteurNetworkC
 
 
 def _settings(path: Path) -> dict[str, Any]:
-    """The block `model` of the `hparams.yaml` beside a file; its other blocks may be private and are not looked at."""
+    """The block `model` of the `hparams.yaml` next to a file. Other blocks may be private and are not used."""
     hparams = path.parent / "hparams.yaml"
     block = read_yaml(hparams).get("model") if hparams.is_file() else None
     return block if isinstance(block, dict) else {}
 
 
 def expected_shapes(config: AmanteurNetworkConfig) -> Iterator[tuple[str, tuple[int, ...]]]:
-    """Names and shapes of the weights of a network in this layout, bare."""
+    """Names and shapes of the weights of a network in this layout, without Lightning's prefix."""
     features, frames, hidden = config.features, config.frames, config.hidden
     for band, width in enumerate(config.band_widths):
         inputs = PARTS * width
@@ -121,7 +123,7 @@ def _affine(prefix: str, shape: tuple[int, ...]) -> Iterator[tuple[str, tuple[in
 
 
 def _convert(weights: Weights, config: AmanteurNetworkConfig, bins_first: bool) -> Iterator[tuple[str, Tensor]]:
-    """Our names and values."""
+    """The weights under our names."""
     every = range(len(config.band_widths))
     for index, bands in enumerate(grouped(config.band_widths)):
         for kind in ("weight", "bias"):
@@ -148,7 +150,7 @@ def _convert(weights: Weights, config: AmanteurNetworkConfig, bins_first: bool) 
 
 
 def _output(weights: Weights, name: str, bins_first: bool) -> tuple[Tensor, Tensor]:
-    """The mask's last two layers, between which there is nothing, as one: weight [2 * outputs, hidden] and bias."""
+    """The mask's last two layers as one: weight [2 * outputs, hidden] and bias. No activation lies between them."""
     inner, outer = weights[f"{name}2.weight"].double(), weights[f"{name}3.linear.weight"].double()
     weight = outer @ inner
     bias = outer @ weights[f"{name}2.bias"].double() + weights[f"{name}3.linear.bias"].double()

@@ -1,4 +1,4 @@
-"""The model card of imported weights, and the facts behind it."""
+"""The model card of imported weights, and the information in it."""
 
 from collections.abc import Mapping
 from datetime import date
@@ -15,17 +15,17 @@ CODE = {
     "amanteur": "https://github.com/amanteur/BandSplitRNN-PyTorch",
     "crlandsc": "https://github.com/crlandsc/Music-Demixing-with-Band-Split-RNN",
 }
-"""Whose networks these are, by layout."""
+"""Address of each layout's codebase."""
 
 
 def facts(name: str, preset: Preset, files: Mapping[str, str], entry: Entry | None, gmacs: float) -> dict[str, Any]:
-    """What `config.json` and the card say of imported weights.
+    """The information about imported weights in `config.json` and the card.
 
     Args:
         name: of the checkpoint.
         preset: its settings.
-        files: SHA-256 of each file, by name.
-        entry: of the catalog, if the checkpoint has the name and layout of one.
+        files: SHA-256 of each imported file, by name.
+        entry: the catalog's entry with this name and layout, if there is one.
         gmacs: 10^9 multiply-accumulates for a second of stereo audio, overlaps included.
     """
     with torch.device("meta"):
@@ -63,22 +63,22 @@ imported by `python -m models import`. Bandsplit neither trained nor checked the
 | | |
 |---|---|
 | training data | {info["training_data"]} |
-| source | {info.get("source", "not told")} |
+| source | {info.get("source", "unknown")} |
 | licence | {info["licence"]} |
 | imported | {info["date"]} |
 | parameters | {info["parameters"]} |
 | GMAC for a second of audio | {info["gmacs_per_second"]} |
 
 {_scores(info)}
-A T4 that computes in float32 needs about {t4_s:.2f} s for a second of audio, by arithmetic; MDX-23 allows 1.57 s.
+A T4 needs about {t4_s:.2f} s in float32 for a second of audio (computed, not measured); MDX-23 allows 1.57 s.
 
 | imported file | SHA-256 |
 |---|---|
 {files}
 
-Settings: `config.json`. Weights: `weights.safetensors`, float32. The network's output is that of its makers' code,
-to rounding.
-They keep the licence of their makers.
+Settings: `config.json`. Weights: `weights.safetensors`, float32. The network's output equals that of its authors'
+code, up to rounding.
+The weights keep the licence of their authors.
 """
 
 
@@ -87,8 +87,8 @@ def _scores(info: Mapping[str, Any]) -> str:
         return "No scores are known: the name is not one of `python -m models catalog`.\n"
     scores = info["published"]
     values = [*scores.values(), sum(scores.values()) / len(scores)]
-    return f"""If these are the files of that source (Bandsplit cannot tell), their makers published,
-{info["published_metric"]}, dB:
+    return f"""Scores that the authors published for the files of that source ({info["published_metric"]}, dB).
+Bandsplit cannot tell whether these are the same files.
 
 | {" | ".join([*scores, "mean"])} |
 |{"---|" * len(values)}

@@ -1,10 +1,10 @@
-"""Public BSRNN weights that can be had: what they separate, how well by their makers' account, and where they lie."""
+"""Public BSRNN weights: their stems, published scores, training data, licence and address."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 MUSDB = "100 tracks from musdb18-hq"
-"""The train split with its validation tracks, in the words that model cards and leaderboards read."""
+"""The train split, validation tracks included; worded as in model cards and leaderboards."""
 LABEL_NOISE = "203 tracks from MDX-23 labelnoise"
 UNKNOWN = "unknown music from unknown"
 
@@ -14,16 +14,16 @@ class Entry:
     """Weights that somebody published.
 
     Attributes:
-        name: what to call the checkpoint.
-        layout: whose code wrote them, a key of `models.commands.import_weights.LAYOUTS`.
+        name: of the checkpoint.
+        layout: codebase that wrote them, a key of `models.commands.import_weights.LAYOUTS`.
         stems: in the order of the scores.
         metric: of the scores.
         scores: dB for each stem, as published.
         scored_on: what the scores were measured on.
         score_source: where the scores are published.
         training_data: as in `info.training_data`: "... from NAME, NAME".
-        size: about how much is downloaded.
-        licence: of the weights, as stated; "none stated" if it is not.
+        size: approximate size of the download.
+        licence: of the weights, as its authors state it, or "none stated".
         where: addresses to download from, one for each stem or one for all.
         how: what to download there and where to put it.
     """
@@ -107,13 +107,13 @@ CATALOG = (
         size="about 0.15 GB",
         licence="none stated",
         where=("https://drive.google.com/file/d/14FzOPUcf4BKym1kCRqRH1PeJWSvv4qHE/view",),
-        how="vocals.pt, by browser: Google Drive asks before it gives large files",
+        how="vocals.pt, in a browser: Google Drive asks for confirmation before it sends large files",
     ),
 )
 
 
 def find_entry(name: str) -> Entry | None:
-    """The entry of a name, in any case; None if there is none."""
+    """The entry of this name, upper or lower case; None if there is none."""
     return next((entry for entry in CATALOG if entry.name.lower() == name.lower()), None)
 
 
@@ -126,10 +126,10 @@ def describe() -> str:
         lines = [
             f"{entry.name}  (layout {entry.layout})",
             f"  {entry.metric} on {entry.scored_on}, dB: {scores}{mean}  [{entry.score_source}]",
-            f"  heard: {entry.training_data}",
+            f"  training data: {entry.training_data}",
             f"  licence: {entry.licence}; {entry.size}",
             *(f"  at: {address}" for address in entry.where),
-            f"  take: {entry.how}",
+            f"  file: {entry.how}",
         ]
         blocks.append("\n".join(lines))
     return "\n\n".join(blocks)

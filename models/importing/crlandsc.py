@@ -13,10 +13,10 @@ fits = amanteur.fits
 
 
 def read(weights: Weights, stems: tuple[str, ...] | None) -> tuple[AmanteurNetworkConfig, dict[str, Tensor]]:
-    """As amanteur's; the mask's outputs stay in their order, see ``models.public.crlandsc``."""
+    """As ``amanteur.read``, but the mask's outputs keep their order; see ``models.public.crlandsc``."""
     return amanteur.read(weights, stems, bins_first=False)
 
 
-def together(networks: list[AmanteurNetworkConfig]) -> CrlandscConfig:
+def combine(networks: list[AmanteurNetworkConfig]) -> CrlandscConfig:
     """The configuration of a checkpoint of these networks."""
     return CrlandscConfig(tuple(networks))

@@ -1,4 +1,4 @@
-"""Fetches one file or record that the user asked for, and keeps its size and SHA-256 beside it.
+"""The command `download`: fetches one file, or lists a Zenodo record, and records size and SHA-256 next to the file.
 
 python -m models download oBSRNN-SIMO --file simo-bsrnn-opt.zip --out weights
 python -m models download https://example.org/vocals.pt --out weights
@@ -28,7 +28,7 @@ BLOCK = 1 << 20
 TIMEOUT_S = 60.0
 LARGEST_LISTING = 1 << 22
 ATTEMPTS = 5
-"""How often a transfer that was cut goes on where it stopped."""
+"""Attempts at a transfer that is cut off; each resumes where the last one stopped."""
 ZENODO = re.compile(r"(?P<site>https?://[^/]+)/records/(?P<number>\d+)/?")
 
 
@@ -37,9 +37,9 @@ class RemoteFile:
     """A file to fetch.
 
     Attributes:
-        url: where.
-        name: what to call it here.
-        size: bytes, if it is known beforehand.
+        url: its address.
+        name: its name on this machine.
+        size: bytes, None if unknown.
     """
 
     url: str
@@ -47,20 +47,13 @@ class RemoteFile:
     size: int | None = None
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments of ``download``."""
-    parser.add_argument("source", metavar="URL|NAME", help="a file, a Zenodo record, or a name of the catalog")
-    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder of the files")
-    parser.add_argument("--file", metavar="NAME", help="of a record, this file only; without it, its files are listed")
-
-
 def run(args: argparse.Namespace) -> int:
-    """Fetch a file; a record without ``--file`` is listed."""
+    """Fetch a file, or list the files of a record if ``--file`` is absent."""
     url = _address(args.source)
     if not (record := ZENODO.fullmatch(url)):
         if args.file:
             raise ValueError(f"--file: for records only, and {url} is one file")
-        _fetch_and_tell(RemoteFile(url, _name(url)), args.out)
+        _fetch_and_print(RemoteFile(url, _name(url)), args.out)
         return 0
     files = list(_files_of_record(f"{record['site']}/api/records/{record['number']}"))
     if not args.file:
@@ -73,16 +66,16 @@ def run(args: argparse.Namespace) -> int:
     if chosen is None:
         names = ", ".join(file.name for file in files)[:300]
         raise ValueError(f"--file: {url} has no {args.file!r}; expected one of {names}")
-    _fetch_and_tell(chosen, args.out)
+    _fetch_and_print(chosen, args.out)
     return 0
 
 
 def fetch(file: RemoteFile, folder: Path) -> str:
-    """Fetch a file into a folder, going on where an earlier call stopped; returns its SHA-256.
+    """Fetch a file into a folder and resume an earlier call that was cut off; returns its SHA-256.
 
     Raises:
-        ValueError: the address, or one that it leads to, is not http; the file is longer or shorter than it was said
-            to be; or it differs from the one that was fetched before.
+        ValueError: the address or a redirect is not http or https; the file has another size than announced; or it
+            differs from the file that was fetched before.
         OSError: the connection failed.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -94,7 +87,7 @@ def fetch(file: RemoteFile, folder: Path) -> str:
             break
         except (http.client.IncompleteRead, ConnectionError, TimeoutError) as error:
             if attempt == ATTEMPTS - 1:
-                raise OSError(f"{file.url}: cut off {ATTEMPTS} times ({error}); the same command goes on") from None
+                raise OSError(f"{file.url}: cut off {ATTEMPTS} times ({error}); the same command resumes it") from None
     if file.size is not None and size != file.size:
         part.unlink()
         raise ValueError(f"{file.url}: expected {file.size} bytes as its record says, got {size}")
@@ -106,23 +99,23 @@ def fetch(file: RemoteFile, folder: Path) -> str:
             f"now {digest[:16]}); use another --out folder if you trust the new one"
         )
     part.replace(target)
-    address = file.url.partition("?")[0]  # what follows may be a password
+    address = file.url.partition("?")[0]  # the query may hold a password
     record = read_record(folder) | {file.name: {"url": address, "bytes": size, "sha256": digest}}
     atomic.write_json(folder / RECORD, record)
     return digest
 
 
-def _fetch_and_tell(file: RemoteFile, folder: Path) -> None:
+def _fetch_and_print(file: RemoteFile, folder: Path) -> None:
     digest = fetch(file, folder)
     path = folder / file.name
     print(f"{path}: {path.stat().st_size} bytes, SHA-256 {digest}, kept in {folder / RECORD}")
 
 
 def _address(source: str) -> str:
-    """The address of a source: itself, or the catalog's, where it has just one.
+    """The address of a source: itself if it is one, else that of the catalog's entry.
 
     Raises:
-        ValueError: neither, or weights that a browser must fetch.
+        ValueError: neither an address nor in the catalog, or weights that only a browser can fetch.
     """
     if "://" in source:
         _check_scheme(source)
@@ -131,19 +124,19 @@ def _address(source: str) -> str:
     if entry is None:
         raise ValueError(f"expected an address (https://...) or a name of `python -m models catalog`, got {source!r}")
     if len(entry.where) != 1 or not ZENODO.fullmatch(entry.where[0]):
-        raise ValueError(f"{entry.name}: download it by browser from {', '.join(entry.where)}: {entry.how}")
+        raise ValueError(f"{entry.name}: download it in a browser from {', '.join(entry.where)}: {entry.how}")
     return entry.where[0]
 
 
 def _name(url: str) -> str:
-    """What a file is called here: the last part of its address.
+    """The name of a fetched file: the last part of its address.
 
     Raises:
-        ValueError: there is none that can be a file's.
+        ValueError: the address does not end in a usable file name.
     """
     name = urllib.parse.unquote(urllib.parse.urlsplit(url).path).rpartition("/")[2]
     if not re.fullmatch(r"[\w+=@-][\w .+=@-]{0,200}", name) or name == RECORD:
-        raise ValueError(f"{url[:200]}: expected an address that ends in the name of a file")
+        raise ValueError(f"{url[:200]}: expected an address that ends in a file name")
     return name
 
 
@@ -151,7 +144,7 @@ def _files_of_record(api: str) -> Iterator[RemoteFile]:
     """The files of a Zenodo record.
 
     Raises:
-        ValueError: the answer is something else.
+        ValueError: the answer is not a record's listing.
     """
     with _open(api) as answer:
         text = answer.read(LARGEST_LISTING)
@@ -165,12 +158,12 @@ def _files_of_record(api: str) -> Iterator[RemoteFile]:
 
 
 def _transfer(file: RemoteFile, part: Path) -> int:
-    """Fetch what is missing of a file; returns its size.
+    """Fetch the missing part of a file; returns the file's size.
 
     Raises:
-        ValueError: the answer has another length than it says.
-        http.client.IncompleteRead, ConnectionError, TimeoutError: it was cut off; what came is kept.
-        OSError: it cannot be had.
+        ValueError: the answer is longer than announced.
+        http.client.IncompleteRead, ConnectionError, TimeoutError: it was cut off; the part received is kept.
+        OSError: the server refuses.
     """
     from tqdm import tqdm
 
@@ -182,7 +175,7 @@ def _transfer(file: RemoteFile, part: Path) -> int:
         total = have + int(length) if length and length.isdecimal() else None
         if resumed and not str(answer.getheader("Content-Range")).startswith(f"bytes {have}-"):
             part.unlink()
-            raise ConnectionError("the server sent another part than it was asked for")
+            raise ConnectionError("the server sent another part than requested")
         with (
             part.open("ab" if resumed else "wb") as content,
             tqdm(total=total, initial=have, unit="B", unit_scale=True, desc=file.name, file=sys.stderr) as bar,
@@ -191,11 +184,11 @@ def _transfer(file: RemoteFile, part: Path) -> int:
             for block in _blocks(answer):
                 have += len(block)
                 if limit is not None and have > limit:
-                    raise ValueError(f"{file.url}: longer than the {limit} bytes that were announced")
+                    raise ValueError(f"{file.url}: longer than the announced {limit} bytes")
                 content.write(block)
                 bar.update(len(block))
     if total is not None and have != total:
-        raise ConnectionError(f"{have} of {total} bytes came")
+        raise ConnectionError(f"received {have} of {total} bytes")
     return have
 
 
@@ -212,7 +205,7 @@ class _CheckedRedirects(urllib.request.HTTPRedirectHandler):
     ) -> urllib.request.Request | None:
         _check_scheme(url)
         if request.type == "https" and not url.startswith("https:"):
-            raise ValueError(f"{request.full_url}: leads from https to {url[:100]}, which is not encrypted")
+            raise ValueError(f"{request.full_url}: expected a redirect to https, got {url[:100]} (not encrypted)")
         return super().redirect_request(request, file, code, message, headers, url)
 
 
@@ -237,7 +230,7 @@ def _check_scheme(url: str) -> None:
 
 
 def read_record(folder: Path) -> dict[str, Any]:
-    """Address, size and SHA-256 of each file that was fetched into a folder, by name; empty if none was.
+    """Address, size and SHA-256 of each file fetched into a folder, by name; empty if there is no record.
 
     Raises:
         ValueError: the record is damaged.
@@ -247,5 +240,5 @@ def read_record(folder: Path) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except ValueError as error:
-        raise ValueError(f"{folder / RECORD}: damaged ({error}); remove it to begin anew") from None
+        raise ValueError(f"{folder / RECORD}: damaged ({error}); remove it to start again") from None
     return record if isinstance(record, dict) else {}

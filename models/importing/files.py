@@ -1,4 +1,4 @@
-"""Which files make up which network: one file or its shards each, and what their names say of the stem."""
+"""Groups checkpoint files into networks (one file, or all shards, each) and finds the stem in their names."""
 
 import re
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ class NetworkFiles:
 
     @property
     def stem(self) -> str | None:
-        """The stem that the file's name tells, or its folder's; None if neither does."""
+        """The stem in the file's name, else in its folder's; None if neither has exactly one."""
         for text in (self.name, self.paths[0].resolve().parent.name):
             words = re.split("[^a-z]+", text.lower())
             if found := [stem for stem in STEMS if stem in words]:
@@ -34,7 +34,7 @@ class NetworkFiles:
 
 
 def find_files(paths: Sequence[Path]) -> list[NetworkFiles]:
-    """The networks in files and folders, in the order given; those of a folder by stem, then by name.
+    """The networks in files and folders, in the order given; those of one folder sorted by stem, then by name.
 
     Raises:
         FileNotFoundError: a path does not exist, or a folder holds no checkpoint files.
@@ -57,7 +57,7 @@ def _rank(network: NetworkFiles) -> tuple[int, str]:
 
 
 def _without_repeats(paths: Sequence[Path]) -> list[NetworkFiles]:
-    """Files as networks: shards together, a file that is given twice once."""
+    """Group files into networks; a file that is given twice counts once."""
     shards: dict[tuple[Path, str], dict[int, Path]] = {}
     counts: dict[tuple[Path, str], int] = {}
     for path in dict.fromkeys(paths):

@@ -11,25 +11,25 @@ from models.public.magronp import MagronpConfig, MagronpNetworkConfig
 
 NAME = "magronp"
 SEGMENT_S, OVERLAP = 12.0, 1 / 12
-"""Its own evaluation: chunks of 12 s, of which 1 s is faded over."""
+"""As in its own evaluation: chunks of 12 s, with cross-fades of 1 s."""
 WINDOWS = ("stft.transf.window", "istft.transf.window")
 LSTM_GATES = 4
 
 
 def fits(weights: Weights) -> bool:
-    """Whether the names are this layout's."""
+    """Whether the weights have this layout's names."""
     return "BN.0.1.weight" in weights.shapes
 
 
 def read(weights: Weights, stems: tuple[str, ...] | None) -> tuple[MagronpNetworkConfig, dict[str, Tensor]]:
-    """One network's configuration, out of names, shapes and hyper-parameters, and its weights under our names.
+    """Read one network: its configuration, from names, shapes and hyper-parameters, and its weights under our names.
 
     Args:
-        weights: changed: older names become the newer ones.
-        stems: names of the stems, where the file does not tell them.
+        weights: of the network; this call replaces older names by the newer ones.
+        stems: names of the stems, used if the file's hyper-parameters have none.
 
     Raises:
-        ValueError: a weight is missing, left over or of another shape, or the network is of a kind that is not read.
+        ValueError: a weight is missing, unexpected or of another shape, or this kind of network is not supported.
     """
     weights.rename({name: f"maskers.0.{name}" for name in weights.shapes if name.startswith("mask.")})
     config = _config(weights, stems)
@@ -37,7 +37,7 @@ def read(weights: Weights, stems: tuple[str, ...] | None) -> tuple[MagronpNetwor
     return config, dict(_convert(weights, config))
 
 
-def together(networks: list[MagronpNetworkConfig]) -> MagronpConfig:
+def combine(networks: list[MagronpNetworkConfig]) -> MagronpConfig:
     """The configuration of a checkpoint of these networks."""
     return MagronpConfig(tuple(networks))
 
@@ -45,7 +45,7 @@ def together(networks: list[MagronpNetworkConfig]) -> MagronpConfig:
 def _config(weights: Weights, stems: tuple[str, ...] | None) -> MagronpNetworkConfig:
     facts = weights.facts
     first = "separator.0."
-    _refuse_what_is_not_read(weights, facts)
+    _check_supported(weights, facts)
     features = weights.shape("BN.0.1.weight")[0]
     inputs = [weights.shape(f"BN.{band}.1.weight")[1] for band in range(weights.count("BN.#.1.weight"))]
     n_fft = weights.shapes[WINDOWS[0]][0] if WINDOWS[0] in weights.shapes else _whole(facts, "n_fft", 2048)
@@ -87,25 +87,25 @@ def _config(weights: Weights, stems: tuple[str, ...] | None) -> MagronpNetworkCo
     )
 
 
-def _refuse_what_is_not_read(weights: Weights, facts: dict[str, Any]) -> None:
+def _check_supported(weights: Weights, facts: dict[str, Any]) -> None:
     recurrent = "separator.0.time_net.main_layer."
     if f"{recurrent}0.weight" in weights.shapes or "separator.0.time_net.norm.weight" not in weights.shapes:
-        raise ValueError(f"{weights.path}: a convolutional network; expected one with LSTMs, as all published ones")
+        raise ValueError(f"{weights.path}: expected a network of LSTMs, got a convolutional one")
     gates, hidden = weights.shape(f"{recurrent}weight_hh_l0")
     if gates != LSTM_GATES * hidden or f"{recurrent}weight_hh_l0_reverse" not in weights.shapes:
-        raise ValueError(f"{weights.path}: its recurrent layers are not bidirectional LSTMs, as all published ones are")
+        raise ValueError(f"{weights.path}: expected bidirectional LSTMs, got other recurrent layers")
     if facts.get("mask_ctxt") not in (None, 0):
-        raise ValueError(f"{weights.path}: mask_ctxt is {facts['mask_ctxt']}; expected 0, as in all published networks")
+        raise ValueError(f"{weights.path}: mask_ctxt is {facts['mask_ctxt']}; only 0 is supported")
 
 
 def _stems(weights: Weights, stems: tuple[str, ...] | None, masks: int) -> tuple[str, ...]:
-    """The targets that the file tells, else the names given."""
-    told = weights.facts.get("targets")
-    told = [told] if isinstance(told, str) else told
-    if isinstance(told, list) and told and all(isinstance(stem, str) and len(stem) <= LONGEST for stem in told):
-        stems = tuple(told)
+    """The hyper-parameter ``targets`` if the file has it, else the names given."""
+    targets = weights.facts.get("targets")
+    targets = [targets] if isinstance(targets, str) else targets
+    if isinstance(targets, list) and targets and all(isinstance(it, str) and len(it) <= LONGEST for it in targets):
+        stems = tuple(targets)
     if stems is None:
-        raise ValueError(f"{weights.path}: it does not tell its {masks} stems; name them with --stems A,B")
+        raise ValueError(f"{weights.path}: it does not name its {masks} stems; name them with --stems A,B")
     if len(stems) not in (masks, masks + 1) or (len(stems) > masks and masks == 0):
         raise ValueError(
             f"{weights.path}: it has masks for {masks} stems, but {len(stems)} names: {', '.join(stems)[:100]}"
@@ -174,7 +174,7 @@ def _affine(prefix: str, shape: tuple[int, ...]) -> Iterator[tuple[str, tuple[in
 
 
 def _projections(config: MagronpNetworkConfig) -> Iterator[tuple[str, str, int]]:
-    """Of the attention: their name, ours, and features out."""
+    """The attention's projections: their name, our name, features out."""
     if config.attention_heads:
         outputs = {"Q": config.attention_features, "K": config.attention_features}
         outputs["V"] = config.features // config.attention_heads
@@ -185,7 +185,7 @@ def _projections(config: MagronpNetworkConfig) -> Iterator[tuple[str, str, int]]
 
 
 def _convert(weights: Weights, config: MagronpNetworkConfig) -> Iterator[tuple[str, Tensor]]:
-    """Our names and values."""
+    """The weights under our names."""
     for index, bands in enumerate(grouped(config.band_widths)):
         for kind in ("weight", "bias"):
             yield f"split.norms.{index}.{kind}", weights.stack(f"BN.{band}.0.{kind}" for band in bands)[:, None, None]
@@ -224,7 +224,7 @@ def _exchange(weights: Weights, config: MagronpNetworkConfig, theirs: str, ours:
     for name, place in (("transform", "transform"), ("average", "average"), ("concat", "concatenate")):
         for kind in ("weight", "bias"):
             yield f"{ours}{place}.{kind}", weights[f"{theirs}{name}.0.{kind}"]
-    if config.exchange == "prelu":  # one slope under three names, of which their loader takes the last
+    if config.exchange == "prelu":  # one slope under three names; their loader uses the last
         yield f"{ours}activation.weight", weights[f"{theirs}concat.1.weight"]
 
 
@@ -243,6 +243,6 @@ def _mask(weights: Weights, config: MagronpNetworkConfig, theirs: str, ours: str
 
 
 def _bins_first(outputs: Tensor, config: MagronpNetworkConfig) -> Tensor:
-    """Outputs in their order (channel, half of the GLU, real or imaginary, bin) in ours (half, bin, channel, part)."""
+    """Reorder outputs: theirs is (channel, half of the GLU, part, bin), ours is (half, bin, channel, part)."""
     channels = config.channels if config.joint_channels else 1
     return outputs.unflatten(1, (channels, 2, 2, -1)).movedim((2, 4, 1, 3), (1, 2, 3, 4)).flatten(1, 4)

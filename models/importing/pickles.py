@@ -1,7 +1,7 @@
 """Reads a pickle's data without running it: a stack machine that imports nothing and calls nothing.
 
-Plain containers and numbers become themselves, tensors become records of where they lie, and every object of another
-class becomes a `Placeholder` that only keeps what the pickle says of it.
+Plain containers and numbers are returned as they are. A tensor becomes a `TensorRecord`: its place in the file. An
+object of any other class becomes a `Placeholder` that holds the pickle's data of it.
 """
 
 import pickletools
@@ -12,14 +12,14 @@ from typing import Any
 from models.importing.records import Name, Placeholder, TensorRecord, check_size
 
 MAX_BYTES = 64 * 2**20
-"""Longest pickle that is read; a network of 100 million weights has one of 0.1 MB beside its storages."""
+"""Largest pickle that is read. That of a network of 100 million weights has 0.1 MB, without its storages."""
 
 HARMLESS = {
     *("_codecs", "abc", "argparse", "builtins", "collections", "copyreg", "dataclasses", "datetime", "decimal", "enum"),
     *("fractions", "functools", "logging", "numbers", "operator", "pathlib", "random", "re", "types", "typing", "uuid"),
     "weakref",
 }
-"""Modules of the standard library that checkpoints may refer to; what else they ask for there is an attack."""
+"""Modules of the standard library that checkpoints may refer to; all others are refused as an attack."""
 HARMFUL_BUILTINS = {
     *("__import__", "breakpoint", "compile", "delattr", "eval", "exec", "exit", "input", "open", "quit", "setattr"),
     *("globals", "locals", "vars"),
@@ -34,13 +34,13 @@ def read_pickle(data: bytes, persistent: Callable[[Any], Any]) -> Any:
 
     Args:
         data: the pickle.
-        persistent: returns what a persistent id stands for.
+        persistent: returns the object of a persistent id.
 
     Raises:
-        ValueError: it is damaged, too large, or refers to what can harm.
+        ValueError: it is damaged or too large, or refers to a module or function that can do harm.
     """
     if len(data) > MAX_BYTES:
-        raise ValueError(f"its pickle has {len(data)} bytes, expected at most {MAX_BYTES}")
+        raise ValueError(f"expected a pickle of at most {MAX_BYTES} bytes, got {len(data)}")
     try:
         root = _Machine(persistent).run(data)
     except (IndexError, KeyError, TypeError, AttributeError, RecursionError, MemoryError, OverflowError) as error:
@@ -50,11 +50,11 @@ def read_pickle(data: bytes, persistent: Callable[[Any], Any]) -> Any:
 
 
 class _Mark:
-    """What a MARK puts on the stack."""
+    """The object that MARK pushes."""
 
 
 class _Machine:
-    """The pickle virtual machine, less everything that imports or calls."""
+    """The pickle virtual machine, without the instructions that import or call."""
 
     def __init__(self, persistent: Callable[[Any], Any]) -> None:
         self._persistent = persistent
@@ -77,7 +77,7 @@ class _Machine:
         raise ValueError("its pickle is cut short")
 
     def _pop_mark(self) -> list[Any]:
-        """What lies above the last mark."""
+        """Pop the last mark and all items above it; returns the items."""
         items: list[Any] = []
         while not isinstance(item := self._stack.pop(), _Mark):
             items.append(item)
@@ -130,7 +130,7 @@ class _Machine:
         target = self._stack[-1]
         target = target.members if isinstance(target, Placeholder) else target
         if not isinstance(target, list):
-            raise ValueError("its pickle is damaged (appends to what is no list)")
+            raise ValueError("its pickle is damaged (appends to something that is not a list)")
         target.extend(items)
 
     def set_item(self, _: Any) -> None:
@@ -147,10 +147,10 @@ class _Machine:
             target.items.extend(pairs)
         elif isinstance(target, dict):
             for key, value in pairs:
-                # The hash of a nested tuple can take for ever: only plain keys stay themselves.
+                # The hash of a deeply nested tuple can take forever, so other keys become placeholders.
                 target[key if isinstance(key, str | int | float | bytes | None) else Placeholder("key", key)] = value
         else:
-            raise ValueError("its pickle is damaged (sets items of what is no mapping)")
+            raise ValueError("its pickle is damaged (sets items of something that is not a mapping)")
 
     def name(self, argument: str) -> None:
         module, _, name = argument.partition(" ")
@@ -235,19 +235,23 @@ STEPS: Mapping[str, Callable[[_Machine, Any], None]] = {
 
 
 def _checked_name(module: Any, name: Any) -> Name:
-    """The name, unless it is one of the standard library's that a checkpoint has no use for."""
+    """The name as a record.
+
+    Raises:
+        ValueError: it is in a module of the standard library outside ``HARMLESS``, or in ``HARMFUL_BUILTINS``.
+    """
     if not isinstance(module, str) or not isinstance(name, str):
-        raise ValueError("its pickle is damaged (a name that is no text)")
+        raise ValueError("its pickle is damaged (a name that is not text)")
     module = {"__builtin__": "builtins", "copy_reg": "copyreg"}.get(module, module)
     top, first = module.split(".")[0], name.split(".")[0]
     if (top in sys.stdlib_module_names and top not in HARMLESS) or (top == "builtins" and first in HARMFUL_BUILTINS):
         asked = f"{module}.{name}".encode("ascii", "replace").decode()[:80]
-        raise ValueError(f"it asks to use {asked}: an attack, nothing of it was run; do not use this file")
+        raise ValueError(f"its pickle asks for {asked}: an attack; no code was run; do not use this file")
     return Name(f"{module}.{name}")
 
 
 def _made(maker: Any, arguments: Any) -> Any:
-    """What a call would have made: tensors and dictionaries as what they are, all else as a placeholder."""
+    """The result of a call, without the call: a tensor's record, a dictionary, or a placeholder for anything else."""
     name = maker.text if isinstance(maker, Name) else "unknown"
     if name in REBUILD_TENSOR:
         return _tensor(arguments)
@@ -271,8 +275,8 @@ def _sizes(value: Any) -> tuple[int, ...]:
     if isinstance(value, Placeholder) and value.name == "torch.Size":
         (value,) = value.arguments
     if not isinstance(value, tuple) or len(value) > 16:
-        raise ValueError("its pickle is damaged (a tensor's shape is no short tuple)")
+        raise ValueError("its pickle is damaged (a tensor's shape is not a short tuple)")
     for size in value:
         if not isinstance(size, int) or not 0 <= size < 2**48:
-            raise ValueError("its pickle is damaged (a tensor's size is no number in range)")
+            raise ValueError("its pickle is damaged (a tensor's size is not a number in range)")
     return value

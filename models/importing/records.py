@@ -1,12 +1,12 @@
-"""What a pickle's objects become when none of them is made, and the limit on how many they may be."""
+"""Records that stand for a pickle's objects, and the limits on their number and depth."""
 
 from dataclasses import dataclass, field
 from typing import Any
 
 MAX_OBJECTS = 10**7
-"""Most containers in a pickle, each counted as often as it is referred to."""
+"""Largest number of containers in a pickle; one that is referred to several times counts as often."""
 MAX_DEPTH = 200
-"""Deepest nesting of containers."""
+"""Largest number of containers inside each other."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,14 +18,14 @@ class Name:
 
 @dataclass(eq=False)
 class Placeholder:
-    """An object that was not made: its class, and what the pickle would have handed to it.
+    """Stands for an object that was not created: its class, and the data that the pickle has for it.
 
     Attributes:
         name: of its class, with the module.
-        arguments: of its construction.
-        state: what it would have been set to.
-        items: key and value pairs that it would have been given.
-        members: what would have been appended to it.
+        arguments: of its constructor.
+        state: its attributes.
+        items: its keys and values.
+        members: items appended to it.
     """
 
     name: str
@@ -40,7 +40,7 @@ class TensorRecord:
     """A tensor that was not read yet.
 
     Attributes:
-        storage: what the pickle's persistent id stands for.
+        storage: the object of the pickle's persistent id.
         offset: of its first element, elements.
         shape: its size in each dimension.
         stride: elements between neighbours in each dimension.
@@ -61,12 +61,12 @@ class TensorRecord:
 
 
 def check_size(root: Any) -> None:
-    """Refuse what is deeper, or unfolds to more, than any checkpoint: such files are made to exhaust their reader.
+    """Check the number and depth of containers. Files beyond these limits are made to exhaust memory or the stack.
 
     Raises:
-        ValueError: it is beyond `MAX_DEPTH` or `MAX_OBJECTS`.
+        ValueError: more than `MAX_OBJECTS` containers, or more than `MAX_DEPTH` inside each other.
     """
-    counts: dict[int, int] = {}  # objects under each container, it included
+    counts: dict[int, int] = {}  # containers in each container, itself included
     path = {id(root)}
     stack: list[tuple[Any, list[Any]]] = [(root, _children(root))]
     totals = [1]
@@ -84,9 +84,9 @@ def check_size(root: Any) -> None:
         child = rest.pop()
         if id(child) in counts:
             totals[-1] += counts[id(child)]
-        elif id(child) not in path:  # an object that holds itself is met once
+        elif id(child) not in path:  # a container inside itself counts once
             if len(stack) > MAX_DEPTH:
-                raise ValueError(f"its pickle is nested deeper than {MAX_DEPTH} levels: made to exhaust its reader")
+                raise ValueError(f"its pickle is nested deeper than {MAX_DEPTH} levels: made to exhaust the stack")
             path.add(id(child))
             stack.append((child, _children(child)))
             totals.append(1)

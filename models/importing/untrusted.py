@@ -1,4 +1,4 @@
-"""Opens a file of `torch.save` without trusting it: sizes are checked against the file before anything is read."""
+"""Opens files of `torch.save` that may be malicious: every size is checked against the file before data is read."""
 
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -30,12 +30,12 @@ DTYPES: Mapping[str, torch.dtype] = {
 
 @dataclass(frozen=True, eq=False)
 class StorageRecord:
-    """The numbers that tensors are views of.
+    """The numbers in memory that tensors are views of.
 
     Attributes:
-        member: of the zip.
-        dtype: None for one that is not read, such as complex numbers.
-        numel: how many numbers.
+        member: its name in the zip.
+        dtype: None for types that are not supported, such as complex numbers.
+        numel: number of elements.
     """
 
     member: str
@@ -44,18 +44,18 @@ class StorageRecord:
 
 
 class UntrustedFile:
-    """A file that `torch.save` wrote, or that pretends so; a context manager.
+    """A file in the format of `torch.save`; a context manager.
 
     Args:
         path: of the file.
 
     Attributes:
         path: of the file.
-        content: what was saved: plain containers, `TensorRecord` and `Placeholder`.
+        content: the saved object: plain containers, `TensorRecord` and `Placeholder`.
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: it is something else, damaged, or made to do harm.
+        ValueError: another format, damaged, or malicious.
     """
 
     def __init__(self, path: Path) -> None:
@@ -91,15 +91,15 @@ class UntrustedFile:
         """Read a tensor, on the CPU, in the type it was saved in.
 
         Raises:
-            ValueError: it is of a type that is not read, or does not lie in its storage.
+            ValueError: its type is not supported, or it is larger than its storage.
         """
         storage = record.storage
         if not isinstance(storage, StorageRecord) or storage.dtype is None:
-            raise ValueError(f"{self.path}: a weight of a type that is not read; expected {', '.join(DTYPES)}")
+            raise ValueError(f"{self.path}: a weight of an unsupported type; expected {', '.join(DTYPES)}")
         last = record.offset + sum((size - 1) * step for size, step in zip(record.shape, record.stride, strict=True))
         if record.numel > storage.numel or (record.numel and last >= storage.numel):
             raise ValueError(
-                f"{self.path}: a weight of shape {record.shape} does not lie in its {storage.numel} numbers"
+                f"{self.path}: a weight of shape {record.shape} does not fit into a storage of {storage.numel} numbers"
             )
         if not record.numel:
             return torch.empty(record.shape, dtype=storage.dtype)
@@ -110,7 +110,7 @@ class UntrustedFile:
         """The folder inside the zip, with its slash.
 
         Raises:
-            ValueError: there is none, more than one, or the members do not lie in the file as torch.save puts them.
+            ValueError: there is none or more than one, or the members are not stored as torch.save stores them.
         """
         members = self._zip.infolist()
         folders = [member.filename[: -len("data.pkl")] for member in members if _is_root_pickle(member.filename)]
@@ -136,10 +136,10 @@ class UntrustedFile:
             raise ValueError(f"damaged, download it again ({error})") from None
 
     def _storage(self, identity: Any) -> StorageRecord:
-        """What a persistent id stands for.
+        """The storage of a persistent id.
 
         Raises:
-            ValueError: it is no storage of this file, or claims another size than it has.
+            ValueError: it is not a storage of this file, or claims another size than it has.
         """
         if not (isinstance(identity, tuple) and len(identity) == 5 and identity[0] == "storage"):
             raise ValueError("its pickle is damaged (a storage without its five facts)")
@@ -163,7 +163,7 @@ def _is_root_pickle(name: str) -> bool:
 
 
 def tensors_of(mapping: Any) -> Iterator[tuple[str, TensorRecord]]:
-    """Names and records of the tensors of a state dict, its other entries left out."""
+    """Names and records of the tensors of a state dict, without its other entries."""
     for name, value in mapping.items():
         if isinstance(name, str) and isinstance(value, TensorRecord):
             yield name, value

@@ -1,4 +1,4 @@
-"""A public checkpoint's weights by their names there: shapes first, numbers when they are asked for."""
+"""A public checkpoint's weights under their original names; a weight's values are read when it is used."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,23 +12,23 @@ from models.importing.pickles import Placeholder, TensorRecord
 from models.importing.untrusted import UntrustedFile, tensors_of
 
 PREFIX = "model."
-"""What Lightning puts before the names of a network that is part of a training module."""
+"""Lightning's prefix of the weights of a network that is part of a training module."""
 SHOWN = 4
-"""Names that a message lists."""
+"""Largest number of names in a message."""
 LONGEST = 100
-"""Characters of a name that a message shows."""
+"""Largest number of characters of a name in a message."""
 
 
 class Weights:
-    """The weights of one network, out of one file or several shards.
+    """The weights of one network, from one file or several shards.
 
     Args:
-        files: opened, closed by whoever opened them.
+        files: open files; the caller closes them.
 
     Attributes:
         path: of the first file, for messages.
-        facts: plain values of `hyper_parameters`, where a file has them.
-        shapes: of each weight by name.
+        facts: plain values of `hyper_parameters`, if a file has them.
+        shapes: shape of each weight, by name.
 
     Raises:
         ValueError: a file holds no weights, or two files hold the same.
@@ -54,12 +54,12 @@ class Weights:
         self.shapes = {name: record.shape for name, (_, record) in self._places.items()}
 
     def rename(self, names: Mapping[str, str | None]) -> None:
-        """Call weights by other names, or leave those out whose new name is None."""
+        """Rename weights; a new name of None removes the weight."""
         self._places = {new: place for old, place in self._places.items() if (new := names.get(old, old)) is not None}
         self.shapes = {name: record.shape for name, (_, record) in self._places.items()}
 
     def strip_prefix(self, ignored: tuple[str, ...]) -> None:
-        """Take Lightning's prefix from the names, and leave out what lies beside the network (prefixes `ignored`)."""
+        """Remove Lightning's prefix from the names, and the weights whose names begin with one of `ignored`."""
         if any(name.startswith(PREFIX) for name in self.shapes):
             self.rename(
                 {
@@ -80,10 +80,10 @@ class Weights:
         return self.shapes[name]
 
     def count(self, pattern: str) -> int:
-        """How many numbers, from 0 on, stand at ``#`` in names that begin with a pattern, ``separator.#.``.
+        """Count the numbers, from 0 on, at ``#`` in the names that begin with a pattern such as ``separator.#.``.
 
         Raises:
-            ValueError: a number is left out.
+            ValueError: a number is missing.
         """
         before, _, after = pattern.partition("#")
         search = re.compile(f"{re.escape(before)}(\\d{{1,6}}){re.escape(after)}")
@@ -97,10 +97,10 @@ class Weights:
         return _listed(sorted(self.shapes))
 
     def check(self, expected: Mapping[str, tuple[int, ...]]) -> None:
-        """Compare names and shapes with what a network of this layout has.
+        """Compare names and shapes with those of a network of this layout.
 
         Raises:
-            ValueError: names the weights that are missing, left over, or of another shape.
+            ValueError: weights are missing, unexpected or of another shape; the message names them.
         """
         missing = [name for name in expected if name not in self.shapes]
         extra = [name for name in self.shapes if name not in expected]
@@ -123,14 +123,14 @@ class Weights:
         """A weight as float32.
 
         Raises:
-            ValueError: it is not there, or not in its file as it says.
+            ValueError: it is missing, or its record does not fit its file.
         """
         self.shape(name)
         file, record = self._places[name]
         return file.tensor(record).to(torch.float32)
 
     def stack(self, names: Iterable[str]) -> Tensor:
-        """Weights of one shape, put on top of each other."""
+        """Weights of one shape, stacked along a new first dimension."""
         return torch.stack([self[name] for name in names])
 
 
@@ -140,7 +140,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def plain(value: Any, depth: int = 0) -> Any:
-    """A value as plain data: what OmegaConf's placeholders hold, None for objects that hold nothing plain."""
+    """A value as plain data: the content of OmegaConf's placeholders, None for other objects."""
     if depth > 8:
         return None
     if isinstance(value, dict):

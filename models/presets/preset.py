@@ -1,4 +1,4 @@
-"""A preset: everything that describes one kind of model, how it is trained and how it separates."""
+"""A preset: all settings of one model, its training and its separation."""
 
 import difflib
 from collections.abc import Mapping, Sequence
@@ -31,6 +31,16 @@ ARCHITECTURES: dict[str, tuple[type, type[nn.Module]]] = {
     "crlandsc": (CrlandscConfig, CrlandscNetworks),
 }
 
+RETIRED: dict[str, str | float] = {
+    "model.band_rounding": "bins",
+    "model.mask_layers": 1,
+    "model.wiener_iterations": 1,
+    "data.flip_sign": 0.0,
+    "data.swap_channels": 0.0,
+    "train.accumulate": 1,
+}
+"""Settings that were removed, each with the default that it had: a file that holds the default loads."""
+
 
 @dataclass(frozen=True)
 class Preset:
@@ -43,10 +53,10 @@ class Preset:
     separate: SeparateConfig
 
     def __post_init__(self) -> None:
-        """Check the names of the stems, which become file names.
+        """Check the names of the stems; they become file names.
 
         Raises:
-            ValueError: a name that cannot be a stem's.
+            ValueError: a name cannot be used for a stem.
         """
         check_stems(self.model.stems, "model.stems")
 
@@ -56,10 +66,11 @@ class Preset:
 
 
 def preset_from_mapping(values: Mapping[str, Any]) -> Preset:
-    """Build a preset from a mapping, as YAML and checkpoints hold it.
+    """Build a preset from a mapping, as stored in YAML files and checkpoints.
 
     Raises:
-        ValueError: an unknown architecture or setting, or a value out of range.
+        ValueError: an unknown architecture or setting, a value out of range, or a removed setting that is not at its
+            default.
     """
     if not isinstance(values, Mapping):
         raise ValueError(f"preset: expected a mapping of settings, got {values!r}")
@@ -70,13 +81,29 @@ def preset_from_mapping(values: Mapping[str, Any]) -> Preset:
     sections["separate"] = SeparateConfig
     if unknown := sorted(set(values) - set(sections) - {"architecture"}):
         raise ValueError(f"unknown section {unknown[0]!r}; expected architecture, {', '.join(sections)}")
-    return Preset(architecture, **{name: build(kind, values.get(name, {}), name) for name, kind in sections.items()})
+    built: dict[str, Any] = {}
+    for name, kind in sections.items():
+        built[name] = build(kind, _without_retired(values.get(name, {}), name), name)
+    return Preset(architecture, **built)
+
+
+def _without_retired(values: Any, section: str) -> Any:
+    """A section's values without those of ``RETIRED``."""
+    if not isinstance(values, Mapping):
+        return values
+    for name, value in values.items():
+        setting = f"{section}.{name}"
+        if setting in RETIRED and value != RETIRED[setting]:
+            raise ValueError(
+                f"{setting} was removed: expected its default {RETIRED[setting]!r} or no such line, got {value!r}"
+            )
+    return {name: value for name, value in values.items() if f"{section}.{name}" not in RETIRED}
 
 
 def with_stems(preset: Preset, stems: Sequence[str]) -> Preset:
-    """Copy a preset for stems of one's own: what the data holds, and what the model separates.
+    """Copy a preset for other stems, in the data and in the model.
 
-    Rendered sources stay as far as they are among the stems.
+    Rendered sources that are not among the stems are removed.
 
     Raises:
         ValueError: no name, a name given twice, an empty one, or "mixture".
@@ -91,15 +118,15 @@ def with_stems(preset: Preset, stems: Sequence[str]) -> Preset:
 
 
 def preset_names() -> list[str]:
-    """Names of the presets that ship."""
+    """Names of the shipped presets."""
     return sorted(path.stem for path in PRESET_FOLDER.glob("*.yaml"))
 
 
 def load_preset(name_or_path: str) -> Preset:
-    """Load a preset that ships, by name, or a YAML file.
+    """Load a shipped preset by its name, or a YAML file.
 
     Raises:
-        ValueError: no such preset (the message gives the nearest name), or settings that do not hold.
+        ValueError: no such preset (the message gives the nearest name), or a setting is unknown or out of range.
     """
     path = Path(name_or_path)
     if path.suffix not in (".yaml", ".yml"):

@@ -1,7 +1,7 @@
 """Strict configuration: frozen dataclasses from YAML mappings, and overrides such as ``model.hidden=128``.
 
-One function, ``override``, serves ``--set`` on every command line and the search spaces. Unknown keys raise with the
-nearest name.
+``override`` is used for ``--set`` on every command line and for the search spaces. An unknown key is an error; its
+message has the nearest known name.
 """
 
 import dataclasses
@@ -17,12 +17,12 @@ T = TypeVar("T")
 
 
 def build(cls: type[T], values: Mapping[str, Any], path: str = "") -> T:
-    """Make a dataclass from a mapping; fields that are left out keep their defaults.
+    """Make a dataclass from a mapping; absent fields have their defaults.
 
     Args:
         cls: a dataclass whose fields are str, int, float, bool, dataclasses, or tuples of one of these.
-        values: field names and values; a value given as text is read as the field's type.
-        path: where the mapping lies, for messages ("model", say).
+        values: field names and values; text is converted to the field's type.
+        path: of the mapping inside the configuration, such as "model"; for messages.
 
     Raises:
         ValueError: an unknown or missing key, or a value of another type; the message gives the nearest name.
@@ -62,7 +62,7 @@ def override(config: T, assignments: Mapping[str, Any]) -> T:
 
 
 def typed(config: Any, assignments: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Read assignments as values of their settings' types, section by section; ranges are not checked.
+    """Convert assignments to the types of their settings, grouped by section; ranges are not checked.
 
     Raises:
         ValueError: an unknown name (the message gives the nearest), or a value of another type.
@@ -99,7 +99,7 @@ def parse_assignments(texts: list[str]) -> dict[str, str]:
 
 
 def to_mapping(config: Any) -> dict[str, Any]:
-    """A dataclass as plain values that YAML and JSON hold; ``build`` reads it back."""
+    """A dataclass as plain values for YAML and JSON; ``build`` is the inverse."""
     return {field.name: _plain(getattr(config, field.name)) for field in dataclasses.fields(config)}
 
 
@@ -126,7 +126,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):
-    """The safe loader, except that YAML's rule against a key given twice holds: it would take the last in silence."""
+    """The safe loader, but a key given twice is an error; ``SafeLoader`` silently uses the last one."""
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         node = super().compose_mapping_node(anchor)

@@ -1,4 +1,4 @@
-"""What the trainer is told: the data it makes and how it optimises."""
+"""Settings of the training: how examples are made and how the network is optimised."""
 
 from dataclasses import dataclass
 
@@ -18,31 +18,27 @@ class DataConfig:
     """Random mixing; the defaults are the paper's (Luo & Yu 2022, section 4.1)."""
 
     sources: tuple[str, ...] = ("vocals", "drums", "bass", "other")
-    """Stems that a mixture is the sum of, any names; every track must have them all."""
+    """Stems whose sum is a mixture, with any names; every track must have them all."""
     crop_s: float = 3.0
     """Length of a training example, seconds."""
     crops: str = "salient"
-    """``salient``: out of segments in which the source plays, as the paper's activity detection finds them; ``random``:
-    anywhere in a stem that is not silent throughout."""
+    """``salient``: from segments in which the source is active, by the paper's activity detection. ``random``: from
+    anywhere in a stem that is not entirely silent."""
     channels: int = 1
     """1: a random channel of each stem; 2: stereo examples."""
     mid_side: float = 0.0
-    """Probability that an example of one channel is the mid or the side instead of the left or right; of no effect on
-    stereo examples."""
+    """Probability that an example of one channel is mid or side instead of left or right; no effect on stereo
+    examples."""
     gain_db: float = 10.0
     """Each source's gain is uniform in [-gain_db, gain_db]."""
     drop: float = 0.1
     """Probability that a source is left out of a mixture."""
     remix: float = 1.0
-    """Probability that the sources come from independently drawn tracks; else all are one track at one moment."""
+    """Probability that the sources are drawn from independent tracks; else all are from one track at one time."""
     speed_semitones: float = 0.0
     """Each source is played at a speed of 2^(u / 12), u uniform in [-speed_semitones, speed_semitones]."""
-    flip_sign: float = 0.0
-    """Probability that a source is multiplied by -1."""
     reverse: float = 0.0
     """Probability that a source is played backwards."""
-    swap_channels: float = 0.0
-    """Probability that a source's left and right are swapped; of no effect on examples of one channel."""
     rendered: float = 0.0
     """Probability that a source out of ``rendered_stems`` comes from a rendered track instead of a recorded one."""
     rendered_stems: tuple[str, ...] = ("drums", "bass", "other")
@@ -61,7 +57,7 @@ class DataConfig:
             raise ValueError(f"data.gain_db: expected 0 to 60 dB, got {self.gain_db}")
         if not 0 <= self.drop < 1:
             raise ValueError(f"data.drop: expected a probability in [0, 1), got {self.drop}")
-        for name in ("remix", "mid_side", "flip_sign", "reverse", "swap_channels", "rendered"):
+        for name in ("remix", "mid_side", "reverse", "rendered"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"data.{name}: expected a probability in [0, 1], got {getattr(self, name)}")
         if not 0 <= self.speed_semitones <= 12:
@@ -78,18 +74,17 @@ class TrainConfig:
 
     batch: int = 16
     """Examples in an optimiser step, over all processes."""
-    accumulate: int = 1
-    """Parts that a process cuts its share of the batch into, one forward and backward pass each: less memory."""
     steps: int = 1_000_000
     """Optimiser steps of a whole run (the paper: 100 epochs of 10 000)."""
     minutes: float = 0.0
-    """Minutes of a whole run, over all its calls; 0: the steps decide, or ``--max-minutes`` under a linear schedule."""
+    """Minutes of a whole run, over all its calls. 0: ``steps`` ends the run, or ``--max-minutes`` if the schedule is
+    linear."""
     clock: str = "wall"
-    """What ``minutes`` counts: ``wall``, or ``processor`` time, which a busy machine does not lengthen."""
+    """Time that ``minutes`` counts: ``wall``, or ``processor``, which is independent of other load on the machine."""
     loss: str = "complex"
-    """``complex``: the paper's three terms. ``waveform``: L1 of the waveform alone, as Demucs is trained.
-    ``multiresolution``: the complex terms at five FFTs instead of one, as BS-RoFormer is trained.
-    ``log_error``: the logarithm of each stem's squared error, what the SDR measures."""
+    """``complex``: the paper's three terms. ``waveform``: L1 of the waveform alone, as in Demucs. ``multiresolution``:
+    the complex terms at five FFT sizes instead of one, as in BS-RoFormer. ``log_error``: the logarithm of each stem's
+    squared error, as in the SDR."""
     keep_examples: float = 1.0
     """Against label noise: share of a batch's examples of each stem whose loss counts, those of the least error."""
     keep_frames: float = 1.0
@@ -124,11 +119,11 @@ class TrainConfig:
     non_finite: str = "stop"
     """At a loss or gradient that is not finite: ``stop``, or ``skip`` the step (ten in a row stop)."""
     seed: int = 0
-    """Fixes initial weights and every batch."""
+    """Determines the initial weights and every batch."""
 
     def __post_init__(self) -> None:
         """Check ranges."""
-        for name in ("batch", "accumulate", "steps", "decay_steps", "validate_every"):
+        for name in ("batch", "steps", "decay_steps", "validate_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"train.{name}: expected at least 1, got {getattr(self, name)}")
         for name in ("keep_all_steps", "warmup_steps", "patience", "seed"):

@@ -1,4 +1,4 @@
-"""The networks of public BSRNN codebases, equal to their code, so that their weights can be used.
+"""The networks of public BSRNN codebases: their output equals that of the original code, so their weights can be used.
 
-In: a mixture [B, C, T]. Out: stems [B, S, C, T]. `models.importing` fills them with weights.
+In: a mixture [B, C, T]. Out: stems [B, S, C, T]. `models.importing` reads their weights.
 """

@@ -1,6 +1,6 @@
-"""The networks of amanteur/BandSplitRNN-PyTorch: one stem each, norms that are tied to a number of frames.
+"""The networks of amanteur/BandSplitRNN-PyTorch: one stem each; their norms take one number of frames only.
 
-Source: github.com/amanteur/BandSplitRNN-PyTorch (no licence stated), read and written anew.
+Source: github.com/amanteur/BandSplitRNN-PyTorch (no licence stated), reimplemented after reading it.
 """
 
 import functools
@@ -49,7 +49,7 @@ class AmanteurNetworkConfig:
     channels = 2
 
     def __post_init__(self) -> None:
-        """Check what the checkpoint's shapes do not imply."""
+        """Check the values that the shapes of the checkpoint's weights do not ensure."""
         if sum(self.band_widths) != self.n_fft // 2 + 1 or min(self.band_widths, default=0) < 1:
             raise ValueError(
                 f"model.band_widths: expected widths that sum to {self.n_fft // 2 + 1}, got {sum(self.band_widths)}"
@@ -64,15 +64,15 @@ class AmanteurNetworkConfig:
 
     @property
     def num_samples(self) -> int:
-        """T of ``frames`` frames."""
+        """T, samples that make ``frames`` frames."""
         return (self.frames - 1) * self.hop
 
 
 class FrameTiedNorm(nn.Module):
-    """Normalise [..., frames, features] over both, then scale and shift each frame's features by weights of their own.
+    """Normalise [..., frames, features] over both, then scale and shift; each frame and feature has its own weights.
 
     Args:
-        frames: the only length that it takes.
+        frames: the only number of frames that it takes.
         *shape: see ``SequenceNorm``.
     """
 
@@ -106,10 +106,10 @@ class FeatureNorm(nn.Module):
 
 
 class AmanteurNetwork(nn.Module):
-    """Standardised spectrogram -> band split -> modules -> mask of the standardised spectrogram, and back.
+    """Spectrogram, standardised -> band split -> modules -> mask -> masked spectrogram, standardisation undone.
 
-    A shorter mixture is padded with zeros. A longer one is cut into parts of the only length that the network takes,
-    which overlap by half and are joined by linear cross-fades.
+    The network takes mixtures of ``frames`` frames only. A shorter mixture is padded with zeros. A longer one is cut
+    into parts of this length that overlap by half and are joined by linear cross-fades.
 
     Args:
         config: the network's shape.
@@ -136,7 +136,7 @@ class AmanteurNetwork(nn.Module):
         size, length = self.config.num_samples, mixture.shape[-1]
         if length <= size:
             return Estimate(self._separate(nn.functional.pad(mixture, (0, size - length)))[..., :length])
-        padded = nn.functional.pad(mixture, (0, -(length - size) % (size // 2)))  # whole parts to the end
+        padded = nn.functional.pad(mixture, (0, -(length - size) % (size // 2)))  # to a whole number of parts
         parts = [
             torch.cat(list(overlap_add(self._separate, [each], size, size // 2, batch=1)), dim=-1) for each in padded
         ]

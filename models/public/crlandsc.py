@@ -1,10 +1,10 @@
-"""The networks of crlandsc/Music-Demixing-with-Band-Split-RNN: amanteur's before the repair of the mask.
+"""The networks of crlandsc/Music-Demixing-with-Band-Split-RNN: amanteur's, with a bug in the mask's layout.
 
-Their code reads the mask's values, frame by frame in memory, as if they lay feature by feature. Time and frequency of
-each band's mask are mixed up by that, and weights that were trained so need it so.
+The mask's values are in memory frame by frame, but this code reads them as if they were feature by feature. This mixes
+up time and frequency within each band. Weights that were trained with the bug need it.
 
-Source: github.com/crlandsc/Music-Demixing-with-Band-Split-RNN (no licence stated), read and written anew; the repair is
-    amanteur's commit c6daf60.
+Source: github.com/crlandsc/Music-Demixing-with-Band-Split-RNN (no licence stated), reimplemented after reading it.
+    amanteur's commit c6daf60 fixes the bug.
 """
 
 from dataclasses import dataclass

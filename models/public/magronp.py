@@ -1,4 +1,4 @@
-"""The networks of magronp/bsrnn: BSRNN as its authors' code has it, with what made it oBSRNN and oBSRNN-SIMO.
+"""The networks of magronp/bsrnn: BSRNN as in its authors' code, and the extensions oBSRNN and oBSRNN-SIMO.
 
 Source: github.com/magronp/bsrnn (MIT), Magron, Serizel and Douwes 2026 (arXiv 2603.09187).
 """
@@ -20,7 +20,7 @@ from models.public.spectrogram import MirroredSpectrogram
 
 EXCHANGES = ("none", "tanh", "prelu")
 SILENCE = 1e-8
-"""A mixture whose peak lies below this is not scaled."""
+"""A mixture with a lower peak is not scaled."""
 
 
 @dataclass(frozen=True)
@@ -50,24 +50,24 @@ class MagronpNetworkConfig:
     heads: int = 1
     """Parts of the features that the BLSTMs treat as examples of their own."""
     norm_groups: int = 1
-    """Groups of features that the BLSTMs' norms treat for themselves."""
+    """Groups of features that the BLSTMs' norms normalise separately."""
     attention_heads: int = 0
     """Heads of the attention over frames after each module; 0 has none."""
     attention_features: int = 0
     """Features of a band's query and key in one head."""
     exchange: str = "none"
-    """How channels hear each other after each module: ``none``, or TAC that ends in ``tanh`` or ``prelu``."""
+    """Exchange between channels after each module: ``none``, or TAC with the activation ``tanh`` or ``prelu``."""
     exchange_hidden: int = 0
     """Hidden units of the exchange."""
     joint_channels: bool = False
-    """Whether all channels are one example (their "naive" stereo), instead of each its own."""
+    """Whether all channels are one example (their "naive" stereo); else each channel is an example."""
     last_is_rest: bool = False
     """Whether the last stem is the mixture minus the others, without a mask of its own."""
     epsilon: float = 1e-7
     """Added to the variances of the norms."""
 
     def __post_init__(self) -> None:
-        """Check what the checkpoint's shapes do not imply."""
+        """Check the values that the shapes of the checkpoint's weights do not ensure."""
         if sum(self.band_widths) != self.n_fft // 2 + 1 or min(self.band_widths, default=0) < 1:
             raise ValueError(
                 f"model.band_widths: expected widths that sum to {self.n_fft // 2 + 1}, got {sum(self.band_widths)}"
@@ -91,13 +91,13 @@ class MagronpNetworkConfig:
 
 
 class MagronpNetwork(nn.Module):
-    """Spectrogram -> band split -> modules -> one mask for each stem, of a mixture that is scaled to a peak of 1.
+    """Mixture, scaled to a peak of 1 -> spectrogram -> band split -> modules -> one mask for each stem.
 
     Args:
         config: the network's shape.
 
-    Differs: the peak is the chunk's, as in its training; its ``separate.py`` takes the whole song's. All norms divide
-        by the level, so this matters only where a band's power is near ``epsilon``.
+    Differs: the peak is that of the chunk, as in its training; its ``separate.py`` uses the whole song's. All norms
+        divide by the level, so this matters only where a band's power is near ``epsilon``.
     """
 
     def __init__(self, config: MagronpNetworkConfig) -> None:

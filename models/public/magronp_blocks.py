@@ -1,4 +1,4 @@
-"""What magronp/bsrnn adds to the modules of a BSRNN: grouped norms, attention over frames, exchange between channels.
+"""The blocks that magronp/bsrnn adds to a BSRNN: grouped norms, attention over frames, exchange between channels.
 
 Source: github.com/magronp/bsrnn (MIT), described in arXiv 2603.09187.
 """
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 ATTENTION_EPSILON = 1e-7
 SLOPE = 0.25
-"""What a PReLU begins with."""
+"""Initial slope of a PReLU."""
 
 
 class GroupedNorm(nn.Module):
@@ -69,7 +69,7 @@ class HeadProjection(nn.Module):
     Args:
         bands: K.
         features: N.
-        heads: each with a slope and a norm of its own.
+        heads: number of heads; each has its own slope and norm.
         outputs: E, features out of each head.
     """
 

@@ -1,4 +1,4 @@
-"""Several networks of one codebase, most often one for each stem, as one network of one checkpoint."""
+"""Several networks of one codebase, usually one for each stem, as one network with one checkpoint."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ class SeveralConfig:
     """One configuration for each network; each has ``stems``, ``sample_rate`` and ``channels``."""
 
     def __post_init__(self) -> None:
-        """Check that the networks go together."""
+        """Check that the networks fit together."""
         if not self.networks:
             raise ValueError("model.networks: expected at least one network, got none")
         if len(set(self.stems)) < len(self.stems):
@@ -52,7 +52,7 @@ class SeveralNetworks(nn.Module):
 
     Args:
         config: shapes of the networks.
-        build: makes one network of its configuration.
+        build: makes one network from its configuration.
 
     Attributes:
         stems, sample_rate, channels, hop: see ``SeveralConfig``.
@@ -70,7 +70,7 @@ class SeveralNetworks(nn.Module):
         return Estimate(torch.cat([network(mixture).waveforms for network in self.networks], dim=1))
 
     def keep_stems(self, stems: Sequence[str]) -> None:
-        """Drop the networks that give none of these stems, so that they cost nothing."""
+        """Remove the networks that give none of these stems, to save their computation."""
         kept = [network for network in self.networks if set(network.stems) & set(stems)]  # type: ignore[arg-type]
         self.networks = nn.ModuleList(kept)
         self.stems = tuple(stem for network in kept for stem in network.stems)  # type: ignore[union-attr]

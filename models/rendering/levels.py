@@ -1,19 +1,19 @@
-"""Stems of a rendered song brought to one length and sane levels."""
+"""Gives the stems of a rendered song equal lengths and suitable levels."""
 
 from collections.abc import Mapping
 
 import numpy as np
 
 TARGET_DB = -16.0
-"""Level of the mixture in dBFS, reached where the peaks allow it."""
+"""Level of the mixture in dBFS, if the peaks allow it."""
 PEAK = 0.99
-"""No sample of the mixture or of a stem goes beyond this."""
+"""Largest magnitude of a sample of the mixture or of a stem."""
 LIFT_DB = -20.0
-"""A stem that is further below the loudest one is lifted to here."""
+"""Lowest level of a stem, relative to the loudest stem; quieter stems are raised to it."""
 INAUDIBLE_DB = -60.0
-"""A stem that is further below the loudest one is made silent: lifting it would lift noise."""
+"""A stem that is quieter, relative to the loudest stem, is made silent: raising it would raise noise."""
 LOWEST_HZ = 20.0
-"""Below this is no music, but the constant offset that some soundfonts' samples have."""
+"""Lower frequencies hold no music, but a constant offset in the samples of some soundfonts."""
 _SILENCE_DBFS = -100.0
 _TRIM_DB = -70.0
 _GATE_DB = -40.0
@@ -21,7 +21,7 @@ _BLOCK = 4410
 
 
 def level_db(audio: np.ndarray) -> float:
-    """Level of what sounds: mean power, in dBFS, of the tenths of a second within 40 dB of the loudest one.
+    """Level of the audible parts: mean power, in dBFS, of the blocks of 0.1 s within 40 dB of the loudest block.
 
     Args:
         audio: [C, T].
@@ -38,7 +38,7 @@ def level_db(audio: np.ndarray) -> float:
 
 
 def remove_offset(audio: np.ndarray, sample_rate: int) -> np.ndarray:
-    """Filter out what lies below ``LOWEST_HZ``, by a Butterworth filter of second order; float32 [C, T]."""
+    """Remove frequencies below ``LOWEST_HZ`` with a Butterworth filter of second order; float32 [C, T]."""
     from scipy.signal import butter, sosfilt
 
     sections = butter(2, LOWEST_HZ, "highpass", fs=sample_rate, output="sos")
@@ -46,11 +46,11 @@ def remove_offset(audio: np.ndarray, sample_rate: int) -> np.ndarray:
 
 
 def balance(rendered: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Bring a song's stems to one length and sane levels.
+    """Give a song's stems equal lengths and suitable levels.
 
-    Shorter stems are padded at their end, the silence before and after the music is cut off alike. One gain for all
-    stems takes their sum to ``TARGET_DB``, or as near as ``PEAK`` allows, so what the song says of their balance stays;
-    only a stem more than 20 dB below the loudest one is lifted to there, or made silent if it is 60 dB below.
+    Shorter stems are padded at their end. Silence before and after the music is removed from all stems. A stem more
+    than 20 dB below the loudest one is raised to 20 dB below; more than 60 dB below, it is made silent. One gain for
+    all stems then brings their sum to ``TARGET_DB``, or as near as ``PEAK`` allows, so the song keeps its balance.
 
     Args:
         rendered: each float32 [C, T], of any lengths.
@@ -59,14 +59,14 @@ def balance(rendered: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         The same stems, all of one shape.
 
     Raises:
-        ValueError: nothing sounds.
+        ValueError: all stems are silent.
     """
     length = max((audio.shape[-1] for audio in rendered.values()), default=0)
     stems = {name: np.pad(audio, ((0, 0), (0, length - audio.shape[-1]))) for name, audio in rendered.items()}
     levels = {name: level_db(audio) for name, audio in stems.items()}
     loudest = max(levels.values(), default=-np.inf)
     if loudest < _SILENCE_DBFS:
-        raise ValueError("nothing sounds")
+        raise ValueError("expected audible notes, got silence in all stems")
     for name, level in levels.items():
         if level < loudest + INAUDIBLE_DB:
             stems[name][:] = 0

@@ -1,7 +1,7 @@
-"""General MIDI songs, split into one MIDI file for each stem.
+"""Splits General MIDI songs into one MIDI file for each stem.
 
-Channel 10 is the drums, programs 33 to 40 (counted from 1) are the bass, all the rest is "other".
-Drum parts that GS or XG messages put on further channels are not told apart: they are "other".
+Channel 10 is "drums", programs 33 to 40 (counted from 1) are "bass", everything else is "other".
+Drum parts on further channels, selected by GS or XG messages, are not recognised: they are "other".
 """
 
 import io
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 RENDERED_STEMS = ("drums", "bass", "other")
 BASS_PROGRAMS = range(32, 40)
 MAX_DURATION_S = 600.0
-"""Longer songs are cut here: a loop or a broken tempo can make hours."""
+"""Longer songs are cut here: a loop or a damaged tempo can make a song of hours."""
 TAIL_S = 2.0
-"""Time for the last notes to fade, silence included."""
+"""Seconds after the last note, in which it fades."""
 _TICKS_PER_BEAT, _TEMPO_US_PER_BEAT = 500, 500_000  # one tick is one millisecond
 
 
@@ -28,9 +28,9 @@ class SplitSong:
     """A song, varied and split.
 
     Attributes:
-        messages: for each stem that has notes, what is sent when, in seconds.
+        messages: for each stem that has notes: (time in seconds, message) pairs.
         end_s: when the last note ends, in seconds.
-        programs: the programs that sound: channel (from 0), as written, as played.
+        programs: the programs in use: (channel from 0, written program, played program).
     """
 
     messages: "dict[str, list[tuple[float, Message]]]"
@@ -58,16 +58,16 @@ def read_messages(content: bytes) -> "list[tuple[float, Message]]":
             if message.type == "sysex" or hasattr(message, "channel") and not message.is_meta:
                 messages.append((now_s, message))
         return messages
-    except Exception as error:  # mido lets whatever a damaged file runs into out as it is
+    except Exception as error:  # mido raises many kinds of exceptions on a damaged file
         raise ValueError(f"not a usable MIDI file ({_first_line(error)})") from error
 
 
 def split_song(messages: "list[tuple[float, Message]]", variation: Variation) -> SplitSong:
-    """Vary a song and deal its notes out to the stems.
+    """Vary a song and distribute its notes to the stems.
 
-    A note belongs to the stem that its channel's program has when it starts, and ends there. Everything that is not a
-    note goes to all stems, so that each hears the controllers, bends and programs as in the whole song. A program is
-    sent again before the next note after a system-exclusive message, which may have reset it.
+    The program of a note's channel at the start of the note selects its stem; the note also ends in this stem. All
+    other messages (controllers, bends, programs) go to all stems, as in the whole song. A system-exclusive message may
+    reset the programs, so each channel's program is sent again before its next note.
     """
     from mido import Message
 
@@ -123,7 +123,7 @@ def split_song(messages: "list[tuple[float, Message]]", variation: Variation) ->
         parts[stem] = [(time_s, message) for time_s, message in parts[stem] if time_s <= end_s]
     now_s = end_s
     for channel in range(16):
-        for control in (64, 66, 123):  # both pedals up, all notes off: nothing hangs beyond the end
+        for control in (64, 66, 123):  # both pedals up, all notes off: no note sounds beyond the end
             send(Message("control_change", channel=channel, control=control, value=0))
     return SplitSong({stem: parts[stem] for stem in RENDERED_STEMS if stem in with_notes}, end_s, tuple(sorted(used)))
 

@@ -1,4 +1,4 @@
-"""SoundFont 2 files: that it is one, and which presets it has."""
+"""SoundFont 2 files: checks the format and reads the list of presets."""
 
 import hashlib
 import struct
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 DRUM_BANK = 128
-_PRESET_BYTES = 38  # name, program and bank come first; the last record only ends the list
+_PRESET_BYTES = 38  # a record begins with name, program and bank; the last record only marks the end of the list
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,8 @@ def open_soundfont(path: Path) -> Soundfont:
     """Read a soundfont's list of presets.
 
     Raises:
-        FileNotFoundError: no file there.
-        ValueError: not a soundfont, or one that is cut short or has no presets.
+        FileNotFoundError: there is no such file.
+        ValueError: not a soundfont, or it is truncated or has no presets.
 
     Source: SoundFont Technical Specification 2.04, sections 4 and 7.2.
     """
@@ -39,7 +39,7 @@ def open_soundfont(path: Path) -> Soundfont:
         raise FileNotFoundError(f"--soundfont: no file {path}; expected a SoundFont 2 file (.sf2)")
     content = path.read_bytes()
     if content[:4] != b"RIFF" or content[8:12] != b"sfbk":
-        raise ValueError(f"--soundfont: expected a SoundFont 2 file, got {path}, which is of another kind")
+        raise ValueError(f"--soundfont: expected a SoundFont 2 file, got a file of another format: {path}")
     presets = _presets(content)
     if not presets:
         raise ValueError(f"--soundfont: {path} holds no presets, or is cut short; fetch it again")
@@ -52,7 +52,7 @@ def open_soundfont(path: Path) -> Soundfont:
 
 
 def _presets(content: bytes) -> list[tuple[int, int]]:
-    """Bank and program of every preset; nothing where a chunk reaches beyond the file's end."""
+    """Bank and program of every preset; empty if the file is truncated."""
     position = 12
     while position + 12 <= len(content):
         name, size = struct.unpack_from("<4sI", content, position)

@@ -1,4 +1,4 @@
-"""MIDI to audio through fluidsynth, one process for each file."""
+"""Renders MIDI to audio with fluidsynth, one process for each file."""
 
 import shutil
 import subprocess
@@ -12,7 +12,7 @@ from models.rendering.soundfont import Soundfont
 
 SAMPLE_RATE = 44100
 PROGRAM = "fluidsynth"
-_POLYPHONY = 1024  # voices: so many that none is stolen, and a song's stems add up to the whole song
+_POLYPHONY = 1024  # voices: enough that fluidsynth never drops one, so that the stems add up to the whole song
 
 
 class Synthesizer:
@@ -34,7 +34,7 @@ class Synthesizer:
     def render(self, midi: Path, end_s: float, soundfont: Soundfont) -> np.ndarray:
         """Render a MIDI file.
 
-        The samples are floats, which cannot clip, and come through a pipe, so that no temporary file can fill a disk.
+        The samples are floats, so they cannot clip. They come through a pipe, so no temporary file is needed.
 
         Args:
             midi: the file.
@@ -48,14 +48,14 @@ class Synthesizer:
             ValueError: fluidsynth failed.
             InterruptedError: ``stop`` was called.
         """
-        command = [self._program, "-q", "-n", "-i", "-f", "/dev/null"]  # nobody's own settings
+        command = [self._program, "-q", "-n", "-i", "-f", "/dev/null"]  # do not read the user's settings
         command += ["-o", f"synth.polyphony={_POLYPHONY}", "-o", "synth.dynamic-sample-loading=1"]
         command += ["-r", str(SAMPLE_RATE), "-T", "raw", "-O", "float", "-E", "little", "-F", "/dev/stdout"]
         command += [str(soundfont.path.absolute()), str(midi.absolute())]
         with self._lock:
             if self._stopped:
                 raise InterruptedError("rendering was stopped")
-            # A session of its own: Ctrl-C reaches us alone, and `stop` ends it.
+            # A new session: Ctrl-C goes to this process only, and `stop` ends fluidsynth.
             process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
@@ -79,7 +79,7 @@ class Synthesizer:
         return audio
 
     def stop(self) -> None:
-        """End what is running; nothing can be rendered afterwards."""
+        """End all running processes; rendering is not possible afterwards."""
         with self._lock:
             self._stopped = True
             for process in self._running:

@@ -1,4 +1,4 @@
-"""How one rendering of a song departs from its score: tempo, transposition, instruments and soundfont, from a seed."""
+"""Random variations of a song (tempo, transposition, instruments, soundfont), drawn from a seed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,8 +14,7 @@ TRANSPOSE_SEMITONES = (-4, 4)
 FAMILY = 8
 """General MIDI orders its programs in families of eight: pianos, chromatic percussion, organs, guitars, basses, ..."""
 KEPT_PROGRAMS = frozenset({47, 55, *range(112, 128)})
-"""Timpani, orchestra hit, percussion and sound effects: no neighbour in their family can stand in for them, nor they
-for a neighbour."""
+"""Timpani, orchestra hit, percussion and sound effects: they are not exchanged with others of their family."""
 EXCHANGED_KITS = frozenset({0, 8, 16, 24, 25, 32, 40})
 """Standard, room, power, electronic, analog, jazz and brush kit have the same drums on the same keys."""
 
@@ -25,13 +24,11 @@ class Variation:
     """What is changed in one rendering.
 
     Attributes:
-        soundfont: the instruments.
         tempo_factor: above 1 is faster.
         transpose_semitones: of every note that is no drum.
-        programs: for each of the 16 channels, what plays in place of each of the 128 programs; drum kits for drums.
+        programs: for each of the 16 channels, the program that replaces each of the 128 programs (drums: drum kits).
     """
 
-    soundfont: Soundfont
     tempo_factor: float
     transpose_semitones: int
     programs: tuple[tuple[int, ...], ...]
@@ -41,7 +38,7 @@ class Variation:
         return self.programs[channel][program]
 
     def note(self, channel: int, note: int) -> int:
-        """The note that a channel plays instead of the written one, an octave off where MIDI has no such note."""
+        """The note that a channel plays instead of the written one, an octave off if it is outside of MIDI's range."""
         if channel == DRUM_CHANNEL:
             return note
         note += self.transpose_semitones
@@ -77,7 +74,7 @@ def draw_variation(seed: int, song_sha256: str, index: int, soundfont: Soundfont
                 for program in range(128)
             ]
         programs.append(tuple(row))
-    return Variation(soundfont, tempo_factor, transpose, tuple(programs))
+    return Variation(tempo_factor, transpose, tuple(programs))
 
 
 def _generator(seed: int, song_sha256: str, index: int, purpose: int) -> np.random.Generator:

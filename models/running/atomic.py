@@ -24,7 +24,7 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises:
         OSError: it cannot be written or renamed.
     """
-    part = temporary_name(path)
+    part = _temporary_name(path)
     try:
         yield part
         with part.open("rb+") as file:
@@ -60,6 +60,6 @@ def write_json(path: Path, value: Any, indent: int = 1, ensure_ascii: bool = Tru
     write_text(path, json.dumps(value, indent=indent, ensure_ascii=ensure_ascii, allow_nan=allow_nan) + "\n")
 
 
-def temporary_name(path: Path) -> Path:
+def _temporary_name(path: Path) -> Path:
     """A hidden file beside another, which no other process or thread uses, with a name that is never too long."""
     return path.with_name(f".{path.name[:40]}.{uuid.uuid4().hex[:8]}.part")

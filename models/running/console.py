@@ -27,7 +27,7 @@ def run_command(command: Callable[[], int], name: str, interrupted: str = "inter
 
 
 def show_any_name() -> None:
-    """Let stdout and stderr print names that the terminal cannot show, or that are not UTF-8, with escapes."""
+    """Let stdout and stderr print any file name: characters that the terminal cannot show are escaped."""
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # not what tests and notebooks put in their place
+        if hasattr(stream, "reconfigure"):  # tests and notebooks replace the streams by others without it
             stream.reconfigure(errors="backslashreplace")

@@ -1,4 +1,4 @@
-"""One writer for a folder: a lock on a file in it, which ends with the process that holds it, however that ends."""
+"""Locks a folder for one process. The lock ends with the process, even if it is killed."""
 
 import fcntl
 import os
@@ -8,21 +8,21 @@ from pathlib import Path
 from typing import IO
 
 LOCK = "lock"
-"""The locked file; it holds the process's number, and stays where it is."""
+"""The locked file; it holds the process's number and is never removed."""
 
 _held: set[IO[str]] = set()
 
 
 @contextmanager
 def sole_writer(folder: Path, wait: bool = False) -> Iterator[None]:
-    """Keep a folder to this process until the block ends.
+    """Lock a folder for this process until the block ends.
 
     Args:
         folder: made if absent.
-        wait: wait until the other process ends, instead of raising.
+        wait: whether to wait for the other process; else raise.
 
     Raises:
-        ValueError: another process has the folder; nothing in it was changed.
+        ValueError: another process has locked the folder; its files are unchanged.
         OSError: the folder cannot be made or written.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -48,11 +48,11 @@ def _owner(file: IO[str]) -> str:
     return file.read().strip() or "?"
 
 
-def _let_go() -> None:
-    """A forked process, such as one that makes batches, shares the lock and would keep it after its parent's death."""
+def _release_after_fork() -> None:
+    """Close the locked files in a forked process; else it would keep the lock when its parent ends."""
     for file in _held:
         file.close()
     _held.clear()
 
 
-os.register_at_fork(after_in_child=_let_go)
+os.register_at_fork(after_in_child=_release_after_fork)

@@ -1,4 +1,4 @@
-"""Where this code lies: the repository, or the folder of a package that holds a part of it."""
+"""The folder of this code: the repository, or a submission package with a part of it."""
 
 from pathlib import Path
 

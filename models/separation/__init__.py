@@ -1,4 +1,4 @@
-"""Separators: a trained network made into one that takes a mixture of any length, rate and number of channels.
+"""Separators: run a trained network on a mixture of any length and rate, mono or stereo.
 
 In: a checkpoint and a mixture [C, T]. Out: {stem: [C, T]}.
 """

@@ -1,7 +1,7 @@
-"""From a mixture to its stems: the boundary between networks and the music that people have.
+"""Separates a mixture into stems with a network.
 
-A `Separator` takes any length, mono or stereo, at any sample rate, and returns stems of the same kind, length, channels
-and rate.
+A `Separator` takes a mixture of any length and sample rate, mono or stereo. Its stems have the mixture's type, length,
+channels and rate.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -22,7 +22,7 @@ OTHER = "other"
 
 
 class Separator(Protocol):
-    """What every system in this project looks like to those who use it.
+    """The interface of every separation system in this project.
 
     Attributes:
         stems: names of the stems it returns, in order.
@@ -33,24 +33,24 @@ class Separator(Protocol):
     sample_rate: int
 
     def separate(self, mixture: Waveform, sample_rate: int | None = None) -> dict[str, Waveform]:
-        """Separate a mixture [C, T] into {stem: [C, T]} of the same kind, at the same rate."""
+        """Separate a mixture [C, T] into {stem: [C, T]} of the same type, at the same rate."""
         ...
 
 
 class NetworkSeparator:
     """Separates with a network, chunk by chunk.
 
-    Loudness does not matter: separate(k x) = k separate(x). Chunks of digital silence do not go through the network:
-    their stems are silent.
+    The result does not depend on loudness: separate(k x) = k separate(x). The stems of a digitally silent chunk are
+    silent; such chunks do not go through the network.
 
     Attributes:
-        name: which network this is, for messages and tables.
+        name: of the network, for messages and tables.
         network: the network, in evaluation mode, on the device.
         settings: how the mixture is cut into chunks.
         device: where the network runs.
         stems: names of the stems it returns, in order.
         sample_rate: the rate the network works at, Hz.
-        channels: the channels the network hears; a mono mixture is copied to them.
+        channels: input channels of the network; a mono mixture is copied to all of them.
     """
 
     def __init__(
@@ -69,10 +69,10 @@ class NetworkSeparator:
             settings: how the mixture is cut into chunks.
             device: where the network runs.
             stems: the stems to return, all of the network's by default.
-            name: which network this is, for messages and tables.
+            name: of the network, for messages and tables.
 
         Raises:
-            ValueError: a stem that the network does not have, or a device that this machine does not have.
+            ValueError: the network does not have a stem, or this machine does not have the device.
         """
         traits: Any = network  # for type checkers: every attribute of a Module is a Tensor or a Module
         self.name = name
@@ -86,7 +86,7 @@ class NetworkSeparator:
             raise ValueError(f"separate.residual: expected a network of {OTHER} and more stems, got {got}; set it to 0")
         self._stem_selection: list[int] | slice = [traits.stems.index(stem) for stem in self.stems]
         if self.stems == traits.stems:
-            self._stem_selection = slice(None)  # a view, where a list makes a copy
+            self._stem_selection = slice(None)  # indexing by a slice makes a view, by a list a copy
         self.channels: int = traits.channels
 
     def separate(
@@ -100,22 +100,23 @@ class NetworkSeparator:
             progress: whether to show a progress bar.
 
         Returns:
-            {stem: [C, T]} of the same kind, type and sample rate as the mixture.
+            {stem: [C, T]}, arrays or tensors as the mixture, with its dtype and sample rate.
 
         Raises:
-            ValueError: the mixture is empty or of another shape or type, or it or the network's output is not finite.
+            ValueError: the mixture is empty, has another shape or type, or is not finite; or the network's output is
+                not finite.
         """
         return separate_whole(self, mixture, sample_rate, progress)
 
     def separate_stream(self, blocks: Iterable[Tensor], sample_rate: int) -> Iterator[Stems]:
-        """Separate a mixture of any length at bounded memory.
+        """Separate a mixture of any length with bounded memory.
 
         Args:
             blocks: consecutive float32 pieces of one mixture on the CPU, each [C, t] with any t.
             sample_rate: their rate, Hz.
 
         Yields:
-            Consecutive pieces {stem: [C, t']} of the stems, in all as long as the mixture.
+            Consecutive pieces {stem: [C, t']} of the stems; their total length is that of the mixture.
 
         Raises:
             ValueError: as `separate`.
@@ -123,24 +124,24 @@ class NetworkSeparator:
         if not (isinstance(sample_rate, int | np.integer) and sample_rate > 0):
             raise ValueError(f"the sample rate must be a positive whole number of Hz, got {sample_rate!r}")
         sample_rate = int(sample_rate)
-        source = _Source(blocks, sample_rate, self.channels)
+        source = _CheckedMixture(blocks, sample_rate, self.channels)
         mixture = resample_blocks(source, sample_rate, self.sample_rate)
         window, hop = self.settings.window_size(self.sample_rate), self.settings.hop_size(self.sample_rate)
         separated = overlap_add(self.separate_chunks, mixture, window, hop, self.settings.batch)
         separated = check_finite(separated, self.sample_rate, f"output of {self.name}")
         num_out = 0
         for piece in resample_blocks(separated, self.sample_rate, sample_rate):
-            piece = piece[..., : source.num_samples - num_out]  # two conversions may add a sample at the very end
+            piece = piece[..., : source.num_samples - num_out]  # resampling twice may add a sample at the end
             num_out += piece.shape[-1]
             if source.is_mono:
                 piece = piece.mean(dim=1, keepdim=True)
             yield dict(zip(self.stems, piece, strict=True))
 
     def separate_chunks(self, mixtures: Tensor) -> Tensor:
-        """Run the network on chunks [B, C, t] on the CPU; returns the chosen stems [B, S, C, t], on the CPU too.
+        """Run the network on chunks [B, C, t] on the CPU; returns the chosen stems [B, S, C, t], also on the CPU.
 
-        The network gets each chunk with a peak of 1, as training mixes it, so that loudness does not matter; its stems
-        get the chunk's peak back.
+        Each chunk is scaled to a peak of 1, as in training, and its stems are scaled back by the same factor. The
+        result is thus independent of loudness.
         """
         peaks = mixtures.abs().amax(dim=(1, 2), keepdim=True)
         is_audible = peaks.flatten() > 0
@@ -157,9 +158,11 @@ class NetworkSeparator:
     def _estimate(self, mixtures: Tensor) -> Tensor:
         """Chunks [B, C, t] to all stems [B, S, C, t]: the mean over the shifts.
 
-        Frames that begin elsewhere cut the music, and smear what they change, at other places: errors partly cancel.
+        A shifted mixture has its frame borders, and the network's errors, at other places. The mean cancels a part of
+        the errors.
 
-        Source: the "shift trick" of Defossez et al. 2019 (Demucs), section 4.1; there by random parts of half a second.
+        Source: the "shift trick" of Defossez et al. 2019 (Demucs), section 4.1.
+        Differs: there the shifts are random, up to half a second.
         """
         total = self.network(mixtures).waveforms
         num_shifts = self.settings.shifts
@@ -182,8 +185,8 @@ class NetworkSeparator:
         return stems + given
 
 
-class _Source:
-    """The mixture on its way into the network: checked, counted, and mono brought to the network's channels."""
+class _CheckedMixture:
+    """Passes the blocks of a mixture on: checks and counts them, and copies mono to the network's channels."""
 
     def __init__(self, blocks: Iterable[Tensor], sample_rate: int, channels: int) -> None:
         self.num_samples = 0
@@ -220,12 +223,12 @@ def load_separator(
         device: where to run; by default a CUDA GPU if there is one, else the CPU.
         stems: the stems to return, all of the network's by default.
         overlap: fraction of a chunk that it shares with the next one, the checkpoint's own setting by default.
-        settings: other settings of the checkpoint to change, `{"separate.segment_s": 20}`.
-        one_at_a_time: keep no network of a checkpoint of several in memory, but read each for every chunk.
+        settings: other settings of the checkpoint to change, such as `{"separate.segment_s": 20}`.
+        one_at_a_time: for a checkpoint of several networks: hold one in memory, and read each again for every chunk.
 
     Raises:
         FileNotFoundError: there is no such checkpoint.
-        ValueError: an unknown stem or setting, a value out of range, or a device that this machine does not have.
+        ValueError: an unknown stem or setting, a value out of range, or this machine does not have the device.
     """
     from models.checkpoints.checkpoint import find_checkpoint, load_checkpoint
     from models.checkpoints.streamed import load_streamed
@@ -247,10 +250,10 @@ def load_separator(
 
 
 def chosen_stems(wanted: Sequence[str] | None, available: tuple[str, ...]) -> tuple[str, ...]:
-    """The stems that are wanted, all by default.
+    """Check the wanted stems and return them; all available ones by default.
 
     Raises:
-        ValueError: none, one named twice, or one that is not available.
+        ValueError: no stem, a stem named twice, or a stem that is not available.
     """
     chosen = available if wanted is None else tuple(wanted)
     if not chosen or len(set(chosen)) < len(chosen) or not set(chosen) <= set(available):

@@ -1,4 +1,4 @@
-"""From a separator of streams to whole mixtures, with a progress bar for either."""
+"""Separates a whole mixture with a separator of streams, and shows a progress bar."""
 
 import math
 from collections.abc import Iterable, Iterator
@@ -18,7 +18,7 @@ class StreamSeparator(Protocol):
     """Separates a mixture piece by piece.
 
     Attributes:
-        name: which one, for messages.
+        name: of the separator, for messages.
         stems: names of the stems it returns, in order.
         sample_rate: the rate it works at, Hz.
     """
@@ -52,13 +52,13 @@ def separate_whole(
 
 
 def show_progress(pieces: Iterable[Stems], num_samples: int | None, sample_rate: int, label: str) -> Iterator[Stems]:
-    """Pass pieces of stems on while a bar on stderr counts the seconds of audio done and estimates the time left.
+    """Pass pieces of stems on; a bar on stderr shows the seconds of audio done and the estimated time left.
 
     Args:
         pieces: consecutive pieces {stem: [C, t]}.
-        num_samples: how many samples are to come in all, None if unknown.
+        num_samples: total number of samples, None if unknown.
         sample_rate: their rate, Hz.
-        label: what stands before the bar.
+        label: text before the bar.
     """
     from tqdm import tqdm
 
@@ -87,7 +87,7 @@ def _split(mixture: Waveform, size: int) -> Iterator[Tensor]:
 
 
 def _in_kind_of(mixture: Waveform, waveform: Tensor) -> Waveform:
-    """A waveform with the kind, type and device of the mixture."""
+    """The waveform as an array or tensor like the mixture, with its dtype and device."""
     if isinstance(mixture, Tensor):
         return waveform.to(mixture.device, mixture.dtype)
     return waveform.numpy().astype(mixture.dtype, copy=False)

@@ -1,4 +1,4 @@
-"""Waveforms of any length: resampling between any two rates, and chunks that are added up again.
+"""Waveforms of any length: resampling between any two rates, and overlap-add of processed chunks.
 
-In: waveforms [C, T] or blocks of them. Out: the same at another rate, or what a function made of its chunks.
+In: waveforms [C, T] or blocks of them. Out: the same at another rate, or processed by a function of short chunks.
 """

@@ -1,7 +1,7 @@
-"""Windowed overlap-add: any function of short chunks becomes a function of streams of any length, at bounded memory.
+"""Windowed overlap-add: applies a function of short chunks to a stream of any length, with bounded memory.
 
-The law: if the function returns its chunks unchanged, the stream comes out unchanged, for every window, hop and length,
-edges included, because each sample is divided by the sum of the window values that reached it.
+Law: if the function returns its chunks unchanged, the stream is unchanged, for every window, hop and length, edges
+included. This holds because each output sample is divided by the sum of its window values.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -26,7 +26,7 @@ class SeparateConfig:
     batch: int
     """Chunks that go through the network at once."""
     shifts: int = 1
-    """Copies of a chunk, each delayed by another part of the network's hop, whose estimates are averaged."""
+    """Estimates of each chunk that are averaged; each is of a copy delayed by another fraction of the network's hop."""
     residual: float = 0.0
     """Share of what all stems together leave of the mixture that is given to ``other``, in [0, 1]."""
 
@@ -34,7 +34,7 @@ class SeparateConfig:
         """Check the values.
 
         Raises:
-            ValueError: names the flag, what it must be and what it was.
+            ValueError: a value out of range; the message names the flag.
         """
         if not 0 < self.segment_s <= LONGEST_SEGMENT_S:
             raise ValueError(
@@ -62,8 +62,8 @@ class SeparateConfig:
 def triangle_window(size: int) -> Tensor:
     """Positive weights that rise linearly to 1 in the middle and fall again, [size].
 
-    After division by their sum, chunks that overlap by half or less are joined by linear cross-fades; at larger
-    overlaps a chunk counts most where it has the most context on both sides.
+    Overlap-add divides by the sum of the weights. Chunks that overlap by half or less are thus joined by linear
+    cross-fades. With more overlap, a chunk counts most in its middle, where it has the most context on both sides.
     """
     rise = torch.arange(1, size // 2 + size % 2 + 1, dtype=torch.float32)
     return torch.cat([rise, rise.flip(0)[size % 2 :]]) / rise[-1]
@@ -78,10 +78,10 @@ def cut_chunks(blocks: Iterable[Tensor], window: int, hop: int) -> Iterator[Tens
         hop: distance between the starts of neighbouring chunks, samples, at most `window`.
 
     Yields:
-        Chunks [C, window], and a shorter one at the end if samples are left that no chunk has covered.
+        Chunks [C, window], and a shorter one at the end if some samples are in no full chunk.
     """
     buffer = None
-    covered = 0  # leading samples of the buffer that an earlier chunk holds too
+    covered = 0  # leading samples of the buffer that are in an earlier chunk too
     for block in blocks:
         buffer = block if buffer is None else torch.cat([buffer, block], dim=-1)
         while buffer.shape[-1] >= window:
@@ -110,23 +110,23 @@ def batch_chunks(chunks: Iterable[Tensor], batch: int) -> Iterator[Tensor]:
 def overlap_add(
     process: Callable[[Tensor], Tensor], blocks: Iterable[Tensor], window: int, hop: int, batch: int
 ) -> Iterator[Tensor]:
-    """Apply a function of chunks to a stream, joining its results with unity gain.
+    """Apply a function of chunks to a stream and join the results with unity gain.
 
-    Nothing is padded: the last chunk is as short as the samples that are left. A piece is yielded as soon as no later
-    chunk can touch it, so memory is bounded by the batch, whatever the length of the stream.
+    There is no padding: the last chunk has only the remaining samples. A piece is yielded as soon as no later chunk
+    overlaps it, so the batch bounds the memory, for a stream of any length.
 
     Args:
         process: maps chunks [B, C, t] to [B, ..., t].
         blocks: consecutive pieces of one signal, each [C, t] with any t.
         window: length of a chunk, samples.
         hop: distance between the starts of neighbouring chunks, samples, at most `window`.
-        batch: chunks that are processed at once.
+        batch: chunks in one call of ``process``.
 
     Yields:
         Consecutive pieces of the result, each [..., t].
     """
     weights = triangle_window(window)
-    total = gain = None  # weighted sum of the results, and of the weights, from the start of the newest chunk on
+    total = gain = None  # sums of the weighted results and of the weights, from the start of the newest chunk on
     for chunks in batch_chunks(cut_chunks(blocks, window, hop), batch):
         for result in process(chunks):
             weight = weights[: result.shape[-1]].clone()

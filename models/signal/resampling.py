@@ -1,11 +1,11 @@
-"""Resampling of streams, equal to resampling the whole signal at once.
+"""Resampling of streams; the result equals that of resampling the whole signal at once.
 
-Rates with a usual ratio go through torchaudio's filter bank with a long Kaiser window. Its size grows with the terms of
-the ratio, so others (44 099 to 44 100 Hz) go through soxr, which takes any ratio. soxr droops near its band edge, so it
-works at twice the rates, where that edge lies above the music; the way there and back is torchaudio's.
+Common ratios use torchaudio's filter bank with a long Kaiser window. The filter bank grows with the terms of the ratio,
+so other ratios (44 099 to 44 100 Hz) use soxr, which takes any ratio. soxr attenuates near its band edge. It therefore
+works at twice the rates, where its band edge is above the music; torchaudio converts to and from the doubled rates.
 
-White noise below 20 kHz that goes from 48 kHz to 44.1 kHz and back keeps 104 dB SNR, from 44 099 Hz 97 dB. soxr alone
-keeps 75 dB (89 below 18 kHz), torchaudio's default filter 20 dB (31).
+SNR of white noise below 20 kHz after resampling to 44.1 kHz and back: 104 dB from 48 kHz, 97 dB from 44 099 Hz. With
+soxr alone 75 dB (89 dB below 18 kHz), with torchaudio's default filter 20 dB (31 dB).
 """
 
 import math
@@ -17,9 +17,9 @@ import torch
 from torch import Tensor
 
 _ZERO_CROSSINGS = 64  # of the filter, on each side: its length
-_ROLLOFF = 0.955  # its edge, as a share of half the lower rate: half-way down at 21.06 kHz for 44.1 kHz
+_ROLLOFF = 0.955  # its -6 dB frequency as a fraction of half the lower rate: 21.06 kHz for 44.1 kHz
 _KAISER_BETA = 10.0
-_BANK_LIMIT = 1_000_000  # taps; a larger bank takes seconds to make and more time a sample than soxr
+_BANK_LIMIT = 1_000_000  # taps; a larger bank takes seconds to build and is slower than soxr
 
 
 def resample_blocks(blocks: Iterable[Tensor], from_hz: int, to_hz: int) -> Iterator[Tensor]:
@@ -58,7 +58,7 @@ def _at_twice_the_rates(blocks: Iterable[Tensor], from_hz: int, to_hz: int) -> I
 
 
 class _Counted:
-    """Blocks, and how many samples of them have passed."""
+    """Passes blocks on and counts their samples."""
 
     def __init__(self, blocks: Iterable[Tensor]) -> None:
         self.num_samples = 0
@@ -71,11 +71,11 @@ class _Counted:
 
 
 def _by_filter_bank(blocks: Iterable[Tensor], from_hz: int, to_hz: int) -> Iterator[Tensor]:
-    """As ``resample_blocks``; gives what torchaudio's filter gives for the whole signal at once."""
+    """As ``resample_blocks``; equals torchaudio's filter on the whole signal at once."""
     divisor = math.gcd(from_hz, to_hz)
-    step_in, step_out = from_hz // divisor, to_hz // divisor  # so many samples in make so many out
+    step_in, step_out = from_hz // divisor, to_hz // divisor  # samples in and out of one step
     resample = _filter_bank(step_in, step_out)
-    margin = -(-resample.width // step_in)  # steps before and after a step that its filters see
+    margin = -(-resample.width // step_in)  # steps of context on each side of a step
     num_in = num_out = 0
     buffer = None  # starts `margin` steps before the next output
     for block in blocks:
@@ -95,7 +95,7 @@ def _by_filter_bank(blocks: Iterable[Tensor], from_hz: int, to_hz: int) -> Itera
 
 @lru_cache(maxsize=16)
 def _filter_bank(step_in: int, step_out: int) -> Any:
-    """torchaudio's resampler of a ratio in lowest terms; making it takes longer than a second of music."""
+    """torchaudio's resampler of a ratio in lowest terms; cached, as building it takes longer than a second of music."""
     from torchaudio.transforms import Resample
 
     return Resample(
@@ -109,7 +109,7 @@ def _filter_bank(step_in: int, step_out: int) -> Any:
 
 
 def _bank_size(from_hz: int, to_hz: int) -> int:
-    """Taps of the filter bank: a filter for each output sample of a step, over the step and its margins."""
+    """Taps of the filter bank: one filter for each output sample of a step; each covers the step and its margins."""
     divisor = math.gcd(from_hz, to_hz)
     step_in, step_out = from_hz // divisor, to_hz // divisor
     width = _ZERO_CROSSINGS * step_in / (_ROLLOFF * min(step_in, step_out))
@@ -117,7 +117,7 @@ def _bank_size(from_hz: int, to_hz: int) -> int:
 
 
 def _by_soxr(blocks: Iterable[Tensor], from_hz: int, to_hz: int) -> Iterator[Tensor]:
-    """Resample a stream, followed by so much silence that nothing is missing at its end."""
+    """Resample a stream with soxr, followed by enough silence that its end is complete."""
     import soxr
 
     stream: Any = None

@@ -8,7 +8,7 @@ from torch import nn
 from models.metrics import global_sdr
 from models.separation.separator import NetworkSeparator
 from models.signal.chunking import SeparateConfig
-from models.training.packs import Pack, PackedTrack
+from models.training.data.packs import Pack, PackedTrack
 from models.training.world import World
 
 EXCERPT_S = 30.0

@@ -17,7 +17,9 @@ from models.separation.separator import NetworkSeparator
 from models.signal.resampling import resample_blocks
 from submission.predictor.attempt import Attempt, Clock, make_abandonable
 from submission.predictor.costs import measure_costs, separate_in
-from submission.predictor.planner import (
+from submission.predictor.separation_record import LAST_RESORT, SeparationRecord
+from submission.predictor.stem_buffer import StemBuffer
+from submission.predictor.time_limit import (
     HANDOVER_S,
     LAST_SHARE,
     TARGET_SHARE,
@@ -27,8 +29,6 @@ from submission.predictor.planner import (
     Step,
     list_modes,
 )
-from submission.predictor.separation_record import LAST_RESORT, SeparationRecord
-from submission.predictor.stem_buffer import StemBuffer
 
 LARGEST_GPU_BATCH = 8
 NUM_RESAMPLED_BLOCKS = 8

@@ -11,7 +11,7 @@ from typing import Any
 
 from models.checkpoints.checkpoint import CARD, CONFIG, WEIGHTS, load_checkpoint
 from models.running import git_lfs
-from models.training.origin import data_names
+from models.training.data.origin import data_names
 from submission.package.user_config import USER_CONFIG, read_checkpoints
 from submission.preflight.findings import Finding
 from submission.rules.challenge import CHALLENGE_ID, INSTRUMENTS, LFS_BYTES

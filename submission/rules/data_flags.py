@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from models.checkpoints.checkpoint import CARD, CONFIG
-from models.training.origin import data_names
+from models.training.data.origin import data_names
 
 FLAGS = ("labelnoise", "bleeding", "external_dataset_used")
 

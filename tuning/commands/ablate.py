@@ -1,27 +1,14 @@
 """The command ``ablate``: train the rows of an ablation file, and make a table."""
 
 import argparse
-from pathlib import Path
 
 from models.running import atomic
 from models.running.arguments import check_at_least
 from models.running.folder_lock import sole_writer
-from models.running.processors import num_cpus
 from tuning.ablation.ablation import read_ablation, train_rows
 from tuning.ablation.table import ablation_table
 from tuning.commands.common_data import open_common_data
 from tuning.space.grid import Cell
-
-
-def add_ablate_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments of ``ablate``."""
-    parser.add_argument("file", type=Path, help="the rows to train, see tuning/ablation/ablation.yaml")
-    parser.add_argument("--data", nargs="+", required=True, type=Path, metavar="DIR", help="data folders, or a pack")
-    parser.add_argument(
-        "--out", required=True, type=Path, metavar="DIR", help="folder of the runs; existing runs are resumed"
-    )
-    parser.add_argument("--seeds", type=int, default=1, metavar="N", help="runs of each row (default 1)")
-    parser.add_argument("--jobs", type=int, default=num_cpus(), metavar="N", help="runs at the same time")
 
 
 def ablate(options: argparse.Namespace) -> int:

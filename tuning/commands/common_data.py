@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from models.training.packs import Pack, open_data
+from models.training.data.packs import Pack, open_data
 from tuning.space.grid import Cell
 
 

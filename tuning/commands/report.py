@@ -6,11 +6,6 @@ from pathlib import Path
 from tuning.space.plan import Plan, read_plan
 
 
-def add_report_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments of ``report``."""
-    parser.add_argument("dir", type=Path, metavar="DIR", help="folder of the search")
-
-
 def report(options: argparse.Namespace) -> int:
     """Write csv, summary and plots from the trials that a search's folder holds now.
 

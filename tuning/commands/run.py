@@ -14,51 +14,13 @@ from tuning.commands.report import write_report
 from tuning.commands.run_checks import check_folder, check_room, ray_settings
 from tuning.commands.trial_list import list_trials, plan_cells
 from tuning.space.budget import parse_budget
-from tuning.space.grid import Cell, join_grids, parse_grid, read_space, space_names
-from tuning.space.plan import SCHEDULERS, SEARCHES, Plan, describe_pack, read_plan
+from tuning.space.grid import Cell, join_grids, parse_grid, read_space
+from tuning.space.plan import Plan, describe_pack, read_plan
 from tuning.trials.local import run_here
 from tuning.trials.on_ray import RaySettings, run_on_ray
 from tuning.trials.order import GridSource, Maker, OptunaSource, Source
 from tuning.trials.progress import Progress
 from tuning.trials.trial import FAILED, UNFINISHED, TrialRunner, read_outcome, read_trials
-
-
-def add_run_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments of ``run``."""
-    parser.add_argument("--preset", default="small", help="preset name or yaml file that the search varies")
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="NAME=VALUE", help="change one setting of all trials"
-    )
-    parser.add_argument(
-        "--space", action="append", default=[], metavar="NAME", help=f"{', '.join(space_names())}, or a .yaml file"
-    )
-    parser.add_argument("--grid", action="append", default=[], metavar="KEY=A,B", help="the values of one setting")
-    parser.add_argument("--budget", required=True, metavar="steps=N|minutes=M|flops=X", help="the budget of each trial")
-    parser.add_argument("--metric", default="mean", metavar="STEM", help="validation SDR of mean (default) or a stem")
-    parser.add_argument("--seeds", type=int, default=1, metavar="N", help="trials of each cell (default 1)")
-    parser.add_argument("--validations", type=int, default=4, metavar="N", help="validations of each trial (default 4)")
-    parser.add_argument("--scheduler", default="fifo", metavar="|".join(SCHEDULERS), help="asha stops bad trials early")
-    parser.add_argument(
-        "--search", default="grid", metavar="|".join(SEARCHES), help="every cell, or the cells that Optuna suggests"
-    )
-    parser.add_argument("--trials", type=int, default=0, metavar="N", help="number of trials for --search optuna")
-    parser.add_argument("--data", nargs="+", type=Path, metavar="DIR", help="data folders, or a pack")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="new folder for trials and results")
-    parser.add_argument("--resume", action="store_true", help="continue the search in --out")
-    parser.add_argument("--dry-run", action="store_true", help="only list the trials")
-    parser.add_argument("--backend", default="ray", metavar="ray|local", help="local: in this process, one by one")
-    parser.add_argument("--address", metavar="ADDRESS", help="a running Ray cluster, or auto for this machine's")
-    parser.add_argument("--cpus-per-trial", type=int, default=1, metavar="N", help="torch threads of a trial")
-    parser.add_argument(
-        "--gpus-per-trial",
-        type=float,
-        metavar="N",
-        help="0.5: two trials share one (default: 1 with a GPU, else 0)",
-    )
-    parser.add_argument("--concurrent", type=int, default=0, metavar="N", help="at most N trials at the same time")
-    parser.add_argument(
-        "--retries", type=int, default=3, metavar="N", help="new starts of a trial whose worker died (default 3)"
-    )
 
 
 def run(options: argparse.Namespace) -> int:

@@ -10,7 +10,7 @@ from models.presets.preset import Preset, preset_from_mapping
 from models.presets.settings import read_yaml, to_mapping
 from models.running import atomic
 from models.running.arguments import check_at_least
-from models.training.packs import Pack
+from models.training.data.packs import Pack
 from tuning.space.budget import Budget, parse_budget
 from tuning.space.grid import Cell, Grid
 

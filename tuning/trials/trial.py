@@ -16,9 +16,9 @@ from models.presets.preset import Preset
 from models.presets.settings import override
 from models.running import atomic
 from models.running.folder_lock import sole_writer
+from models.training.data.packs import open_pack
 from models.training.loop import train
-from models.training.packs import open_pack
-from models.training.run_folder import BEST, METRICS, STATE
+from models.training.record.run_folder import BEST, METRICS, STATE
 from models.training.world import World
 from tuning.space.budget import Budget, share_of_budget
 

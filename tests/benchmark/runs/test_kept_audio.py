@@ -12,12 +12,14 @@ from benchmark.runs.audio import (
     keep_audio,
     references_file,
 )
-from benchmark.runs.identity import result_key
+from benchmark.runs.result_key import result_key
 from benchmark.runs.settings import Settings
 from benchmark.runs.store import has_audio, read_result, result_path, track_id
 from benchmark_fakes import Fake, fake_source, run_here
 from models.running import atomic
 from models.tracks import STEMS, open_tracks
+
+pytestmark = pytest.mark.usefixtures("short_filters", "short_warm_up")
 
 SETTINGS = Settings("cpu", 1, keep_audio_s=2)
 

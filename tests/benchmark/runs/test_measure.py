@@ -11,6 +11,8 @@ from benchmark_fakes import SETTINGS, Fake, damage
 from models.metrics import csdr, frame_sdr, global_sdr, si_sdr
 from models.tracks import STEMS, open_tracks
 
+pytestmark = pytest.mark.usefixtures("short_filters")
+
 
 @pytest.fixture
 def tracks(hq_root):

@@ -4,11 +4,13 @@ import json
 
 import pytest
 
-from benchmark.runs.identity import result_key
 from benchmark.runs.record import RECORD_FILE, read_record, write_record
+from benchmark.runs.result_key import result_key
 from benchmark.runs.store import Failure
 from benchmark_fakes import SETTINGS, Fake, fake_source, run_here
 from models.tracks import open_tracks
+
+pytestmark = pytest.mark.usefixtures("short_filters", "short_warm_up")
 
 
 def test_the_results_of_the_record_and_no_others(hq_root, tmp_path, monkeypatch):

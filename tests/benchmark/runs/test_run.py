@@ -15,6 +15,8 @@ from benchmark_fakes import ORIGIN, SETTINGS, Fake, measure_here
 from conftest import synthetic_stems, write_track
 from models.tracks import open_tracks
 
+pytestmark = pytest.mark.usefixtures("short_filters", "short_warm_up")
+
 
 @pytest.fixture
 def tracks(hq_root):
@@ -78,7 +80,7 @@ def test_out_of_date_results_are_measured_again(tracks, tmp_path, measured, monk
         return {**key, **change, "packages": packages}
 
     monkeypatch.setattr(run_module, "result_key", changed)
-    monkeypatch.setattr("benchmark.runs.identity.version_of", lambda name: "2.11.0")
+    monkeypatch.setattr("benchmark.runs.result_key.version_of", lambda name: "2.11.0")
     run([source()], tracks[:1], tmp_path, SETTINGS)
     told = capsys.readouterr().err
     assert len(measured) == 2 and "1 results in" in told and reason in told

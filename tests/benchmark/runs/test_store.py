@@ -6,10 +6,12 @@ import math
 import pytest
 
 from benchmark.runs import store as results_module
-from benchmark.runs.identity import result_key
+from benchmark.runs.result_key import result_key
 from benchmark.runs.store import read_key, read_result, result_path, safe_name, track_id, track_titles
 from benchmark_fakes import ORIGIN, SETTINGS, Fake, fake_source, run_here
 from models.tracks import open_tracks
+
+pytestmark = pytest.mark.usefixtures("short_filters", "short_warm_up")
 
 
 @pytest.fixture

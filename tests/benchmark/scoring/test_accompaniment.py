@@ -11,6 +11,8 @@ from benchmark.scoring.scores import score
 from models.metrics import csdr, frame_sdr, global_sdr
 from models.tracks import STEMS
 
+pytestmark = pytest.mark.usefixtures("short_filters")
+
 SCORE = partial(score, sample_rate=44100)
 
 

@@ -1,5 +1,6 @@
 """benchmark.systems.demucs: local folders, official weights in the caches, and damaged files."""
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -93,7 +94,7 @@ def test_official_demucs_out_of_torchs_cache_and_after_a_download(tmp_path, monk
     remote.mkdir()
     write_demucs(tmp_path, "5c90dfd2")
     content = (tmp_path / "5c90dfd2.th").read_bytes()
-    signature_hash = demucs_system.hashlib.sha256(content).hexdigest()[:8]
+    signature_hash = hashlib.sha256(content).hexdigest()[:8]
     (remote / "small.yaml").write_text("models: ['5c90dfd2']\n")
     (remote / "files.txt").write_text(f"root: x/\n5c90dfd2-{signature_hash}.th\n")
     monkeypatch.setattr(demucs_system, "_demucs_remote", lambda: remote)

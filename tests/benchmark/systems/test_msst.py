@@ -14,16 +14,18 @@ from safetensors.torch import save_file
 from torch import nn
 
 from benchmark import __main__ as command
-from benchmark.runs.identity import differences, result_key
 from benchmark.runs.pair import measure_pair, prepare
+from benchmark.runs.result_key import differences, result_key
 from benchmark.systems.catalog import load, parse_systems, resolve
 from benchmark.systems.msst import MsstSystem
 from benchmark.systems.msst_config import LABELS, read_config
-from benchmark_fakes import ORIGIN, SETTINGS, make_pair
+from benchmark_fakes import ORIGIN, SETTINGS, MeasuringHere, make_pair
 from conftest import synthetic_stems, write_track
 from models.running.repository import ROOT
 from models.tracks import STEMS, open_tracks
 from msst_folders import CHUNK, INSTRUMENTS, description, write_folder
+
+pytestmark = pytest.mark.usefixtures("short_filters", "short_warm_up")
 
 
 @pytest.fixture
@@ -137,8 +139,7 @@ def test_a_track_is_measured(kind, root, tmp_path):
     write_folder(tmp_path / kind, description(kind))
     source = resolve(f"msst:{tmp_path / kind}")
     (track, *_) = open_tracks(root, "test")
-    pair = make_pair(source, track)
-    measure_pair(*prepare(source, SETTINGS), pair, tmp_path / "out", SETTINGS, ORIGIN)
+    measure_pair(*prepare(source, SETTINGS), make_pair(source, track), tmp_path / "out", SETTINGS, ORIGIN)
     (file,) = (tmp_path / "out").glob("tracks/*/*/*.json")
     result = json.loads(file.read_text())
     assert result["row"]["note"] == "trained on unknown" and result["key"]["packages"]["pymss_core"] == "0.1.14"
@@ -146,7 +147,8 @@ def test_a_track_is_measured(kind, root, tmp_path):
     assert np.isfinite(list(result["scores"]["sdr"].values())).all()
 
 
-def test_the_command(root, tmp_path, capsys):
+def test_the_command(root, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("benchmark.runs.serial.MeasuringProcess", MeasuringHere)
     two = description(instruments=["vocals", "other"], model={"num_stems": 2})
     write_folder(tmp_path / "two", two)
     name = f"msst:{tmp_path / 'two'}"

@@ -16,6 +16,8 @@ from conftest import SAMPLE_RATE, TEST_TRACK
 from models.running.repository import ROOT
 from models.tracks import open_tracks
 
+pytestmark = pytest.mark.usefixtures("short_filters")
+
 SETTINGS = Settings("cpu", 1)
 
 

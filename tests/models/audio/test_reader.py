@@ -1,4 +1,4 @@
-"""What is read is what the file holds, in blocks; a damaged file is one line that names it."""
+"""The samples read in blocks are those of the file; a damaged file is an error of one line that names it."""
 
 import shutil
 import struct
@@ -90,7 +90,7 @@ def test_ffmpeg_formats(songs, signal, name):
 
 @needs_ffmpeg
 def test_mp3_without_length_header(songs):
-    """libsndfile only estimates its length; reading fewer samples than that is no damage."""
+    """libsndfile only estimates its length; fewer samples than the estimate are no error."""
     waveform, _ = read_audio(songs / "bare.mp3")
     assert abs(waveform.shape[-1] - 2 * RATE) < 3000
 
@@ -171,7 +171,7 @@ def test_wav_from_a_pipe_states_no_size(songs, tmp_path, size):
 
 
 def test_mp4_of_64_bit_and_open_ended_boxes(tmp_path):
-    """Only the box that reaches beyond the file makes it truncated; the rest is for ffmpeg to judge."""
+    """A file is truncated only if a box reaches beyond its end; ffmpeg checks the rest."""
     head = struct.pack(">I4s", 16, b"ftyp") + bytes(8) + struct.pack(">I4sQ", 1, b"free", 100) + bytes(84)
     for mdat, is_cut in ((struct.pack(">I4s", 0, b"mdat"), False), (struct.pack(">I4sQ", 1, b"mdat", 5000), True)):
         (tmp_path / "x.m4a").write_bytes(head + mdat + bytes(100))

@@ -1,4 +1,4 @@
-"""Files appear complete under their name or not at all, and nothing is rescaled."""
+"""Files appear under their name only when they are complete, and samples are not rescaled."""
 
 import resource
 import signal
@@ -112,7 +112,7 @@ def write_both(folder: Path, fail: BaseException | None = None) -> None:
 @pytest.mark.parametrize("existed", [True, False])
 @pytest.mark.parametrize("broken", ["a.wav", "b.wav", None])
 def test_files_appear_together_or_not_at_all(tmp_path, monkeypatch, existed, broken):
-    """With the renaming of one of them made to fail, the folder is as it was."""
+    """If renaming one of them fails, the folder is unchanged."""
     if existed:
         for name in ("a.wav", "b.wav"):
             (tmp_path / name).write_text(f"old {name}")

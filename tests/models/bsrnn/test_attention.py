@@ -58,13 +58,13 @@ def test_untrained_it_is_the_identity_and_learns_from_the_second_step_on(norm):
 
 
 def test_frames_are_a_set():
-    """Nothing but the features says where a frame lies: the BLSTMs before have told each frame its place."""
+    """Attention is independent of the order of frames; only the features, from the BLSTMs, hold positions."""
     attention, bands = make_attention(), noise(BANDS, BATCH, FRAMES, FEATURES)
     order = [6, 2, 0, 5, 1, 3, 4]
     torch.testing.assert_close(attention(bands[:, :, order]), attention(bands)[:, :, order])
 
 
-def test_every_band_decides_where_all_bands_look():
+def test_every_band_affects_the_map_of_all_bands():
     attention, bands = make_attention(), noise(BANDS, 1, FRAMES, FEATURES).requires_grad_()
     attention(bands)[0, 0, 0].sum().backward()
     assert (bands.grad.abs().sum(dim=-1) > 0).all()

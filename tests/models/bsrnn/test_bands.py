@@ -6,7 +6,6 @@ import re
 import pytest
 
 from models.bsrnn import SCHEMES, band_widths, parse_bands
-from models.bsrnn.bands import ROUNDINGS
 
 # (width, edge) in Hz as the paper's table 1 and section 4.2 have them; the last band is the rest.
 TABLES = {
@@ -51,8 +50,7 @@ def test_every_scheme_is_in_the_tables():
 @pytest.mark.parametrize("name", TABLES)
 def test_schemes_are_the_papers(name):
     assert parse_bands(name) == TABLES[name]
-    for rounding in ROUNDINGS:
-        assert len(band_widths(name, rounding=rounding)) == NUM_BANDS[name]
+    assert len(band_widths(name)) == NUM_BANDS[name]
 
 
 @pytest.mark.parametrize(
@@ -70,10 +68,9 @@ def test_bin_counts_are_the_authors(name, runs):
 
 
 @pytest.mark.parametrize(("n_fft", "sample_rate"), GRIDS)
-@pytest.mark.parametrize("rounding", ROUNDINGS)
 @pytest.mark.parametrize("name", TABLES)
-def test_every_bin_is_in_exactly_one_band(name, rounding, n_fft, sample_rate):
-    widths = band_widths(name, n_fft, sample_rate, rounding)
+def test_every_bin_is_in_exactly_one_band(name, n_fft, sample_rate):
+    widths = band_widths(name, n_fft, sample_rate)
     assert len(widths) == NUM_BANDS[name]
     assert all(isinstance(width, int) and width >= 1 for width in widths)
     starts = [0, *itertools.accumulate(widths)]
@@ -83,17 +80,7 @@ def test_every_bin_is_in_exactly_one_band(name, rounding, n_fft, sample_rate):
 
 @pytest.mark.parametrize(("n_fft", "sample_rate"), GRIDS)
 @pytest.mark.parametrize("name", TABLES)
-def test_hz_rounding_puts_each_edge_at_its_nearest_bin(name, n_fft, sample_rate):
-    starts = [0, *itertools.accumulate(band_widths(name, n_fft, sample_rate, "hz"))]
-    edges_hz = edges_of(TABLES[name])
-    assert len(starts) == len(edges_hz) + 1
-    for start, edge_hz in zip(starts, edges_hz, strict=False):
-        assert abs(start * sample_rate / n_fft - edge_hz) <= sample_rate / n_fft / 2 + 1e-9
-
-
-@pytest.mark.parametrize(("n_fft", "sample_rate"), GRIDS)
-@pytest.mark.parametrize("name", TABLES)
-def test_bins_rounding_gives_equal_widths_equal_counts(name, n_fft, sample_rate):
+def test_equal_widths_have_equal_counts(name, n_fft, sample_rate):
     widths = band_widths(name, n_fft, sample_rate)
     steps_hz = [upper - lower for lower, upper in itertools.pairwise(edges_of(TABLES[name]))]
     assert widths[:-1] == tuple(step * 2 * (n_fft // 2 + 1) // sample_rate for step in steps_hz)
@@ -102,8 +89,7 @@ def test_bins_rounding_gives_equal_widths_equal_counts(name, n_fft, sample_rate)
 def test_a_scheme_may_be_a_spec():
     assert parse_bands("100:1k,1.5k:4K , 250.5:4.501k") == ((100, 1000), (1500, 4000), (250.5, 4501))
     assert band_widths("1k:2k,2k:6k", n_fft=64, sample_rate=16000) == (4, 4, 8, 8, 9)
-    assert band_widths("1k:2k,2k:6k", n_fft=64, sample_rate=16000, rounding="hz") == (4, 4, 8, 8, 9)
-    assert band_widths("900:3600,3600:18k", 64, 44100, "hz") == (1, 2, 1, 1, 5, 6, 5, 5, 7)
+    assert band_widths("900:1800,1800:3600,900:5400,3600:19800", 64, 44100) == (1, 1, 2, 1, 1, 5, 5, 5, 5, 7)
     assert band_widths(SCHEMES["v7"]) == band_widths("v7") == band_widths("V7")
 
 
@@ -149,8 +135,6 @@ def test_wrong_schemes_are_named(bands, message):
             "model.bands: band 0 of 'bass' has no bin at n_fft 512 and 44100 Hz (86.1 Hz a bin); "
             "widen it or raise model.n_fft",
         ),
-        (("bass", 512, 44100, "hz"), "model.bands: band 1 of 'bass' has no bin at n_fft 512"),
-        (("v7", 2048, 44100, "mel"), "model.band_rounding: expected one of bins, hz, got 'mel'"),
     ],
 )
 def test_schemes_that_do_not_fit_are_named(arguments, message):

@@ -9,7 +9,12 @@ from models.bsrnn import band_widths
 from models.bsrnn.grouping import BandGroups
 
 SORTED = [(3,), (1, 1, 1), (2, 2, 5), band_widths("v7"), band_widths("joint57")]
-UNSORTED = [(5, 4, 5), (1, 2, 1, 1, 5, 6, 5, 5, 7), (9, 2, 2, 9, 1), band_widths("v7", rounding="hz")]
+V7_BY_NEAREST_BINS = (
+    *(5, 4, 5, 5, 4, 5, 5, 4, 5, 4, 12, 12, 11, 12, 11, 12, 12, 11, 12, 12, 11, 12),
+    *(23, 23, 23, 24, 23, 23, 23, 24, 46, 46, 47, 46, 47, 46, 47, 46, 93, 93, 96),
+)
+"""The edges of V7 at n_fft 2048, each at its nearest bin."""
+UNSORTED = [(5, 4, 5), (1, 2, 1, 1, 5, 6, 5, 5, 7), (9, 2, 2, 9, 1), V7_BY_NEAREST_BINS]
 
 
 def spectrum(widths: tuple[int, ...]) -> torch.Tensor:
@@ -49,7 +54,7 @@ class TestEveryOrder:
         assert torch.equal(groups.join_bands(groups.split_bands(bands)), bands)
 
     def test_one_value_for_each_band_lands_on_its_bins(self, widths):
-        """From bins to bands and back: the route that a mask takes."""
+        """From bins to bands and back, as for a mask."""
         groups = BandGroups(widths)
         parts = groups.split_bands(torch.arange(len(widths)))
         bins = [part.repeat_interleave(width) for part, (_, width) in zip(parts, groups.groups, strict=True)]

@@ -1,4 +1,4 @@
-"""Mask estimation equals a plain loop over bands; its layout law: band, bin, frame and channel stay what they are."""
+"""Mask estimation equals a plain loop over bands and keeps the order of bands, bins, frames and channels."""
 
 import itertools
 from collections import Counter

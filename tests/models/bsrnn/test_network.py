@@ -1,22 +1,18 @@
 """Laws of the whole network: the unit mask returns the mixture, a zero mask is silence, every length goes through."""
 
 import dataclasses
-import re
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from models.bsrnn import BSRNN, BSRNNConfig
-from models.presets.preset import load_preset
-from models.presets.settings import override
 
 TINY = BSRNNConfig(
     stems=("vocals", "drums", "bass"),
     n_fft=64,
     hop=16,
-    bands="900:3600,3600:18k",
-    band_rounding="hz",
+    bands="900:1800,1800:3600,900:5400,3600:19800",  # equal widths apart from each other
     features=4,
     hidden=5,
     layers=2,
@@ -24,10 +20,8 @@ TINY = BSRNNConfig(
 )
 VARIANTS = {
     "paper": TINY,
-    "bins": dataclasses.replace(TINY, bands="2k:8k,4k:20k", band_rounding="bins"),
+    "sorted": dataclasses.replace(TINY, bands="2k:8k,4k:20k"),
     "rms": dataclasses.replace(TINY, norm="rms", level_inputs=True),
-    "features": dataclasses.replace(TINY, stereo="features"),
-    "features-rms": dataclasses.replace(TINY, stereo="features", norm="rms", level_inputs=True),
     "attention": dataclasses.replace(TINY, attention_heads=2),
     "attention-rms": dataclasses.replace(TINY, attention_heads=1, norm="rms", level_inputs=True),
     "tac": dataclasses.replace(TINY, stereo="tac"),
@@ -177,15 +171,6 @@ def test_folded_channels_are_examples_of_their_own():
         torch.testing.assert_close(alone, estimate[:, :, channel : channel + 1], rtol=1e-4, atol=1e-5)
 
 
-def test_stereo_features_hear_both_channels():
-    network, mixture = make_network(VARIANTS["features"]), noise(1, 2, 200)
-    changed = mixture.clone()
-    changed[:, 1] = noise(1, 200)
-    assert (network(mixture).waveforms - network(changed).waveforms)[:, :, 0].abs().max() > 1e-4
-    with pytest.raises(ValueError, match=re.escape("model.stereo: 'features' needs 2 channels, got 1")):
-        network(mixture[:, :1])
-
-
 @pytest.mark.parametrize("name", ["tac", "tac-attention-rms"])
 def test_exchanging_channels_hear_each_other_and_have_no_order(name):
     network, mixture = make_network(VARIANTS[name]), noise(2, 2, 200)
@@ -245,72 +230,3 @@ def test_low_precision_stays_between_split_and_masks():
 def test_attributes_are_what_a_separator_needs():
     network = make_network(dataclasses.replace(TINY, sample_rate=48000))
     assert (network.stems, network.sample_rate, network.channels) == (("vocals", "drums", "bass"), 48000, 2)
-
-
-def test_the_defaults_are_the_papers():
-    assert dataclasses.asdict(BSRNNConfig()) == {
-        "stems": ("vocals",),
-        "sample_rate": 44100,
-        "n_fft": 2048,
-        "hop": 512,
-        "bands": "v7",
-        "band_rounding": "bins",
-        "features": 128,
-        "hidden": 256,
-        "layers": 12,
-        "mask_factor": 4,
-        "mask_layers": 1,
-        "norm": "group",
-        "stereo": "folded",
-        "mid_side": False,
-        "level_inputs": False,
-        "attention_heads": 0,
-    }
-    assert BSRNNConfig().num_bins == 1025
-
-
-@pytest.mark.parametrize(("preset", "millions"), [("paper-vocals", 25.6), ("paper-bass", 24.9), ("paper-drums", 26.6)])
-def test_paper_networks_have_the_papers_number_of_parameters(preset, millions):
-    with torch.device("meta"):
-        network = load_preset(preset).build_network()
-    total = sum(parameter.numel() for parameter in network.parameters())
-    assert total / 1e6 == pytest.approx(millions, abs=0.1)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"stems": ()}, "model.stems: expected one or more different names, got []"),
-        ({"stems": ("bass", "bass")}, "model.stems: expected one or more different names, got ['bass', 'bass']"),
-        ({"sample_rate": 0}, "model.sample_rate: expected 1 to 768000, got 0"),
-        ({"features": 0}, "model.features: expected 1 to 4096, got 0"),
-        ({"hidden": -1}, "model.hidden: expected 1 to 4096, got -1"),
-        ({"layers": 0}, "model.layers: expected 1 to 256, got 0"),
-        ({"mask_factor": 0}, "model.mask_factor: expected 1 to 64, got 0"),
-        ({"mask_layers": 0}, "model.mask_layers: expected 1 to 16, got 0"),
-        ({"n_fft": 14}, "model.n_fft: expected an even number from 16 to 131072, got 14"),
-        ({"n_fft": 2047}, "model.n_fft: expected an even number from 16 to 131072, got 2047"),
-        ({"hop": 0}, "model.hop: expected 1 to n_fft / 2 = 1024, got 0"),
-        ({"hop": 1025}, "model.hop: expected 1 to n_fft / 2 = 1024, got 1025"),
-        ({"norm": "batch"}, "model.norm: expected one of group, rms, got 'batch'"),
-        ({"stereo": "mid-side"}, "model.stereo: expected one of folded, features, tac, spatial, got 'mid-side'"),
-        ({"mid_side": True, "stereo": "tac"}, "model.mid_side: expected model.stereo folded or spatial, got tac"),
-        ({"attention_heads": -1}, "model.attention_heads: expected 0 or a divisor of features = 128, got -1"),
-        ({"attention_heads": 3}, "model.attention_heads: expected 0 or a divisor of features = 128, got 3"),
-        ({"bands": "v9"}, "model.bands: no scheme 'v9'"),
-        ({"band_rounding": "mel"}, "model.band_rounding: expected one of bins, hz, got 'mel'"),
-        ({"sample_rate": 16000}, "model.bands: the last edge of 'v7' is 20000 Hz, expected under 8000 Hz"),
-        ({"n_fft": 256, "hop": 64}, "has no bin at n_fft 256 and 44100 Hz"),
-    ],
-)
-def test_wrong_configurations_are_named(change, message):
-    with pytest.raises(ValueError, match=re.escape(message)):
-        BSRNNConfig(**change)
-
-
-@pytest.mark.parametrize(("preset", "millions"), [("paper-vocals", 36.4), ("paper-bass", 32.8), ("paper-drums", 41.0)])
-def test_two_hidden_layers_in_the_mask_are_the_authors_code(preset, millions):
-    with torch.device("meta"):
-        network = override(load_preset(preset), {"model.mask_layers": "2"}).build_network()
-    total = sum(parameter.numel() for parameter in network.parameters())
-    assert total / 1e6 == pytest.approx(millions, abs=0.1)

@@ -1,4 +1,4 @@
-"""The two normalisations: what they equal, and that neither knows a sequence's length."""
+"""The two normalisations: equal to plain formulas, for sequences of any length."""
 
 import pytest
 import torch

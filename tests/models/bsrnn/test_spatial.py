@@ -1,4 +1,4 @@
-"""Spatial cues tell where a bin lies between the channels, whatever its level, and begin without effect."""
+"""Spatial cues give a bin's position between the channels at any level; untrained, they have no effect."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""The band split equals a plain loop over bands, and its level inputs tell what the norm hides."""
+"""The band split equals a plain loop over bands; its level inputs hold the level that the norm removes."""
 
 import itertools
 from collections import Counter

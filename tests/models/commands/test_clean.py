@@ -11,8 +11,8 @@ from conftest import SAMPLE_RATE, write_track
 from models.__main__ import main
 from models.commands import clean as command
 from models.tracks import open_tracks
-from models.training.origin import read_origin
-from models.training.packs import prepare_pack
+from models.training.data.origin import read_origin
+from models.training.data.packs import prepare_pack
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from models.commands import corrupt as command
 from models.corruption.truth import read_truth
 from models.running.repository import ROOT
 from models.tracks import open_tracks
-from models.training.packs import prepare_pack
+from models.training.data.packs import prepare_pack
 
 KINDS = ("label-noise", "bleeding")
 

@@ -1,4 +1,4 @@
-"""`models ensemble` finds weights on validation tracks, and only there; the file separates."""
+"""`models ensemble` finds weights on validation tracks only; `separate` uses the file."""
 
 import shutil
 
@@ -105,7 +105,7 @@ def test_long_tracks_are_their_middle(hq_root, monkeypatch):
     np.testing.assert_allclose(excerpt.mixture, sum(VALID.values())[:, SAMPLE_RATE : 2 * SAMPLE_RATE], atol=1e-6)
 
 
-def test_what_is_found_separates(hq_root, tmp_path, mixture):
+def test_the_written_ensemble_separates(hq_root, tmp_path, mixture):
     for seed, name in enumerate("ab"):
         write_checkpoint(tmp_path / name, seed=seed)
     assert find(hq_root, tmp_path / "e.yaml", str(tmp_path / "a"), str(tmp_path / "b")) == 0
@@ -159,4 +159,4 @@ def test_validation_tracks_of_silence_are_one_line(hq_root, tmp_path, capsys, me
     for name in STEMS:
         soundfile.write(track / f"{name}.wav", np.zeros((3 * SAMPLE_RATE, 2)), SAMPLE_RATE)
     assert find(hq_root, tmp_path / "e.yaml", "small", "tiny") == 2
-    assert "expected a validation track in which a stem plays, got 1 silent" in capsys.readouterr().err
+    assert "expected a validation track with an audible stem, got 1 silent" in capsys.readouterr().err

@@ -19,7 +19,7 @@ from models.__main__ import main
 from models.rendering.levels import PEAK, level_db
 from models.running.folder_lock import sole_writer
 from models.tracks import open_tracks
-from models.training.packs import prepare_pack
+from models.training.data.packs import prepare_pack
 
 TIM = "/usr/share/sounds/sf2/TimGM6mb.sf2"
 BEAT = 480
@@ -98,7 +98,7 @@ def test_same_seed_same_files_other_seed_other_files(songs, tmp_path):
     assert a.keys() == c.keys() and all(a[key] != c[key] for key in a if key[1] == "other.flac")
 
 
-def test_variations_differ_and_say_how(songs, tmp_path):
+def test_variations_differ_and_record_how(songs, tmp_path):
     soundfont = shutil.copy(TIM, tmp_path / "copy.sf2")
     arguments = ["--soundfont", TIM, str(soundfont), "--variations", "4"]
     assert render(songs, tmp_path / "out", *arguments) == 0
@@ -117,7 +117,7 @@ def test_only_what_is_missing_is_rendered(songs, tmp_path, capsys):
     before = audio_bytes(out)
     first, second = sorted(out.glob("[!.]*/"))
     kept = (first / "drums.flac").stat().st_mtime_ns
-    # What a kill leaves: a folder under the hidden name. And one without its marker, which nothing of ours leaves.
+    # A killed run leaves a folder with the hidden name. A folder without its marker file can only be made by hand.
     (out / ".unfinished" / second.name).mkdir(parents=True)
     (out / ".unfinished" / second.name / "drums.flac").write_bytes(b"half")
     (second / "render.json").unlink()
@@ -144,7 +144,7 @@ def test_unusable_songs_are_skipped_with_a_line(songs, tmp_path, capsys):
     assert "6 tracks" in captured.out and "2 MIDI files skipped" in captured.out
     lines = sorted(line for line in captured.err.splitlines() if line.startswith("skipped"))
     assert len(lines) == 2
-    assert "broken.mid: not a usable MIDI file" in lines[0] and "empty.mid: nothing sounds" in lines[1]
+    assert "broken.mid: not a usable MIDI file" in lines[0] and "empty.mid: expected audible notes" in lines[1]
 
 
 def one_line_error(capsys):

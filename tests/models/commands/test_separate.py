@@ -1,4 +1,4 @@
-"""The `separate` command: songs to stem files, one line for a bad one, never half a file."""
+"""The `separate` command: songs to stem files; one line for a song that fails; no incomplete files."""
 
 import argparse
 import os
@@ -13,8 +13,9 @@ import pytest
 import soundfile
 import torch
 
+from models.arguments import add_separate_arguments
 from models.audio.writer import FORMATS
-from models.commands.separate import add_arguments, run, separate_file
+from models.commands.separate import run, separate_file
 from models.running.repository import ROOT
 from models.separation.separator import NetworkSeparator
 from scaled_copies import RATE, SETTINGS, STEMS, ScaledCopies, noise
@@ -32,7 +33,7 @@ def write_song(
 
 def separate(*arguments: object) -> int:
     parser = argparse.ArgumentParser()
-    add_arguments(parser)
+    add_separate_arguments(parser)
     return run(parser.parse_args([str(argument) for argument in [*arguments, "--device", "cpu"]]))
 
 
@@ -78,7 +79,7 @@ def test_formats_and_stems(tmp_path, sample_format):
     np.testing.assert_allclose(stem, 2 * song.T, atol=1e-4)
 
 
-def test_clipping_is_said(tmp_path, capsys):
+def test_clipping_is_reported(tmp_path, capsys):
     write_song(tmp_path / "song.wav", level=0.2)
     assert separate(tmp_path / "song.wav", "--out", tmp_path, "--stems", "other") == 0
     assert "other.wav: " in (shown := capsys.readouterr().err) and "samples clipped; --format wavfloat" in shown
@@ -141,7 +142,7 @@ def test_bad_arguments(tmp_path, arguments):
     write_song(tmp_path / "song.wav")
     with pytest.raises(ValueError, match=f"got '?{arguments[1].split('=')[-1]}"):
         parser = argparse.ArgumentParser()
-        add_arguments(parser)
+        add_separate_arguments(parser)
         run(parser.parse_args([str(tmp_path / "song.wav"), "--out", str(tmp_path), *arguments]))
 
 
@@ -159,7 +160,7 @@ def run_command(*arguments: object, **options) -> subprocess.CompletedProcess:
     return subprocess.run(command, cwd=ROOT, capture_output=True, check=False, **options)
 
 
-def test_a_stem_that_cannot_have_its_name_keeps_the_others_away(tmp_path, capsys):
+def test_if_one_stem_cannot_be_renamed_none_appears(tmp_path, capsys):
     write_song(tmp_path / "song.wav")
     out = tmp_path / "out"
     (out / "bass.wav").mkdir(parents=True)
@@ -180,7 +181,7 @@ def test_names_of_dots_stay_inside_the_folder(tmp_path):
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "utf-8"])
-def test_names_that_no_terminal_shows_cost_nothing(tmp_path, encoding):
+def test_names_that_the_terminal_cannot_show_are_escaped(tmp_path, encoding):
     odd = [os.fsdecode(b"\xff\xfe.wav"), "\u266b\u4e2d.wav", "plain.wav"]
     for name in odd:
         soundfile.write(os.fsencode(tmp_path / name), 0.05 * noise(2000).T, RATE)
@@ -225,7 +226,7 @@ class NotFinite(ScaledCopies):
         return super().forward(mixture * torch.inf)
 
 
-def test_network_trouble_names_the_song(tmp_path, capsys, monkeypatch):
+def test_an_error_of_the_network_names_the_song(tmp_path, capsys, monkeypatch):
     write_song(tmp_path / "song.wav")
     separator = NetworkSeparator(NotFinite(), SETTINGS)
     monkeypatch.setattr("models.commands.separate.open_separator", lambda *_, **__: separator)

@@ -1,4 +1,4 @@
-"""An ensemble is the weighted mean of its members, whatever chunks each has, at bounded memory."""
+"""An ensemble is the weighted mean of its members, for any chunks of each, with bounded memory."""
 
 import weakref
 
@@ -81,7 +81,7 @@ def test_pieces_are_cut_at_the_same_places_and_empty_ones_passed_over():
 
 
 def test_memory_is_bounded():
-    """Of a long stream no more blocks are kept than the longest chunks reach ahead."""
+    """Memory holds only the blocks of a stream that the longest chunks reach ahead."""
     alive: list[weakref.ref] = []
     most = 0
 
@@ -105,7 +105,7 @@ def test_loudness_does_not_matter(gain_db):
     ensemble = EnsembleSeparator([member(Squashed), member(Squashed, LONG)], [{"vocals": 0.7}, {"vocals": 0.3}])
     expected, got = ensemble.separate(mixture)["vocals"], ensemble.separate(gain * mixture)["vocals"]
     np.testing.assert_allclose(got, gain * expected, rtol=1e-4, atol=1e-6 * gain)
-    assert np.abs(expected - mixture).max() > 1e-3  # the networks do change with loudness
+    assert np.abs(expected - mixture).max() > 1e-3  # the networks themselves depend on loudness
 
 
 def test_members_that_do_not_fit_together():

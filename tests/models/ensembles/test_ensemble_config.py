@@ -1,4 +1,4 @@
-"""An ensemble's file is read strictly: what is wrong with it is one line that names it."""
+"""An ensemble's file is read strictly: a mistake is an error of one line that names it."""
 
 import re
 
@@ -26,7 +26,7 @@ def test_a_written_file_is_read_back(tmp_path):
 
 def test_names_are_their_mean():
     assert read_ensemble(["small", "tiny"]) == EnsembleConfig(("small", "tiny"))
-    assert read_ensemble(["nothing of this name"]) == EnsembleConfig(("nothing of this name",))  # the loader says it
+    assert read_ensemble(["nothing of this name"]) == EnsembleConfig(("nothing of this name",))  # the loader reports it
 
 
 def test_a_folder_may_be_called_like_a_file(tmp_path):
@@ -72,7 +72,7 @@ def test_other_wrong_commands_are_one_line(tmp_path, capsys):
     file = str(tmp_path / "e.yaml")
     for checkpoints, message in (
         ([str(tmp_path / "absent.yaml")], "absent.yaml"),
-        ([file, "small"], "e.yaml is an ensemble by itself: expected no other --checkpoint"),
+        ([file, "small"], "e.yaml is an ensemble: expected no other --checkpoint, got 2"),
         (["small", "small"], "--checkpoint: expected different checkpoints, got small small"),
         (["small", "nowhere"], "no checkpoint 'nowhere'"),
     ):

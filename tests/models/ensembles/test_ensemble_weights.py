@@ -1,4 +1,4 @@
-"""The weights are those with the best mean SDR on the simplex, by the products of the estimates alone."""
+"""The weights have the best mean SDR of all weights with sum 1; only products of the estimates are needed."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from models.metrics import global_sdr
 
 
 def tracks(*noise_levels, count=3, length=4000):
-    """For each track, a reference and estimates of it with independent noises of these levels."""
+    """For each track, a reference and estimates with independent noise of these levels."""
     rng = np.random.default_rng(0)
     made = []
     for _ in range(count):

@@ -11,11 +11,11 @@ import pytest
 from models.__main__ import main
 
 CONTENT = bytes(range(256)) * 4096
-"""1 MiB, of which the server sends parts."""
+"""1 MiB; the server sends all or a part of it."""
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Serves CONTENT in the way that the path's first word tells."""
+    """Serves CONTENT; the first part of the path selects how."""
 
     def log_message(self, *_):
         pass
@@ -78,28 +78,28 @@ def download(server, path: str, out: Path, *more: str) -> int:
 def test_a_file_with_its_size_and_sum(server, tmp_path, capsys):
     assert download(server, "file/vocals.pt?token=x", tmp_path / "in") == 0
     digest = hashlib.sha256(CONTENT).hexdigest()
-    told = capsys.readouterr().out
-    assert f"{len(CONTENT)} bytes" in told and digest in told and "token" not in told
+    printed = capsys.readouterr().out
+    assert f"{len(CONTENT)} bytes" in printed and digest in printed and "token" not in printed
     assert (tmp_path / "in/vocals.pt").read_bytes() == CONTENT
     record = json.loads((tmp_path / "in/downloads.json").read_text())
-    assert record["vocals.pt"]["url"] == address(server, "file/vocals.pt")  # without what may be a password
+    assert record["vocals.pt"]["url"] == address(server, "file/vocals.pt")  # the query may hold a password
     assert record["vocals.pt"]["sha256"] == digest and record["vocals.pt"]["bytes"] == len(CONTENT)
     assert sorted(path.name for path in (tmp_path / "in").iterdir()) == ["downloads.json", "vocals.pt"]
 
 
-def test_a_cut_transfer_goes_on_where_it_stopped(server, tmp_path):
+def test_a_cut_transfer_resumes_where_it_stopped(server, tmp_path):
     assert download(server, "cut/vocals.pt", tmp_path) == 0
     assert (tmp_path / "vocals.pt").read_bytes() == CONTENT
     assert [start for _, start in server.asked] == [0, 300_000, 600_000]
 
 
-def test_an_earlier_call_is_gone_on_with(server, tmp_path):
+def test_an_earlier_call_is_resumed(server, tmp_path):
     (tmp_path / "vocals.pt.part").write_bytes(CONTENT[:1000])
     assert download(server, "file/vocals.pt", tmp_path) == 0
     assert (tmp_path / "vocals.pt").read_bytes() == CONTENT and server.asked[0][1] == 1000
 
 
-def test_a_server_without_ranges_begins_again(server, tmp_path):
+def test_a_server_without_ranges_sends_the_whole_file_again(server, tmp_path):
     (tmp_path / "vocals.pt.part").write_bytes(b"x" * 1000)
     assert download(server, "norange/vocals.pt", tmp_path) == 0
     assert (tmp_path / "vocals.pt").read_bytes() == CONTENT
@@ -137,7 +137,7 @@ def test_a_record_is_listed_and_one_file_of_it_fetched(server, tmp_path, capsys)
     assert download(server, "records/17", tmp_path, "--file", "a.ckpt") == 0
     assert (tmp_path / "a.ckpt").read_bytes() == CONTENT
     assert download(server, "records/17", tmp_path, "--file", "b.ckpt") == 2
-    assert "longer than the 5 bytes" in capsys.readouterr().err.splitlines()[-1]
+    assert "longer than the announced 5 bytes" in capsys.readouterr().err.splitlines()[-1]
     assert download(server, "records/17", tmp_path, "--file", "c.ckpt") == 2
     assert "expected one of a.ckpt, b.ckpt" in capsys.readouterr().err.splitlines()[-1]
 
@@ -147,10 +147,10 @@ def test_a_record_is_listed_and_one_file_of_it_fetched(server, tmp_path, capsys)
     (
         ("file:///etc/passwd", "expected an address of https or http"),
         ("nothing", "a name of `python -m models catalog`"),
-        ("amanteur-vocals", "by browser"),
-        ("crlandsc-mdx23", "by browser"),
-        ("http://127.0.0.1:1/", "ends in the name of a file"),
-        ("http://127.0.0.1:1/..", "ends in the name of a file"),
+        ("amanteur-vocals", "in a browser"),
+        ("crlandsc-mdx23", "in a browser"),
+        ("http://127.0.0.1:1/", "ends in a file name"),
+        ("http://127.0.0.1:1/..", "ends in a file name"),
         ("http://127.0.0.1:1/vocals.pt", "refused"),
     ),
 )

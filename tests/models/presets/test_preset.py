@@ -1,4 +1,4 @@
-"""Presets: those that ship load, build and survive a round trip; the paper's hold the paper's values."""
+"""Presets: the shipped ones load, build a network and survive a round trip; the paper's have the paper's values."""
 
 import dataclasses
 import json
@@ -11,7 +11,7 @@ import yaml
 from models.bsrnn import BSRNN
 from models.checkpoints.checkpoint import find_checkpoint, load_checkpoint
 from models.peers import HDemucsNetwork, OpenUnmixNetwork
-from models.presets.preset import PRESET_FOLDER, load_preset, preset_from_mapping, preset_names, with_stems
+from models.presets.preset import PRESET_FOLDER, RETIRED, load_preset, preset_from_mapping, preset_names, with_stems
 from models.presets.settings import override, to_mapping
 from models.tracks import STEMS
 
@@ -64,12 +64,10 @@ def test_paper_presets_are_the_papers(stem):
         "n_fft": 2048,
         "hop": 512,
         "bands": PAPER[stem],
-        "band_rounding": "bins",
         "features": 128,
         "hidden": 256,  # 2 N
         "layers": 12,
         "mask_factor": 4,  # 4 N = 512
-        "mask_layers": 1,
         "norm": "group",
         "stereo": "folded",
         "mid_side": False,
@@ -86,15 +84,12 @@ def test_paper_presets_are_the_papers(stem):
         "drop": 0.1,
         "remix": 1.0,
         "speed_semitones": 0.0,
-        "flip_sign": 0.0,
         "reverse": 0.0,
-        "swap_channels": 0.0,
         "rendered": 0.0,
         "rendered_stems": ["drums", "bass", "other"],
     }
     assert preset["train"] == {
         "batch": 8 * 2,
-        "accumulate": 1,
         "steps": 100 * 10_000,
         "minutes": 0.0,
         "clock": "wall",
@@ -203,7 +198,8 @@ def test_the_nearest_name_is_the_nearest():
         ),
         ({"training": {}}, "unknown section 'training'; expected architecture, model, data, train, separate"),
         ({"model": {"hiden": 3}}, "unknown setting 'model.hiden'; did you mean 'model.hidden'?"),
-        ({"model": {"wiener_iterations": 1}}, "unknown setting 'model.wiener_iterations'"),
+        ({"model": {"max_bin": 1487}}, "unknown setting 'model.max_bin'"),
+        ({"model": {"stereo": "features"}}, "model.stereo: expected one of folded, tac, spatial, got 'features'"),
         ({"model": {"hidden": 0}}, "model.hidden: expected 1 to 4096, got 0"),
         ({"model": None}, "model: expected a mapping of settings, got None"),
         ({"data": {"drop": 1.0}}, "data.drop: expected a probability in [0, 1), got 1.0"),
@@ -214,6 +210,31 @@ def test_the_nearest_name_is_the_nearest():
 def test_wrong_presets_are_named(change, message):
     with pytest.raises(ValueError, match=re.escape(message)):
         preset_from_mapping({**to_mapping(load_preset("small")), **change})
+
+
+OTHER_THAN_RETIRED = {
+    "model.band_rounding": "hz",
+    "model.mask_layers": 2,
+    "model.wiener_iterations": 0,
+    "data.flip_sign": 0.5,
+    "data.swap_channels": 0.5,
+    "train.accumulate": 4,
+}
+
+
+@pytest.mark.parametrize(("setting", "value"), OTHER_THAN_RETIRED.items())
+def test_a_removed_setting_may_be_named_at_its_default_alone(setting, value):
+    assert RETIRED.keys() == OTHER_THAN_RETIRED.keys()
+    section, name = setting.split(".")
+    values = to_mapping(load_preset("small"))
+    values[section] = {**values[section], name: RETIRED[setting]}
+    assert preset_from_mapping(values) == load_preset("small")
+    values[section][name] = value
+    message = f"{setting} was removed: expected its default {RETIRED[setting]!r} or no such line, got {value!r}"
+    with pytest.raises(ValueError, match=re.escape(message)):
+        preset_from_mapping(values)
+    with pytest.raises(ValueError, match=f"unknown setting '{setting}'"):
+        override(load_preset("small"), {setting: RETIRED[setting]})
 
 
 @pytest.mark.parametrize("name", PRESETS)

@@ -1,4 +1,4 @@
-"""Strict configuration: built from mappings, overridden by dotted names, each mistake named with the nearest name."""
+"""Strict configuration: built from mappings and overridden by dotted names; an error names the nearest key."""
 
 import re
 from dataclasses import dataclass, field

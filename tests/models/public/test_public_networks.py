@@ -1,4 +1,4 @@
-"""The networks of the public codebases against recordings of their code, and against their layers written out."""
+"""Networks of public codebases: compared with recorded output of their code, and with a plain version of each layer."""
 
 import json
 from pathlib import Path
@@ -25,7 +25,7 @@ def save(path: Path, content) -> Path:
 
 
 def imported(folder: Path, paths: list[Path], layout: str = "auto", stems: tuple[str, ...] | None = None):
-    """The separator of the checkpoint that files become."""
+    """The separator of the checkpoint that is imported from files."""
     import_checkpoint(paths, folder, layout, stems)
     return load_separator(str(folder), device="cpu")
 
@@ -92,7 +92,7 @@ def test_magronp_layer_by_layer(tmp_path, variant):
 
 @pytest.mark.parametrize("layout", ("amanteur", "crlandsc"))
 def test_amanteur_and_crlandsc_layer_by_layer(tmp_path, layout):
-    """Same names and shapes, and each codebase's own reading of the mask."""
+    """Same names and shapes, but each codebase has its own order of the mask's values."""
     state = layouts.draw(layouts.amanteur_keys(), seed=5)
     separator = imported(tmp_path / "ours", [save(tmp_path / "drums.pt", state)], layout)
     assert separator.stems == ("drums",)
@@ -134,7 +134,7 @@ def test_short_silent_and_loud_mixtures(tmp_path):
 
 
 def test_gradients_reach_every_weight(tmp_path):
-    """The networks are there to be fine-tuned too."""
+    """The networks can be fine-tuned."""
     contents = {
         "magronp": {
             "state_dict": layouts.draw(layouts.magronp_keys(), seed=4),
@@ -148,5 +148,5 @@ def test_gradients_reach_every_weight(tmp_path):
         estimate = network(layouts.mixture((layouts.FRAMES - 1) * layouts.HOP, 3)[None])
         estimate.waveforms.square().sum().backward()
         still = [name for name, each in network.named_parameters() if each.grad is None or not each.grad.any()]
-        # A bias before a norm of every feature over its own sequence changes nothing.
+        # A bias has no effect before a norm of each feature over its own sequence.
         assert not [name for name in still if not name.endswith("linear.bias")]

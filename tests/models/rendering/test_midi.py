@@ -1,8 +1,7 @@
-"""Songs in, one list of messages for each stem out: notes go where their program says, and end where they began."""
+"""Songs are split into one list of messages for each stem: a note's program selects its stem, in which it also ends."""
 
 import io
 from dataclasses import replace
-from pathlib import Path
 
 import mido
 import pytest
@@ -10,11 +9,9 @@ from mido import Message, MetaMessage, MidiFile, MidiTrack
 
 from models.rendering import midi
 from models.rendering.midi import read_messages, split_song, write_midi
-from models.rendering.soundfont import Soundfont
 from models.rendering.variation import Variation
 
-SOUNDFONT = Soundfont(Path("any.sf2"), "", frozenset(range(128)), frozenset({0}))
-AS_WRITTEN = Variation(SOUNDFONT, 1.0, 0, (tuple(range(128)),) * 16)
+AS_WRITTEN = Variation(1.0, 0, (tuple(range(128)),) * 16)
 
 
 def on(channel, note=60):

@@ -1,4 +1,4 @@
-"""fluidsynth: what it renders is in tune, linear and repeatable; its failures are one line."""
+"""fluidsynth: its audio is in tune, linear and repeatable; its failures are errors of one line."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ END_S = 1.0
 
 def render(tmp_path, transpose=0, channels=(0, 1, 9), note=45):
     """Each stem of a second of some channels, and the same channels in one file, as "whole"."""
-    variation = Variation(SOUNDFONT, 1.0, transpose, (tuple(range(128)),) * 16)
+    variation = Variation(1.0, transpose, (tuple(range(128)),) * 16)
     score = [(0.0, Message("program_change", channel=channel, program=PROGRAMS[channel])) for channel in channels]
     for kind, time_s in (("note_on", 0.0), ("note_off", END_S)):
         score += [(time_s, Message(kind, channel=channel, note=note)) for channel in channels]

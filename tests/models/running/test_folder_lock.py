@@ -1,4 +1,4 @@
-"""One writer for a folder: a second is refused or waits, and a lock never outlives its process."""
+"""One writer for a folder: a second one is refused or waits, and a lock ends with its process."""
 
 import os
 import signal
@@ -17,7 +17,7 @@ from models.running.folder_lock import sole_writer
 
 with sole_writer(Path(sys.argv[1])):
     read, write = os.pipe()
-    if (child := os.fork()) == 0:  # as a process that makes batches
+    if (child := os.fork()) == 0:  # like a process that makes batches
         os.write(write, b"x")
         time.sleep(60)
         os._exit(0)
@@ -25,7 +25,7 @@ with sole_writer(Path(sys.argv[1])):
     print(child, flush=True)
     sys.stdin.read()
 """
-"""Holds a folder, and has a child that runs on."""
+"""A program that locks a folder and has a child process that outlives it."""
 
 
 def test_a_second_writer_is_refused_until_the_first_is_killed(tmp_path):
@@ -39,7 +39,7 @@ def test_a_second_writer_is_refused_until_the_first_is_killed(tmp_path):
                 pass
             process.kill()
             process.wait()
-            os.kill(child, 0)  # it lives still, and does not keep the lock
+            os.kill(child, 0)  # the child still runs, but does not hold the lock
             with sole_writer(folder):
                 assert (folder / LOCK).read_text() == f"{os.getpid()}\n"
         finally:

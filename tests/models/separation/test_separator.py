@@ -1,4 +1,4 @@
-"""Whatever goes in, the stems come out with its kind, length, channels and rate."""
+"""The stems have the mixture's type, length, channels and rate."""
 
 import itertools
 
@@ -19,21 +19,21 @@ def chord(length: int, rate: int, channels: int = 2) -> np.ndarray:
 
 
 class Frames(ScaledCopies):
-    """Hears one sample of each frame of four, the first."""
+    """Uses only the first sample of each frame of four."""
 
     hop = 4
 
     def forward(self, mixture: Tensor) -> FakeEstimate:
-        heard = (torch.arange(mixture.shape[-1]) % self.hop == 0) * mixture
-        return super().forward(heard)
+        used = (torch.arange(mixture.shape[-1]) % self.hop == 0) * mixture
+        return super().forward(used)
 
 
-@pytest.mark.parametrize(("shifts", "heard"), [(1, [0]), (2, [0, 2]), (4, [0, 1, 2, 3])])
-def test_shifts_are_spread_over_a_frame_and_averaged(shifts, heard):
+@pytest.mark.parametrize(("shifts", "used"), [(1, [0]), (2, [0, 2]), (4, [0, 1, 2, 3])])
+def test_shifts_are_spread_over_a_frame_and_averaged(shifts, used):
     mixture = noise(1001)
     settings = SeparateConfig(segment_s=1.0, overlap=0.0, batch=1, shifts=shifts)
     drums = NetworkSeparator(Frames(), settings).separate(mixture)["drums"]
-    expected = np.where(np.isin(np.arange(1001) % 4, heard), 2 * mixture / shifts, 0)
+    expected = np.where(np.isin(np.arange(1001) % 4, used), 2 * mixture / shifts, 0)
     np.testing.assert_allclose(drums, expected, rtol=1e-6)
 
 
@@ -92,7 +92,7 @@ def test_other_rates(separator, rate, channels, length):
     stems = separator.separate(mixture, rate)
     assert all(stem.shape == mixture.shape for stem in stems.values())
     if length > 1000:
-        inner = slice(200, -200)  # both conversions see silence beyond the ends
+        inner = slice(200, -200)  # both conversions use silence beyond the ends
         np.testing.assert_allclose(stems["drums"][:, inner], 2 * mixture[:, inner], atol=0.02)
 
 
@@ -142,7 +142,7 @@ def test_unknown_stems(stems):
 
 
 class Noisy(ScaledCopies):
-    """Adds noise, so that silence in would not be silence out."""
+    """Adds noise, so its output for silence is not silent."""
 
     def forward(self, mixture: Tensor) -> FakeEstimate:
         return FakeEstimate(super().forward(mixture).waveforms + 0.1)
@@ -163,7 +163,7 @@ def test_silence_stays_silence():
 @pytest.mark.parametrize("gain_db", [-60, -40, -20, 20, 40])
 @pytest.mark.parametrize("rate", [RATE, 48000, 44099])
 def test_loudness_does_not_matter(gain_db, rate):
-    """separate(k x) = k separate(x), in one piece and as a stream, silences and a change of level included."""
+    """separate(k x) = k separate(x), for a whole mixture and a stream, with silences and a change of level."""
     mixture = noise(30_000)
     mixture[:, 12_000:20_000] = 0
     mixture[:, 20_000:] *= 0.01
@@ -286,7 +286,7 @@ def test_overlap_changes_the_compute_not_the_length():
 
 @pytest.mark.parametrize("name", ["small", "tiny"])
 def test_loudness_does_not_matter_to_the_shipped_networks(name):
-    """A real excerpt, 20 dB quieter, has the same stems: rounding of bins that are nearly silent does not move them."""
+    """A real excerpt 20 dB quieter has the same stems: rounding in nearly silent bins does not change them."""
     (track,) = open_tracks(shipped_excerpt().parent, "train", STEMS)
     mixture = track.read_stem("mixture")[:, : 3 * RATE].astype(np.float32)
     separator = load_separator(name, device="cpu")

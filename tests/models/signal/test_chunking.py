@@ -1,4 +1,4 @@
-"""Laws of overlap-add: the identity stays the identity, at bounded memory and without wasted compute."""
+"""Laws of overlap-add: an identity function gives the input, with bounded memory and without padding."""
 
 import itertools
 
@@ -79,7 +79,7 @@ def test_nothing_is_padded():
 
 
 def test_memory_is_bounded():
-    """Results come out while the input comes in, at most a batch behind it."""
+    """Results are at most one batch behind the input."""
     received = emitted = 0
 
     def blocks():
@@ -99,7 +99,7 @@ def test_no_blocks_make_no_output():
     assert list(overlap_add(lambda chunks: chunks, [torch.zeros(2, 0)], 8, 4, 2)) == []
 
 
-def test_a_process_that_works_in_place_cannot_harm_its_neighbours():
+def test_a_process_that_works_in_place_does_not_change_other_chunks():
     signal = noise(200)
     before = signal.clone()
     out = run(lambda chunks: chunks.mul_(2), signal, 64, 16)

@@ -1,4 +1,4 @@
-"""A stream resampled in blocks equals the signal resampled at once, and nobody hears that it was resampled."""
+"""A stream resampled in blocks equals the signal resampled at once; resampling there and back keeps the signal."""
 
 import pytest
 import torch
@@ -39,13 +39,13 @@ def test_there_and_back(rate, edge_hz, wanted_db):
     signal = noise_below(edge_hz, rate, rate)
     there = resample(signal, rate, 44100, rate // 3)
     back = resample(there, 44100, rate, 10_000)[:, :rate]
-    inner = slice(rate // 10, -rate // 10)  # a signal that is cut off has frequencies of its own at its ends
+    inner = slice(rate // 10, -rate // 10)  # the cut ends of a signal have other frequencies
     error = (back - signal)[:, inner]
     assert 10 * torch.log10(signal[:, inner].square().sum() / error.square().sum()) > wanted_db
 
 
 @pytest.mark.parametrize(("from_hz", "to_hz"), [(48000, 44100), (96000, 44100), (44100, 22050)])
-def test_what_lies_above_half_the_new_rate_is_gone(from_hz, to_hz):
+def test_frequencies_above_half_the_new_rate_are_removed(from_hz, to_hz):
     time_s = torch.arange(from_hz, dtype=torch.float64) / from_hz
     tone = torch.sin(2 * torch.pi * 0.54 * to_hz * time_s).float()[None]
     left = resample(tone, from_hz, to_hz, from_hz)[:, to_hz // 10 : -to_hz // 10]

@@ -19,10 +19,12 @@ import torch
 from conftest import SAMPLE_RATE, STEMS, TINY, with_train
 from models.checkpoints.checkpoint import load_checkpoint
 from models.running.repository import ROOT
-from models.training import loop
+from models.training import clock, loop
+from models.training.data.packs import prepare_pack
 from models.training.loop import train
 from models.training.machine import can_bfloat16
-from models.training.packs import prepare_pack
+from models.training.record import log
+from models.training.step import TrainingStep
 from models.training.validation import validation_sdr
 from models.training.world import World
 
@@ -34,7 +36,7 @@ def pack(hq_root, tmp_path):
 
 @pytest.fixture(autouse=True)
 def log_every_step(monkeypatch):
-    monkeypatch.setattr(loop, "LOG_EVERY", 1)
+    monkeypatch.setattr(clock, "LOG_EVERY", 1)
 
 
 def metrics(folder):
@@ -72,15 +74,15 @@ def test_resume_is_exact(pack, tmp_path, monkeypatch, optimizer):
     preset = with_train(optimizer=optimizer)
     train(preset, pack, tmp_path / "whole")
     calls = []
-    original = loop._Trainer._step
+    original = TrainingStep.take
 
-    def stop_at_seven(self, batch):
-        calls.append(self.progress.step)
-        if self.progress.step == 6 and len(calls) == 7:
+    def stop_at_seven(self, batch, progress, rate):
+        calls.append(progress.step)
+        if progress.step == 6 and len(calls) == 7:
             os.kill(os.getpid(), signal.SIGTERM)
-        return original(self, batch)
+        return original(self, batch, progress, rate)
 
-    monkeypatch.setattr(loop._Trainer, "_step", stop_at_seven)
+    monkeypatch.setattr(TrainingStep, "take", stop_at_seven)
     stopped = train(preset, pack, tmp_path / "parts")
     assert stopped.interrupted and not stopped.finished and stopped.steps == 7
     torch.rand(5)
@@ -98,17 +100,17 @@ def test_kill_9_loses_no_more_than_since_the_last_save(pack, tmp_path):
         "import os, signal, sys; sys.path[:0] = sys.argv[3:]\n"
         "from pathlib import Path\n"
         "from conftest import with_train\n"
-        "from models.training import loop\n"
-        "from models.training.packs import open_pack\n"
+        "from models.training import clock, loop\n"
+        "from models.training.data.packs import open_pack\n"
         "backward = loop.torch.Tensor.backward\n"
         "steps = []\n"
         "def dying(loss):\n"
         "    steps.append(loss)\n"
         "    if len(steps) == 10: os.kill(os.getpid(), signal.SIGKILL)\n"
-        "    loop.SAVE_EVERY_S = 1000.0 if len(steps) >= 7 else 0.0\n"  # the last steps are lost
+        "    clock.SAVE_EVERY_S = 1000.0 if len(steps) >= 7 else 0.0\n"  # the last steps are lost
         "    backward(loss)\n"
-        "loop.torch.Tensor.backward, loop.LOG_EVERY = dying, 1\n"
-        "loop.SAVE_EVERY_S = 0.0\n"
+        "loop.torch.Tensor.backward, clock.LOG_EVERY = dying, 1\n"
+        "clock.SAVE_EVERY_S = 0.0\n"
         "loop.train(with_train(), open_pack(Path(sys.argv[1])), Path(sys.argv[2]))\n"
     )
     command = [sys.executable, str(script), str(pack.folder), str(tmp_path / "run"), str(ROOT), str(ROOT / "tests")]
@@ -123,9 +125,9 @@ def test_kill_9_loses_no_more_than_since_the_last_save(pack, tmp_path):
 def slow_clock(monkeypatch):
     """A clock that goes on by an eighth of a minute whenever it is read, which makes a step a quarter."""
     ticks = itertools.count()
-    clock = types.SimpleNamespace(monotonic=lambda: 7.5 * next(ticks), process_time=time.process_time)
-    monkeypatch.setattr(loop, "time", clock)
-    monkeypatch.setattr(loop, "SAVE_EVERY_S", math.inf)
+    slow = types.SimpleNamespace(monotonic=lambda: 7.5 * next(ticks), process_time=time.process_time)
+    monkeypatch.setattr(clock, "time", slow)
+    monkeypatch.setattr(clock, "SAVE_EVERY_S", math.inf)
 
 
 def test_minutes_are_a_horizon_and_calls_share_it(pack, tmp_path, slow_clock):
@@ -179,7 +181,7 @@ def test_patience_ends_a_run_that_no_longer_improves(pack, tmp_path, monkeypatch
 def test_a_state_of_before_a_setting_existed_has_its_default(pack, tmp_path):
     train(with_train(steps=1), pack, tmp_path / "run")
     state = torch.load(tmp_path / "run" / "last.pt", weights_only=True)
-    del state["preset"]["model"]["mask_layers"], state["checksum"]
+    del state["preset"]["model"]["mid_side"], state["checksum"]
     torch.save(state, tmp_path / "run" / "last.pt")
     assert train(with_train(steps=2), pack, tmp_path / "run", resume=True).steps == 2
 
@@ -212,21 +214,13 @@ def test_a_run_that_was_killed_before_its_last_validation_has_it_after_a_resume(
         raise Killed
 
     preset = with_train(steps=4, validate_every=1000)
-    monkeypatch.setattr(loop, "SAVE_EVERY_S", 0.0)
+    monkeypatch.setattr(clock, "SAVE_EVERY_S", 0.0)
     with monkeypatch.context() as patch, pytest.raises(Killed):
         patch.setattr(loop, "validation_sdr", kill)
         train(preset, pack, tmp_path / "run")
     result = train(preset, pack, tmp_path / "run", resume=True)
     assert result.finished and math.isfinite(result.best_sdr)
     assert [row["step"] for row in metrics(tmp_path / "run") if row["valid_sdr"]] == ["4"]
-
-
-def test_parts_of_a_batch_add_up_to_the_whole(pack, tmp_path):
-    train(with_train(batch=4, steps=4), pack, tmp_path / "whole")
-    train(with_train(batch=4, steps=4, accumulate=4), pack, tmp_path / "parts")
-    assert losses(tmp_path / "parts") == about(losses(tmp_path / "whole"))
-    with pytest.raises(ValueError, match="train.accumulate: expected a divisor of 4 examples, got 3"):
-        train(with_train(batch=4, accumulate=3), pack, tmp_path / "uneven")
 
 
 def test_float16_asks_for_a_gpu(pack, tmp_path):
@@ -256,7 +250,7 @@ def test_a_terminal_that_has_gone_does_not_end_a_run(pack, tmp_path, monkeypatch
     def gone(*_, **__):
         raise BrokenPipeError(32, "Broken pipe")
 
-    monkeypatch.setattr(loop.tqdm, "write", gone)
+    monkeypatch.setattr(log.tqdm, "write", gone)
     assert train(with_train(steps=5, validate_every=5), pack, tmp_path / "run").finished
     assert metrics(tmp_path / "run")[-1]["valid_sdr"]
 

@@ -10,9 +10,10 @@ import torch
 from conftest import SAMPLE_RATE, STEMS, TINY, with_train
 from models.checkpoints.checkpoint import load_checkpoint
 from models.peers import OpenUnmixConfig
-from models.training import loop
+from models.training import clock, step
+from models.training.data.packs import prepare_pack
 from models.training.loop import train
-from models.training.packs import prepare_pack
+from models.training.step import TrainingStep
 
 
 @pytest.fixture
@@ -22,7 +23,7 @@ def pack(hq_root, tmp_path):
 
 @pytest.fixture(autouse=True)
 def log_every_step(monkeypatch):
-    monkeypatch.setattr(loop, "LOG_EVERY", 1)
+    monkeypatch.setattr(clock, "LOG_EVERY", 1)
 
 
 def metrics(folder):
@@ -32,14 +33,14 @@ def metrics(folder):
 
 def not_finite_at(monkeypatch, steps):
     """Make the first example's estimate NaN in the given steps."""
-    original = loop._Trainer._backward
+    original = TrainingStep.take
 
-    def backward(self, batch):
-        if self.progress.step in steps:
+    def take(self, batch, progress, rate):
+        if progress.step in steps:
             batch.mixture[0] = math.nan
-        return original(self, batch)
+        return original(self, batch, progress, rate)
 
-    monkeypatch.setattr(loop._Trainer, "_backward", backward)
+    monkeypatch.setattr(TrainingStep, "take", take)
 
 
 def test_a_loss_that_is_not_finite_names_step_and_tracks_and_keeps_the_last_good_weights(pack, tmp_path, monkeypatch):
@@ -80,17 +81,17 @@ def with_batch_norm(**changes):
 def test_a_skipped_step_leaves_the_statistics_of_batch_norm(pack, tmp_path, monkeypatch):
     """One mixture that is not finite made every later validation NaN: the statistics never forget it."""
     not_finite_at(monkeypatch, {2})
-    step = loop._Trainer._step
+    take = TrainingStep.take
     changed = []
 
-    def watch(self, batch):
+    def watch(self, *arguments):
         kept = [*self.network.buffers(), *self.average.buffers()]
         before = [buffer.clone() for buffer in kept]
-        result = step(self, batch)
+        result = take(self, *arguments)
         changed.append(any(not torch.equal(now, then) for now, then in zip(kept, before, strict=True)))
         return result
 
-    monkeypatch.setattr(loop._Trainer, "_step", watch)
+    monkeypatch.setattr(TrainingStep, "take", watch)
     result = train(with_batch_norm(steps=4, non_finite="skip"), pack, tmp_path / "run")
     assert changed == [True, True, False, True]
     assert math.isfinite(result.best_sdr) and load_checkpoint(tmp_path / "run" / "best")
@@ -111,18 +112,25 @@ def overflow_at(monkeypatch):
     """Train with float16's gradient scaler, on the CPU; gradients overflow in the steps that are given to it."""
     scaler = torch.amp.GradScaler
     # Two halvings away from the smallest scale.
-    make = lambda device, enabled: scaler(device, init_scale=4 * loop.SMALLEST_SCALE, enabled=True)  # noqa: E731
-    monkeypatch.setattr(loop.torch.amp, "GradScaler", make)
-    backward = loop._Trainer._backward
+    make = lambda device, enabled: scaler(device, init_scale=4 * step.SMALLEST_SCALE, enabled=True)  # noqa: E731
+    monkeypatch.setattr(step.torch.amp, "GradScaler", make)
+    take, backward = TrainingStep.take, TrainingStep._backward
 
     def set_steps(steps):
+        now = []
+
+        def watch(self, batch, progress, rate):
+            now[:] = [progress.step]
+            return take(self, batch, progress, rate)
+
         def overflow(self, batch):
             result = backward(self, batch)
-            if self.progress.step in steps:
+            if now[0] in steps:
                 next(self.network.parameters()).grad[...] = math.inf
             return result
 
-        monkeypatch.setattr(loop._Trainer, "_backward", overflow)
+        monkeypatch.setattr(TrainingStep, "take", watch)
+        monkeypatch.setattr(TrainingStep, "_backward", overflow)
 
     return set_steps
 
@@ -132,7 +140,7 @@ def test_overflows_that_a_lower_scale_ends_are_counted_and_trained_through(pack,
     assert train(with_train(steps=6), pack, tmp_path / "run").finished
     assert [row["skipped"] for row in metrics(tmp_path / "run")] == ["0", "0", "1", "2", "2", "2"]
     state = torch.load(tmp_path / "run" / "last.pt", weights_only=True)
-    assert state["scaler"]["scale"] == loop.SMALLEST_SCALE
+    assert state["scaler"]["scale"] == step.SMALLEST_SCALE
 
 
 def test_overflows_that_no_scale_ends_stop_the_run(pack, tmp_path, overflow_at):
@@ -149,7 +157,7 @@ def test_overflows_that_no_scale_ends_are_skipped_when_asked_but_not_for_ever(pa
     assert metrics(tmp_path / "some")[-1]["skipped"] == "6"
     assert capsys.readouterr().err.count("skipped step") == 4  # two halvings need no remark
     state = torch.load(tmp_path / "some" / "last.pt", weights_only=True)
-    assert state["scaler"]["scale"] == loop.SMALLEST_SCALE  # it falls no further
+    assert state["scaler"]["scale"] == step.SMALLEST_SCALE  # it falls no further
     overflow_at(range(2, 1000))
     with pytest.raises(FloatingPointError, match="step 13: loss"):
         train(with_train(steps=100, non_finite="skip", validate_every=100), pack, tmp_path / "all")

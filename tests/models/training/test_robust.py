@@ -11,10 +11,10 @@ from conftest import SAMPLE_RATE, STEMS, TINY, with_train
 from models.bsrnn import Estimate
 from models.bsrnn.spectrogram import Spectrogram
 from models.presets.training import TrainConfig
-from models.training import loop
+from models.training import clock
+from models.training.data.packs import prepare_pack
 from models.training.loop import train
 from models.training.loss import ComplexL1Loss, LogErrorLoss, MultiResolutionLoss, WaveformL1Loss, build_loss
-from models.training.packs import prepare_pack
 from models.training.robust import FRAME_SAMPLES, TruncatedLoss, least, taught_targets
 
 LENGTH = 4 * FRAME_SAMPLES
@@ -138,7 +138,7 @@ def test_settings_are_checked(changes, message):
 
 
 def test_a_robust_run_learns_and_resumes_exactly(hq_root, tmp_path, monkeypatch):
-    monkeypatch.setattr(loop, "LOG_EVERY", 1)
+    monkeypatch.setattr(clock, "LOG_EVERY", 1)
     pack = prepare_pack([hq_root], tmp_path / "pack", STEMS, SAMPLE_RATE)
     robust = {"keep_examples": 0.5, "keep_frames": 0.8, "keep_all_steps": 3, "teacher": 0.5, "ema": 0.9}
     losses = {}

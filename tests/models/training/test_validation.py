@@ -7,8 +7,8 @@ import pytest
 
 from conftest import SAMPLE_RATE, STEMS, TINY
 from models.training import validation
+from models.training.data.packs import prepare_pack
 from models.training.loop import train
-from models.training.packs import prepare_pack
 from models.training.validation import sounding_stems, validation_sdr
 from models.training.world import World
 

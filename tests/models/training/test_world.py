@@ -11,20 +11,27 @@ import yaml
 from torch import nn
 
 from conftest import SAMPLE_RATE, STEMS, with_train
+from models.__main__ import main
 from models.presets.settings import to_mapping
 from models.running.repository import ROOT
-from models.training.packs import prepare_pack
+from models.training.data.packs import prepare_pack
 from models.training.world import World, join_world
 
 TWO_PROCESSES = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 
 
-def train(arguments, launcher=()):
-    command = [sys.executable, *launcher, "-m", "models", "train", *map(str, arguments)]
+def train_together(arguments):
+    """Train in two processes."""
+    command = [sys.executable, *TWO_PROCESSES, "-m", "models", "train", *map(str, arguments)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     return done
+
+
+def train_alone(arguments):
+    """Train in this process."""
+    assert main(["train", *map(str, arguments)]) == 0
 
 
 def losses(folder):
@@ -34,16 +41,16 @@ def losses(folder):
 
 def test_two_processes_make_the_losses_of_one(hq_root, tmp_path):
     pack = prepare_pack([hq_root], tmp_path / "pack", STEMS, SAMPLE_RATE)
-    preset = with_train(batch=4, steps=6, accumulate=2, validate_every=1)
+    preset = with_train(batch=4, steps=6, validate_every=1)
     (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(to_mapping(preset)))
     arguments = ["--preset", tmp_path / "tiny.yaml", "--data", pack.folder, "--out"]
-    together = train([*arguments, tmp_path / "two"], TWO_PROCESSES)
+    together = train_together([*arguments, tmp_path / "two"])
     assert together.stdout.count("6 steps") == 1  # one process speaks
-    train([*arguments, tmp_path / "one"])
+    train_alone([*arguments, tmp_path / "one"])
     assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "one"), rel=1e-4)
     assert len(losses(tmp_path / "two")) == 6
-    train([*arguments, tmp_path / "two", "--resume", "--set", "train.steps=8"], TWO_PROCESSES)
-    train([*arguments, tmp_path / "one", "--resume", "--set", "train.steps=8", "--set", "train.seed=0"])
+    train_together([*arguments, tmp_path / "two", "--resume", "--set", "train.steps=8"])
+    train_alone([*arguments, tmp_path / "one", "--resume", "--set", "train.steps=8", "--set", "train.seed=0"])
     assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "one"), rel=1e-4)
 
 

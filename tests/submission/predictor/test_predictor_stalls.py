@@ -11,9 +11,9 @@ from fake_networks import FakeClock, scaling_separator
 from models.bsrnn import Estimate
 from models.signal.resampling import resample_blocks
 from submission.predictor import separator as separation
-from submission.predictor.planner import HANDOVER_S, LAST_SHARE, SHORTEST_STEP_S
 from submission.predictor.separation_record import LAST_RESORT, SeparationRecord
 from submission.predictor.separator import DeadlineSeparator, _Track
+from submission.predictor.time_limit import HANDOVER_S, LAST_SHARE, SHORTEST_STEP_S
 from submission.rules.challenge import INSTRUMENTS
 
 SHORT_RATE = 1000

@@ -2,7 +2,7 @@
 
 import pytest
 
-from models.training.origin import data_names
+from models.training.data.origin import data_names
 from submission.rules.data_flags import check_board, flags, leaderboard
 from submissions import INFO
 

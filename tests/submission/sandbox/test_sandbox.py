@@ -89,11 +89,7 @@ def test_a_time_limit_ends_the_process_and_all_that_it_started(root: Path):
     code = f"import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(600)', '{mark}'])"
     outcome = run(root, code, build_s=2.0)
     assert outcome.is_late and outcome.failure == "built: not done after 2.00 s"
-    for _ in range(100):
-        if not running(mark):
-            break
-        time.sleep(0.05)
-    assert not running(mark)
+    wait_until(lambda: not running(mark), seconds=5.0)
 
 
 def running(mark: str) -> list[int]:

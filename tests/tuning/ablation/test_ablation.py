@@ -14,7 +14,7 @@ from models.presets.preset import load_preset
 from models.presets.settings import to_mapping
 from models.running.folder_lock import sole_writer
 from models.running.repository import ROOT
-from models.training.packs import prepare_pack
+from models.training.data.packs import prepare_pack
 from tuning.__main__ import main
 from tuning.ablation import ablation
 from tuning.ablation.ablation import Run, read_ablation

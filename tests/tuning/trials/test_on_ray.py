@@ -15,7 +15,7 @@ import pytest
 
 from conftest import SAMPLE_RATE, STEMS, TINY
 from models.running.ray_session import ray_session
-from models.training.packs import prepare_pack
+from models.training.data.packs import prepare_pack
 from tuning.space.budget import Budget
 from tuning.space.grid import expand
 from tuning.trials.on_ray import RaySettings, run_on_ray

@@ -9,7 +9,7 @@ from conftest import SAMPLE_RATE, STEMS, TINY
 from models.checkpoints.checkpoint import load_checkpoint
 from models.running.folder_lock import sole_writer
 from models.training import loop
-from models.training.packs import prepare_pack
+from models.training.data.packs import prepare_pack
 from tuning.space.budget import Budget
 from tuning.trials.trial import (
     FAILED,

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from models.presets.training import DataConfig
-from models.training.activity import salient_index, segment_length
-from models.training.augmentation import SPEED_STEPS, change_speed, draw_speed, speed_margin, speed_span
-from models.training.packs import Pack, PackedTrack
+from models.training.data.activity import salient_index, segment_length
+from models.training.data.augmentation import SPEED_STEPS, change_speed, draw_speed, speed_margin, speed_span
+from models.training.data.packs import Pack, PackedTrack
 
 SILENCE = 1e-8
 SIDE_SHARE = 1 / 3
@@ -82,7 +82,7 @@ class RandomMixer:
     longer it is, by the square root of its length), a crop in it, a channel, the augmentations that are asked for, a
     gain, and a small chance to be left out. With probability ``1 - remix`` an example is a recorded song instead: one
     track and crop for all sources, a moment at which any of them plays, and the same channels, speed and direction;
-    sign, gain and omission are each source's own. Mixture and targets are divided by their common peak.
+    gain and omission are each source's own. Mixture and targets are divided by their common peak.
 
     A mixer holds no open files: it can be pickled, and workers may share the examples of a batch.
 
@@ -144,8 +144,8 @@ class RandomMixer:
             gain = 10 ** (generator.uniform(-config.gain_db, config.gain_db) / 20)
             if generator.random() < config.drop or take.track.silent[source]:
                 continue
-            sign = -1.0 if generator.random() < config.flip_sign else 1.0
-            example[source] = self._audio(take, source) * np.float32(sign * gain)
+            _skip_draw(generator)
+            example[source] = self._audio(take, source) * np.float32(gain)
             speed = f" at speed {take.speed / SPEED_STEPS:.3f}" if take.speed != SPEED_STEPS else ""
             backwards = " backwards" if take.backwards else ""
             origins.append(f"{self.sources[source]} of {take.track.name!r} at sample {take.start}{speed}{backwards}")
@@ -162,8 +162,8 @@ class RandomMixer:
         speed = draw_speed(generator, self.config.speed_semitones)
         track, start = pool.draw(generator, speed_span(self.crop, speed))
         channel = int(generator.integers(2))
-        swapped = generator.random() < self.config.swap_channels
-        first = channel if self.config.channels == 1 else int(swapped)
+        _skip_draw(generator)
+        first = channel if self.config.channels == 1 else 0
         channels = (first, 1 - first)[: self.read_channels]
         return _Take(track, start, channels, speed, backwards=generator.random() < self.config.reverse)
 
@@ -173,6 +173,11 @@ class RandomMixer:
         audio = take.track.read(source, take.channels, take.start - margin, length)
         played = change_speed(audio, self.crop, take.speed)
         return played[:, ::-1] if take.backwards else played
+
+
+def _skip_draw(generator: np.random.Generator) -> None:
+    """Leave out the draw of a setting that was removed: the batches of earlier runs stay what they were."""
+    generator.random()
 
 
 def _mid_and_side(stereo: np.ndarray, side_first: bool) -> np.ndarray:

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from submission.predictor.planner import (
+from submission.predictor.time_limit import (
     LAST_SHARE,
     SHORTEST_STEP_S,
     TARGET_SHARE,

@@ -1,6 +1,7 @@
 """models.tracks: every layout of a data set, and what is said when one is incomplete."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -203,6 +204,34 @@ def test_unreadable_files_are_named(tmp_path):
         track.read_stem("bass")
 
 
+def test_a_file_that_is_cut_off_or_not_finite_is_named(tmp_path):
+    write_track(tmp_path / "song")
+    file = tmp_path / "song" / "bass.wav"
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-1000])
+    (track,) = open_tracks(tmp_path, "test")
+    message = f"track 'song': cannot read {file} (truncated, expected {len(whole)} bytes, got {len(whole) - 1000})"
+    for read in (track.read_stems, lambda: track.check(STEMS), track.read_mixture):
+        with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+            read()
+    audio = np.zeros((800, 2), dtype=np.float32)
+    audio[80] = np.nan
+    soundfile.write(file, audio, RATE, subtype="FLOAT")
+    with pytest.raises(ValueError, match="'song': cannot read .*bass.wav .expected finite samples, got NaN .* 0.010 s"):
+        open_tracks(tmp_path, "test")[0].read_stem("bass")
+
+
+def test_a_part_of_a_lossy_file_is_the_same_as_in_the_whole(tmp_path):
+    """A decoder that seeks gives other samples near the end of an ogg file."""
+    write_track(tmp_path / "song", num_samples=25 * RATE, suffix=".ogg")
+    (track,) = open_tracks(tmp_path, "test")
+    whole = track.read_stem("drums")
+    for start, frames in ((0, 7), (10 * RATE - 3, 6), (9 * RATE, 12 * RATE), (25 * RATE - 100, 500), (25 * RATE, 5)):
+        part = track.read_stem("drums", start, frames)
+        np.testing.assert_array_equal(part, whole[:, start : start + frames])
+    assert track.read_stem("drums", 5, 0).shape == (2, 0)
+
+
 def test_roots_without_tracks_and_unknown_splits(tmp_path):
     with pytest.raises(FileNotFoundError, match="a folder without any.*expected"):
         open_tracks(tmp_path, "test")
@@ -256,6 +285,8 @@ def test_the_excerpt_equals_musdb(tmp_path, monkeypatch):
 
 
 def test_importing_needs_no_audio_library():
-    code = "import sys, models.tracks; print([m for m in ('soundfile', 'musdb', 'stempeg') if m in sys.modules])"
+    code = (
+        "import sys, models.tracks; print([m for m in ('soundfile', 'musdb', 'stempeg', 'torch') if m in sys.modules])"
+    )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path.cwd())
     assert shown.stdout.strip() == "[]"

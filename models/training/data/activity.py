@@ -13,7 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 from models.running import atomic
-from models.training.packs import Pack
+from models.training.data.packs import Pack
 
 INDEX = "salient.json"
 SEGMENT_S = 6.0

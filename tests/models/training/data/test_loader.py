@@ -5,9 +5,9 @@ import torch
 
 from conftest import SAMPLE_RATE, STEMS
 from models.presets.training import DataConfig
-from models.training.loader import load_batches
-from models.training.mixing import RandomMixer
-from models.training.packs import prepare_pack
+from models.training.data.loader import load_batches
+from models.training.data.mixing import RandomMixer
+from models.training.data.packs import prepare_pack
 
 
 @pytest.fixture

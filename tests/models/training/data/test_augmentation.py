@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from models.training.augmentation import SPEED_STEPS, change_speed, draw_speed, speed_margin, speed_span
+from models.training.data.augmentation import SPEED_STEPS, change_speed, draw_speed, speed_margin, speed_span
 
 RATE = 44100
 SPEEDS = [32, 54, 63, 65, 76, 128]

@@ -10,8 +10,8 @@ from typing import Any
 from models.presets.preset import Preset, preset_from_mapping
 from models.presets.settings import to_mapping
 from models.running import atomic
-from models.training.plot import plot_curves
-from models.training.saved_state import load_state, save_state
+from models.training.record.plot import plot_curves
+from models.training.record.saved_state import load_state, save_state
 
 STATE, METRICS, SETTINGS, CALLS, PLOT = "last.pt", "metrics.csv", "config.yaml", "calls.jsonl", "curves.png"
 BEST, LAST, TENSORBOARD = "best", "last", "tensorboard"

@@ -20,7 +20,7 @@ from models.running import atomic
 from models.running.processors import num_cpus
 from models.signal.resampling import resample
 from models.tracks import Track, check_stems, open_tracks
-from models.training.origin import read_origin
+from models.training.data.origin import read_origin
 
 T = TypeVar("T")
 INDEX = "index.json"
@@ -250,8 +250,6 @@ def _decode(track: Track, stems: tuple[str, ...], sample_rate: int) -> np.ndarra
     audio = np.stack([parts[stem] for stem in stems])
     if audio.shape[1] > 2:
         raise ValueError(f"track {track.name!r}: expected mono or stereo stems, got {audio.shape[1]} channels")
-    if not np.isfinite(audio).all():
-        raise ValueError(f"track {track.name!r}: a stem holds values that are not finite")
     if track.sample_rate != sample_rate:
         audio = resample(torch.from_numpy(audio), track.sample_rate, sample_rate).numpy()
     return np.repeat(audio, 2, axis=1) if audio.shape[1] == 1 else audio

@@ -10,9 +10,9 @@ import soundfile
 from conftest import SAMPLE_RATE, STEMS, TRAIN_TRACK, VALID_TRACK, synthetic_stems, write_track
 from models.__main__ import main
 from models.presets.training import DataConfig
-from models.training import packs
-from models.training.mixing import RandomMixer
-from models.training.packs import open_data, open_pack, prepare_pack
+from models.training.data import packs
+from models.training.data.mixing import RandomMixer
+from models.training.data.packs import open_data, open_pack, prepare_pack
 
 
 def test_audio_survives_within_half_a_step(hq_root, tmp_path):
@@ -214,7 +214,7 @@ def test_nan_in_a_stem_names_the_track(hq_root, tmp_path):
     audio, _ = soundfile.read(file, dtype="float32")
     audio[5] = np.nan
     soundfile.write(file, audio, SAMPLE_RATE, subtype="FLOAT")
-    with pytest.raises(ValueError, match=f"{TRAIN_TRACK}.*not finite"):
+    with pytest.raises(ValueError, match=f"{TRAIN_TRACK}.*drums.wav .expected finite samples, got NaN"):
         prepare_pack([hq_root], tmp_path / "pack", STEMS, SAMPLE_RATE)
 
 

@@ -12,11 +12,11 @@ import torch
 
 from conftest import SAMPLE_RATE, STEMS, TINY, with_train
 from models.checkpoints.checkpoint import load_checkpoint
-from models.presets.preset import load_preset
+from models.presets.preset import RETIRED, load_preset
 from models.running import atomic
+from models.training.data.packs import prepare_pack
 from models.training.loop import train
-from models.training.packs import prepare_pack
-from models.training.saved_state import checksum, load_state, save_state
+from models.training.record.saved_state import checksum, load_state, save_state
 
 
 @pytest.fixture
@@ -171,3 +171,44 @@ def test_each_call_writes_one_tensorboard_file(pack, tmp_path):
     assert len(files) == 2
     assert b"valid_sdr" in files[0].read_bytes() and b"valid_sdr" in files[1].read_bytes()
     assert not [thread for thread in threading.enumerate() if "EventLogger" in type(thread).__name__]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"step": "2"}, "progress.step: expected a whole number of at least 0, got '2'"),
+        ({"step": None}, "progress lacks step"),
+        ({"epoch": 1}, "progress has epoch, which this version does not know"),
+    ],
+)
+def test_progress_that_is_none_is_refused_in_one_line_and_nothing_is_lost(pack, tmp_path, change, message):
+    folder = tmp_path / "run"
+    train(with_train(steps=1), pack, folder)
+    state = torch.load(folder / "last.pt", weights_only=True)
+    del state["checksum"]
+    progress = {**state["progress"], **change}
+    state["progress"] = {name: value for name, value in progress.items() if value is not None}
+    torch.save(state, folder / "last.pt")
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    with pytest.raises(ValueError) as error:
+        train(with_train(steps=2), pack, folder, resume=True)
+    assert str(error.value) == f"{folder}: the saved state cannot be resumed ({message})"
+    assert before == {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_state_of_before_settings_were_removed_is_resumed_if_it_had_their_defaults(pack, tmp_path):
+    folder = tmp_path / "run"
+    train(with_train(steps=1), pack, folder)
+    state = torch.load(folder / "last.pt", weights_only=True)
+    del state["checksum"]
+    for setting, default in RETIRED.items():
+        section, name = setting.split(".")
+        state["preset"][section][name] = default
+    torch.save(state, folder / "last.pt")
+    assert train(with_train(steps=2), pack, folder, resume=True).steps == 2
+    state["preset"]["data"]["flip_sign"] = 0.5
+    torch.save(state, folder / "last.pt")
+    with pytest.raises(
+        ValueError, match=r"last.pt: holds settings that this version does not have .data.flip_sign was "
+    ):
+        train(with_train(steps=3), pack, folder, resume=True)

@@ -6,7 +6,7 @@ from collections.abc import Generator
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from models.training.mixing import Batch, RandomMixer
+from models.training.data.mixing import Batch, RandomMixer
 
 PREFETCH = 4
 

@@ -6,9 +6,9 @@ import json
 import numpy as np
 import pytest
 
-from models.training import activity
-from models.training.activity import salient_index, salient_starts, segment_length
-from models.training.packs import Pack, PackedTrack
+from models.training.data import activity
+from models.training.data.activity import salient_index, salient_starts, segment_length
+from models.training.data.packs import Pack, PackedTrack
 
 RATE = 1000
 SEGMENT, CHUNK = 6 * RATE, 600

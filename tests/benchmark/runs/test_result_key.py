@@ -1,4 +1,4 @@
-"""benchmark.runs.identity, imports and hashes: a key holds exactly what a result depends on."""
+"""benchmark.runs.result_key, imports and hashes: a key holds exactly what a result depends on."""
 
 import os
 import sys
@@ -8,8 +8,8 @@ import pytest
 from benchmark.provenance.hashes import FileHashes
 from benchmark.provenance.imports import made_of, version_of
 from benchmark.provenance.weights import Source
-from benchmark.runs import identity
-from benchmark.runs.identity import differences, made_by, result_key
+from benchmark.runs import result_key as module
+from benchmark.runs.result_key import differences, made_by, result_key
 from benchmark.runs.settings import Settings
 from benchmark.systems.catalog import LOADERS, resolve
 from benchmark.systems.python_object import resolve_python
@@ -19,7 +19,7 @@ CHECKPOINT = Source("bsrnn", "BSRNN", "checkpoint", "", "", "1")
 
 
 def files_of(loader):
-    return set(made_of([identity.MEASURE, LOADERS[loader].__module__]).files)
+    return set(made_of([module.MEASURE, LOADERS[loader].__module__]).files)
 
 
 def test_the_code_of_a_system_is_only_what_it_runs():
@@ -46,7 +46,7 @@ def test_a_changed_file_or_package_changes_the_key(tmp_path, monkeypatch):
     before = made_by(CHECKPOINT, "bandsplit")
     assert made_by(CHECKPOINT, "bandsplit") == before and {"torch", "scipy", "demucs"} <= set(before["packages"])
     assert "museval" not in before["packages"] and "museval" in made_by(CHECKPOINT, "museval")["packages"]
-    original = identity.made_of
+    original = module.made_of
 
     def changed(modules):
         code = original(modules)
@@ -54,10 +54,10 @@ def test_a_changed_file_or_package_changes_the_key(tmp_path, monkeypatch):
         copy.write_bytes(code.files["models/bsrnn/mask.py"].read_bytes() + b"\n")
         return type(code)(code.files | {"models/bsrnn/mask.py": copy}, code.packages)
 
-    monkeypatch.setattr(identity, "made_of", changed)
+    monkeypatch.setattr(module, "made_of", changed)
     assert differences(before, made_by(CHECKPOINT, "bandsplit")) == ["our code"]
-    monkeypatch.setattr(identity, "made_of", original)
-    monkeypatch.setattr(identity, "version_of", lambda name: "9" if name == "scipy" else version_of(name))
+    monkeypatch.setattr(module, "made_of", original)
+    monkeypatch.setattr(module, "version_of", lambda name: "9" if name == "scipy" else version_of(name))
     assert differences(before, made_by(CHECKPOINT, "bandsplit")) == [f"scipy {version_of('scipy')} to 9"]
 
 
