@@ -1,9 +1,12 @@
-"""Command line: ``python -m models separate | ensemble | train | prepare | render | import | catalog | download``.
+"""Command line: ``python -m models COMMAND``; ``--help`` lists the commands.
 
 python -m models separate song.mp3 --out stems/
 python -m models ensemble --validate MUSDB18-HQ --checkpoint small --checkpoint tiny --out ensemble.yaml
 python -m models train --preset small --data MUSDB18-HQ --out runs/small --max-minutes 60
 python -m models prepare --data MUSDB18-HQ --out packs/musdb
+python -m models corrupt --data MUSDB18-HQ --kind label-noise --out dirty --seed 0
+python -m models clean --data dirty --checkpoint runs/first/best --out cleaned
+python -m models refine --preset tiny --data dirty --out runs/refined --minutes 60
 python -m models render --midi MIDI --soundfont FluidR3_GM.sf2 --out rendered
 python -m models import weights/separator.ckpt --out oBSRNN-SIMO
 """
@@ -28,6 +31,9 @@ def main(arguments: list[str] | None = None) -> int:
         ("ensemble", "find the weights of an ensemble", command_arguments.add_ensemble_arguments, _ensemble),
         ("train", "train a preset's network, or resume a run", command_arguments.add_train_arguments, _train),
         ("prepare", "decode data folders into a pack for training", command_arguments.add_prepare_arguments, _prepare),
+        ("corrupt", "make a data set's stems dirty", command_arguments.add_corrupt_arguments, _corrupt),
+        ("clean", "find and mend dirty stems in a data set", command_arguments.add_clean_arguments, _clean),
+        ("refine", "train, clean by what was learnt, train again", command_arguments.add_refine_arguments, _refine),
         ("render", "render MIDI songs into stems for training", command_arguments.add_render_arguments, _render),
         ("import", "make a checkpoint of public BSRNN weights", command_arguments.add_import_arguments, _import),
         ("catalog", "list public BSRNN weights", command_arguments.add_catalog_arguments, _catalog),
@@ -65,6 +71,24 @@ def _prepare(args: argparse.Namespace) -> int:
     from models.commands.train import run_prepare
 
     return run_prepare(args)
+
+
+def _corrupt(args: argparse.Namespace) -> int:
+    from models.commands.corrupt import run
+
+    return run(args)
+
+
+def _clean(args: argparse.Namespace) -> int:
+    from models.commands.clean import run
+
+    return run(args)
+
+
+def _refine(args: argparse.Namespace) -> int:
+    from models.commands.refine import run
+
+    return run(args)
 
 
 def _render(args: argparse.Namespace) -> int:

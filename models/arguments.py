@@ -10,6 +10,8 @@ LAYOUTS = ("magronp", "crlandsc", "amanteur")
 """Names of `models.commands.import_weights.LAYOUTS`."""
 PRESETS = sorted(path.stem for path in (Path(__file__).parent / "presets").glob("*.yaml"))
 """Names of the presets that ship."""
+CORRUPTIONS = ("label-noise", "bleeding")
+"""Names of `models.corruption.corrupt.KINDS`."""
 
 
 def add_separate_arguments(parser: argparse.ArgumentParser) -> None:
@@ -111,6 +113,56 @@ def add_prepare_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sample-rate", type=int, default=44100, metavar="HZ", help="of the pack (default 44100)")
 
 
+def add_corrupt_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``corrupt``."""
+    parser.add_argument(
+        "--data", required=True, nargs="+", type=Path, metavar="DIR", help="MUSDB18, MUSDB18-HQ or track folders"
+    )
+    parser.add_argument("--kind", required=True, choices=CORRUPTIONS, help="what is wrong with the stems")
+    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder of the corrupted data set")
+    parser.add_argument("--seed", required=True, type=int, metavar="N", help="of all that is drawn")
+    parser.add_argument(
+        "--share",
+        type=float,
+        metavar="P",
+        help="probability that a recording is labelled wrong (default 0.3), or that a stem bleeds (default 0.5)",
+    )
+    parser.add_argument(
+        "--level-db", type=float, default=-10.0, metavar="DB", help="what bleeds, relative to the stem (default -10)"
+    )
+
+
+def add_clean_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``clean``."""
+    parser.add_argument(
+        "--data", required=True, nargs="+", type=Path, metavar="DIR", help="MUSDB18, MUSDB18-HQ or track folders"
+    )
+    parser.add_argument(
+        "--checkpoint", required=True, metavar="NAME_OR_FOLDER", help="judges the stems: trained on the same data, say"
+    )
+    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder of the cleaned data set")
+    _add_strictness_arguments(parser)
+    parser.add_argument(
+        "--truth", type=Path, metavar="FILE.csv", help="compare with it (default: the truth.csv of the data folders)"
+    )
+    parser.add_argument("--device", help="cpu, cuda, cuda:1, ... (default: a GPU if there is one)")
+
+
+def add_refine_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``refine``."""
+    parser.add_argument("--preset", required=True, help=f"{', '.join(PRESETS)}, or a .yaml file")
+    parser.add_argument("--data", required=True, nargs="+", metavar="DIR", help="data folders with dirty stems")
+    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder of all rounds")
+    parser.add_argument("--minutes", required=True, type=float, metavar="M", help="length of each training")
+    parser.add_argument("--rounds", type=int, default=1, metavar="N", help="cleanings, each by the training before it")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", help="change one setting of the trainings"
+    )
+    parser.add_argument("--device", default="cpu", help="cpu (default) or cuda")
+    parser.add_argument("--threads", type=int, metavar="N", help="processor threads of the trainings")
+    _add_strictness_arguments(parser)
+
+
 def add_render_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``render``."""
     parser.add_argument("--midi", required=True, nargs="+", type=Path, metavar="DIR", help="folders of MIDI files")
@@ -154,6 +206,25 @@ def _add_data_argument(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         metavar="DIR",
         help="MUSDB18, MUSDB18-HQ, folders of track folders, or a pack (default: MUSDB_PATH)",
+    )
+
+
+def _add_strictness_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what decides how strict cleaning is."""
+    parser.add_argument(
+        "--stretch-s",
+        type=float,
+        default=4.0,
+        metavar="S",
+        help="length of the stretches that are judged and cut (default 4)",
+    )
+    parser.add_argument(
+        "--worst",
+        type=float,
+        default=0.3,
+        metavar="SHARE",
+        help="share of the stems of each name that are taken for dirty: those in which the model hears least of their "
+        "own (default 0.3; 0 keeps all)",
     )
 
 

@@ -57,6 +57,12 @@ def _parser() -> argparse.ArgumentParser:
         help="weights to ship instead of the default; several checkpoints make an ensemble, stem by stem; or an"
         " ensemble's .yaml of `models ensemble`",
     )
+    package.add_argument(
+        "--board",
+        choices=("A", "B", "C"),
+        help="the leaderboard that it is for, A (label noise), B (bleeding) or C (all): sets the data flags, and"
+        " refuses weights that were trained on what the board forbids",
+    )
     package.set_defaults(run=_package)
     return parser
 
@@ -96,7 +102,7 @@ def _package(args: argparse.Namespace) -> int:
     from models.running.repository import ROOT
     from submission.package.build import package
 
-    package(ROOT, args.out, args.checkpoint)
+    package(ROOT, args.out, args.checkpoint, args.board)
     print(f"written: {args.out}; next: python -m submission check {args.out}, then {args.out / 'SUBMIT.md'}")
     return 0
 

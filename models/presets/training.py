@@ -85,6 +85,15 @@ class TrainConfig:
     """``complex``: the paper's three terms. ``waveform``: L1 of the waveform alone, as in Demucs. ``multiresolution``:
     the complex terms at five FFT sizes instead of one, as in BS-RoFormer. ``log_error``: the logarithm of each stem's
     squared error, as in the SDR."""
+    keep_examples: float = 1.0
+    """Against label noise: share of a batch's examples of each stem whose loss counts, those of the least error."""
+    keep_frames: float = 1.0
+    """Against bleeding: share of a batch's frames of each stem whose loss counts, those of the least error."""
+    keep_all_steps: int = 0
+    """Steps at the beginning in which all examples and frames count."""
+    teacher: float = 0.0
+    """Probability that a step's targets are what the averaged weights make of them: each target is separated alone, and
+    what is heard of a stem, in whatever target, becomes that stem's. From ``keep_all_steps`` on; needs ``ema``."""
     optimizer: str = "adam"
     """``adam``, or ``muon``: Muon on the matrices and Adam on the rest."""
     lr: float = 1e-3
@@ -117,7 +126,7 @@ class TrainConfig:
         for name in ("batch", "steps", "decay_steps", "validate_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"train.{name}: expected at least 1, got {getattr(self, name)}")
-        for name in ("warmup_steps", "patience", "seed"):
+        for name in ("keep_all_steps", "warmup_steps", "patience", "seed"):
             if getattr(self, name) < 0:
                 raise ValueError(f"train.{name}: expected at least 0, got {getattr(self, name)}")
         if not 0 <= self.minutes < float("inf"):
@@ -125,6 +134,14 @@ class TrainConfig:
         for name in ("lr", "decay", "clip"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise ValueError(f"train.{name}: expected a number above 0, got {getattr(self, name)}")
+        for name in ("keep_examples", "keep_frames"):
+            if not 0 < getattr(self, name) <= 1:
+                raise ValueError(f"train.{name}: expected a share in (0, 1], got {getattr(self, name)}")
+        if not 0 <= self.teacher <= 1 or (self.teacher and not self.ema):
+            raise ValueError(
+                f"train.teacher: expected a probability in [0, 1], above 0 with train.ema only, got {self.teacher} "
+                f"and train.ema={self.ema}"
+            )
         if not 0 <= self.ema < 1:
             raise ValueError(f"train.ema: expected a decay in [0, 1), got {self.ema}")
         choices = {

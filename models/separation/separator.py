@@ -17,6 +17,9 @@ from models.separation.whole_mixture import Stems, Waveform, separate_whole
 from models.signal.chunking import SeparateConfig, overlap_add
 from models.signal.resampling import resample_blocks
 
+OTHER = "other"
+"""The stem that takes what no other one claims."""
+
 
 class Separator(Protocol):
     """The interface of every separation system in this project.
@@ -78,6 +81,9 @@ class NetworkSeparator:
         self.network = network.eval().to(self.device)
         self.sample_rate: int = traits.sample_rate
         self.stems = chosen_stems(stems, traits.stems)
+        if settings.residual and (OTHER not in traits.stems or len(traits.stems) < 2):
+            got = ", ".join(traits.stems)
+            raise ValueError(f"separate.residual: expected a network of {OTHER} and more stems, got {got}; set it to 0")
         self._stem_selection: list[int] | slice = [traits.stems.index(stem) for stem in self.stems]
         if self.stems == traits.stems:
             self._stem_selection = slice(None)  # indexing by a slice makes a view, by a list a copy
@@ -164,7 +170,19 @@ class NetworkSeparator:
             delay = index * int(self.network.hop) // num_shifts  # type: ignore[arg-type]
             delayed = nn.functional.pad(mixtures, (delay, 0))
             total = total + self.network(delayed).waveforms[..., delay:]
-        return total / num_shifts if num_shifts > 1 else total
+        stems = total / num_shifts if num_shifts > 1 else total
+        return self._with_residual(stems, mixtures) if self.settings.residual else stems
+
+    def _with_residual(self, stems: Tensor, mixtures: Tensor) -> Tensor:
+        """All stems [B, S, C, t], a share of what they leave of the mixtures added to ``other``.
+
+        Source: the entries of S. Kim's team in Fabbro et al. 2023 (arXiv 2308.06979), half of it, on boards A and B.
+        """
+        left = mixtures - stems.sum(dim=1)
+        given = torch.zeros_like(stems)
+        all_stems: Sequence[str] = self.network.stems  # type: ignore[assignment]
+        given[:, all_stems.index(OTHER)] = self.settings.residual * left
+        return stems + given
 
 
 class _CheckedMixture:

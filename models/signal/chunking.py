@@ -27,6 +27,8 @@ class SeparateConfig:
     """Chunks that go through the network at once."""
     shifts: int = 1
     """Estimates of each chunk that are averaged; each is of a copy delayed by another fraction of the network's hop."""
+    residual: float = 0.0
+    """Share of what all stems together leave of the mixture that is given to ``other``, in [0, 1]."""
 
     def __post_init__(self) -> None:
         """Check the values.
@@ -44,6 +46,9 @@ class SeparateConfig:
             raise ValueError(f"separate.batch must be a whole number from 1 to {LARGEST_BATCH}, got {self.batch}")
         if not (isinstance(self.shifts, int) and 1 <= self.shifts <= MOST_SHIFTS):
             raise ValueError(f"separate.shifts must be a whole number from 1 to {MOST_SHIFTS}, got {self.shifts}")
+
+        if not 0 <= self.residual <= 1:
+            raise ValueError(f"separate.residual must be at least 0 and at most 1, got {self.residual}")
 
     def window_size(self, sample_rate: int) -> int:
         """Length of a chunk in samples."""

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from models.bsrnn import Estimate
 from models.bsrnn.spectrogram import Spectrogram
 from models.presets.preset import Preset
+from models.training.robust import with_truncation
 
 LOSS_FFT = (2048, 512)
 """FFT and hop of the loss for networks that have no spectrogram of their own: the paper's."""
@@ -131,7 +132,12 @@ class _SpectralL1(torch.autograd.Function):
 
 
 def build_loss(preset: Preset) -> nn.Module:
-    """The loss that a preset names (``train.loss``): (``Estimate``, targets [B, S, C, T]) to a scalar."""
+    """The loss of a preset, truncated where it says so: (``Estimate``, targets [B, S, C, T]) to a scalar."""
+    return with_truncation(_plain_loss(preset), preset)
+
+
+def _plain_loss(preset: Preset) -> nn.Module:
+    """The loss that ``train.loss`` names."""
     if preset.train.loss == "waveform":
         return WaveformL1Loss()
     if preset.train.loss == "log_error":

@@ -2,6 +2,7 @@
 
 import copy
 import math
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from models.training.machine import can_bfloat16
 from models.training.optimizer import build_optimizers
 from models.training.record.log import say
 from models.training.record.progress import Progress
+from models.training.robust import TruncatedLoss, taught_targets
 from models.training.world import World
 
 SKIPS_IN_A_ROW = 10
@@ -100,6 +102,9 @@ class TrainingStep:
                 group["lr"] = rate
             optimizer.zero_grad(set_to_none=True)
         self.network.train()
+        if isinstance(self._loss, TruncatedLoss):
+            self._loss.step = progress.step
+        batch = replace(batch, targets=taught_targets(self.average, batch.targets, self.config, progress.step))
         buffers = [buffer.clone() for buffer in self.network.buffers()]
         loss, culprits = self._backward(batch)
         for optimizer in self._optimizers:

@@ -17,7 +17,7 @@ from submission.package.contents import reached_code
 from submission.package.user_config import USER_CONFIG, read_checkpoints, write_checkpoints
 from submission.predictor.ensemble_weights import ENSEMBLE_FILE
 from submission.rules.challenge import INSTRUMENTS
-from submission.rules.data_flags import flags, read_info
+from submission.rules.data_flags import check_board, flags, read_info
 
 PEERS = ("openunmix", "hdemucs")
 """Architectures of other packages, which the grader does not install."""
@@ -123,17 +123,19 @@ def replace_checkpoints(package: Path, checkpoints: Sequence[str]) -> None:
     (package / "aicrowd.json").write_text(json.dumps(entry, indent=2) + "\n", encoding="utf-8")
 
 
-def package(source: Path, out: Path, checkpoints: Sequence[str] = ()) -> None:
+def package(source: Path, out: Path, checkpoints: Sequence[str] = (), board: str | None = None) -> None:
     """Write a complete submission; if it fails, `out` does not change.
 
     Args:
         source: a Bandsplit repository.
         out: the folder to make; an older package of ours is replaced.
         checkpoints: see `replace_checkpoints`; empty for those of `user_config.py`.
+        board: A, B or C, the leaderboard that it is for; None for the one that follows from the weights.
 
     Raises:
         FileNotFoundError: a file is missing.
-        ValueError: `out` holds other files; see also `build` and `replace_checkpoints`.
+        ValueError: the board does not take the weights, or `out` holds other files; see also `build` and
+            `replace_checkpoints`.
     """
     _check_out(out)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -146,9 +148,21 @@ def package(source: Path, out: Path, checkpoints: Sequence[str] = ()) -> None:
             )
         if checkpoints:
             replace_checkpoints(staging, checkpoints)
+        if board:
+            _set_board(staging, board)
         if out.exists():
             os.replace(out, Path(folder) / "old")
         os.replace(staging, out)
+
+
+def _set_board(package: Path, board: str) -> None:
+    """Check that a board takes the weights of a package, the fallbacks too, and set the flags of `aicrowd.json`."""
+    ensemble, fallbacks = read_checkpoints((package / USER_CONFIG).read_text(encoding="utf-8"))
+    infos = {name: read_info(package / "checkpoints" / name) for name in (*ensemble, *fallbacks)}
+    check_board(board, infos)
+    entry = json.loads((package / "aicrowd.json").read_text(encoding="utf-8"))
+    text = json.dumps(entry | flags(infos.values()), indent=2) + "\n"
+    (package / "aicrowd.json").write_text(text, encoding="utf-8")
 
 
 def _check_out(out: Path) -> None:

@@ -11,10 +11,11 @@ from typing import Any
 
 from models.checkpoints.checkpoint import CARD, CONFIG, WEIGHTS, load_checkpoint
 from models.running import git_lfs
+from models.training.data.origin import data_names
 from submission.package.user_config import USER_CONFIG, read_checkpoints
 from submission.preflight.findings import Finding
 from submission.rules.challenge import CHALLENGE_ID, INSTRUMENTS, LFS_BYTES
-from submission.rules.data_flags import FLAGS, flags, leaderboard, read_card, read_info, sources
+from submission.rules.data_flags import FLAGS, flags, leaderboard, read_card, read_info
 from submission.sandbox.written_elsewhere import all_files
 
 WRAPPER = "my_submission/aicrowd_wrapper.py"
@@ -97,7 +98,7 @@ def _check_flags(root: Path, entry: dict[str, Any]) -> Iterator[Finding]:
     if not infos:
         return
     wanted = flags(infos)
-    trained_on = ", ".join(dict.fromkeys(name for info in infos for name in sources(info)))
+    trained_on = ", ".join(dict.fromkeys(name for info in infos for name in data_names(info)))
     if any(info.get("began_with", "nothing") != "nothing" for info in infos):
         trained_on += ", and the unknown training data of the weights that training began with"
     for key in FLAGS:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from models.checkpoints.checkpoint import CARD, CONFIG
+from models.training.data.origin import data_names
 
 FLAGS = ("labelnoise", "bleeding", "external_dataset_used")
 
@@ -42,11 +43,6 @@ def read_card(folder: Path) -> str | None:
     return row[1] if row else None
 
 
-def sources(info: Mapping[str, Any]) -> list[str]:
-    """Names of the data sets that a checkpoint was trained on."""
-    return [name.strip() for name in info["training_data"].split(" from ", 1)[1].split(",")]
-
-
 def flags(infos: Iterable[Mapping[str, Any]]) -> dict[str, bool]:
     """The data flags of weights, given the `info` of each checkpoint.
 
@@ -55,10 +51,10 @@ def flags(infos: Iterable[Mapping[str, Any]]) -> dict[str, bool]:
     """
     found = dict.fromkeys(FLAGS, False)
     for info in infos:
-        for name in sources(info):
+        for name in data_names(info):
             plain = re.sub("[^a-z]", "", name.lower())
-            kind = next((flag for flag in ("labelnoise", "bleeding") if flag in plain), "external_dataset_used")
-            found[kind] = True
+            kinds = [flag for flag in ("labelnoise", "bleeding") if flag in plain]
+            found |= dict.fromkeys(kinds or ["external_dataset_used"], True)
         found["external_dataset_used"] |= info.get("began_with", "nothing") != "nothing"
     return found
 
@@ -68,3 +64,24 @@ def leaderboard(values: Mapping[str, bool]) -> str:
     return {(True, False, False): "A", (False, True, False): "B"}.get(
         (values["labelnoise"], values["bleeding"], values["external_dataset_used"]), "C"
     )
+
+
+def check_board(board: str, infos: Mapping[str, Mapping[str, Any]]) -> None:
+    """Refuse weights that a leaderboard does not take. C takes all.
+
+    Args:
+        board: A, B or C.
+        infos: the `info` of each checkpoint, by its name.
+
+    Raises:
+        ValueError: names the first checkpoint that was trained on something else than the board's own set.
+    """
+    for name, info in infos.items():
+        if board != "C" and leaderboard(flags([info])) != board:
+            kind = {"A": "label-noise", "B": "bleeding"}[board]
+            began_with = info.get("began_with", "nothing")
+            also = f" and began with {began_with}" if began_with != "nothing" else ""
+            raise ValueError(
+                f"--board {board}: takes weights trained on the {kind} set alone, and {name} was trained on "
+                f"{', '.join(data_names(info))}{also}; train others, or choose --board C"
+            )

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -20,7 +20,9 @@ from models.running import atomic
 from models.running.processors import num_cpus
 from models.signal.resampling import resample
 from models.tracks import Track, check_stems, open_tracks
+from models.training.data.origin import read_origin
 
+T = TypeVar("T")
 INDEX = "index.json"
 FULL_SCALE = 32767
 
@@ -87,7 +89,7 @@ class Pack:
         stems: the S names, in stored order.
         sample_rate: Hz.
         tracks: all of them, train and valid.
-        origin: names of the data folders.
+        origin: names of the data folders, or what their ``origin.txt`` says.
     """
 
     folder: Path
@@ -135,6 +137,7 @@ def prepare_pack(roots: Sequence[Path], out: Path, stems: tuple[str, ...], sampl
         (root, track) for root in roots for split in ("train", "valid") for track in open_tracks(root, split, stems)
     ]
     held_out = _held_out(found)
+    origins = {root: read_origin(root) for root in roots}
 
     def pack_track(item: tuple[Path, Track]) -> dict[str, Any]:
         root, track = item
@@ -144,7 +147,7 @@ def prepare_pack(roots: Sequence[Path], out: Path, stems: tuple[str, ...], sampl
         facts = json.loads((out / f"{name}.json").read_text())
         split = "train" if track.rendered else "valid" if (root, track.name) in held_out else track.split
         rendered = {"rendered": True} if track.rendered else {}
-        return {"name": track.name, "split": split, "file": f"{name}.npy", "root": root.name, **rendered, **facts}
+        return {"name": track.name, "split": split, "file": f"{name}.npy", "root": origins[root], **rendered, **facts}
 
     _for_all(lambda item: item[1].check(stems), found, "check")  # all of them, before the first is decoded
     out.mkdir(parents=True, exist_ok=True)
@@ -232,9 +235,14 @@ def _held_out(found: list[tuple[Path, Track]]) -> set[tuple[Path, str]]:
             f"expected at least two training tracks (one is kept for validation), got {len(training)}; "
             "name a folder with a train split"
         )
-    chosen = training[::10]
+    chosen = every_tenth(training)
     print(f"no validation split: {len(chosen)} of {len(training)} training tracks validate", file=sys.stderr)
     return {(root, name) for name, root in chosen}
+
+
+def every_tenth(training: Sequence[T]) -> list[T]:
+    """The training tracks, sorted by name, that validate where no folder has validation tracks."""
+    return list(training[::10])
 
 
 def _decode(track: Track, stems: tuple[str, ...], sample_rate: int) -> np.ndarray:
