@@ -48,7 +48,7 @@ def draw_leaks(
 
     Source: Fabbro et al. 2023 (arXiv 2308.06979), the section on robust music source separation that introduces
     SDXDB23_Bleeding: parts of the song's other instruments in a stem, the mixture as it was.
-    Differs: filters, delays and levels are ours; the challenge does not publish its own.
+    Differs: filters, delays and levels are ours.
 
     Args:
         generator: of the song.

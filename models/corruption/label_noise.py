@@ -18,8 +18,8 @@ def draw_labels(
     Source: Fabbro et al. 2023 (arXiv 2308.06979), the section on robust music source separation that introduces
     SDXDB23_LabelNoise: a stem is the sum of the recordings of its label, and label noise is recordings that have the
     label of another class.
-    Differs: the challenge's songs are raw recordings, many to a stem, and here a stem is one recording; the challenge
-    does not publish the rate of its errors by kind.
+    Differs: the challenge's songs are raw recordings, many to a stem, and here a stem is one recording; the rate of
+    errors by kind is ours.
 
     Args:
         generator: of the song.
