@@ -29,7 +29,7 @@ class BandGroups(nn.Module):
         bands = [band for width in widths for band, other in enumerate(band_widths) if other == width]
         self.groups = [(band_widths.count(width), width) for width in widths]
         self.in_order = bands == sorted(bands)
-        bin_order = torch.cat([torch.arange(starts[band], starts[band + 1]) for band in bands])
+        bin_order = torch.cat([torch.arange(starts[band], starts[band + 1], device="cpu") for band in bands])
         self.register_buffer("bin_order", bin_order, persistent=False)
         self.register_buffer("bin_rank", bin_order.argsort(), persistent=False)
         self.register_buffer("band_rank", torch.tensor(bands).argsort(), persistent=False)

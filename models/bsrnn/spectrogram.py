@@ -25,7 +25,8 @@ class Spectrogram(nn.Module):
     def __init__(self, n_fft: int, hop: int) -> None:
         super().__init__()
         self.n_fft, self.hop = n_fft, hop
-        self.register_buffer("window", torch.hann_window(n_fft), persistent=False)
+        # Under torch.device("meta") it would import torch's compiler: a second of processor time.
+        self.register_buffer("window", torch.hann_window(n_fft, device="cpu"), persistent=False)
 
     def forward(self, waveform: Tensor) -> Tensor:
         """Waveform [..., T] to spectrogram [..., F, L] with F = n_fft // 2 + 1 and L = ceil(T / hop) + 1."""
