@@ -1,9 +1,11 @@
 """What a training run keeps on disk: its state for an exact resume, its metrics, and its weights."""
 
+import contextlib
 import csv
 import io
 import json
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ STATE, METRICS, SETTINGS, CALLS, PLOT = "last.pt", "metrics.csv", "config.yaml",
 BEST, LAST, TENSORBOARD = "best", "last", "tensorboard"
 STATE_KEYS = {"network", "average", "optimizers", "scaler", "progress", "preset", "rows"}
 """Of ``last.pt``."""
+PLOT_EVERY_S = 30.0
 
 
 class RunFolder:
@@ -41,6 +44,7 @@ class RunFolder:
         self.rows: list[dict[str, Any]] = []
         self._logged, self._said = 0, False
         self._tensorboard: Any = None
+        self._plotted_at, self._is_plotted = time.monotonic(), True
         path.mkdir(parents=True, exist_ok=True)
 
     def describe(self, preset: Preset, call: dict[str, Any]) -> None:
@@ -53,7 +57,7 @@ class RunFolder:
             file.write(json.dumps(call) + "\n")
 
     def save(self, state: dict[str, Any], preset: Preset) -> None:
-        """Replace the saved state, the metrics and their plot; if that fails, the previous ones stay."""
+        """Replace the saved state and the metrics; if that fails, the previous ones stay. Plots follow."""
         save_state(self.path / STATE, {**state, "preset": to_mapping(preset), "rows": self.rows})
         columns = list(dict.fromkeys(column for row in self.rows for column in row))
         text = io.StringIO()
@@ -61,10 +65,10 @@ class RunFolder:
         writer.writeheader()
         writer.writerows(self.rows)
         atomic.write_text(self.path / METRICS, text.getvalue())
-        self._draw()
+        self._show()
 
-    def _draw(self) -> None:
-        """The plot and the TensorBoard log, where their packages are installed: nothing depends on them."""
+    def _show(self) -> None:
+        """Add to the TensorBoard log and, from time to time, plot, where their packages are installed."""
         new, self._logged = self.rows[self._logged :], len(self.rows)
         if not new:
             return
@@ -72,18 +76,26 @@ class RunFolder:
             from tensorboardX import SummaryWriter
 
             if self._tensorboard is None:
-                self._tensorboard = SummaryWriter(str(self.path / TENSORBOARD))
+                folder = self.path / TENSORBOARD
+                number = len(list(folder.glob("*")))  # the names hold the second only, and a call may be shorter
+                self._tensorboard = SummaryWriter(str(folder), filename_suffix=f".{number}")
             for row in new:
                 for name, value in row.items():
                     if name != "step":
                         self._tensorboard.add_scalar(name, value, row["step"])
             self._tensorboard.flush()
-            with atomic.replacing(self.path / PLOT) as part:
-                plot_curves(self.rows, part)
+            self._is_plotted = False
+            if time.monotonic() - self._plotted_at > PLOT_EVERY_S:
+                self._plot()
         except ModuleNotFoundError as error:
             if not self._said:
                 print(f"{self.path}: no TensorBoard log or plot, {error.name} is not installed", file=sys.stderr)
             self._said = True
+
+    def _plot(self) -> None:
+        with atomic.replacing(self.path / PLOT) as part:
+            plot_curves(self.rows, part)
+        self._plotted_at, self._is_plotted = time.monotonic(), True
 
     def load(self, preset: Preset) -> dict[str, Any]:
         """The saved state, without executing any code from the file.
@@ -115,7 +127,10 @@ class RunFolder:
         return state
 
     def close(self) -> None:
-        """End the TensorBoard file of this call."""
+        """Plot what is not plotted yet, and end the TensorBoard file of this call."""
+        if not self._is_plotted:
+            with contextlib.suppress(OSError, ModuleNotFoundError):  # a full disk was reported when the state was saved
+                self._plot()
         if self._tensorboard is not None:
             self._tensorboard.close()
             self._tensorboard = None

@@ -16,6 +16,7 @@ from models.presets.preset import RETIRED, load_preset
 from models.running import atomic
 from models.training.data.packs import prepare_pack
 from models.training.loop import train
+from models.training.record import run_folder
 from models.training.record.saved_state import checksum, load_state, save_state
 
 
@@ -40,6 +41,16 @@ def test_a_run_says_how_it_was_made(pack, tmp_path):
     assert load_checkpoint(folder / "last").info["steps"] == 10
     row = metrics(folder)[-1]
     assert float(row["examples_per_s"]) > 0 and 0 <= float(row["idle_share"]) < 1 and float(row["cpu_minutes"]) > 0
+
+
+def test_curves_are_plotted_at_the_end_and_at_most_twice_a_minute(pack, tmp_path, monkeypatch):
+    plots = []
+    monkeypatch.setattr(run_folder, "plot_curves", lambda rows, path: plots.append(len(rows)) or path.write_bytes(b""))
+    train(with_train(steps=10, validate_every=2), pack, tmp_path / "often")
+    assert plots == [5]
+    monkeypatch.setattr(run_folder, "PLOT_EVERY_S", -1.0)
+    train(with_train(steps=10, validate_every=5), pack, tmp_path / "always")
+    assert plots == [5, 1, 2]
 
 
 def test_without_its_plotting_packages_a_run_says_so_once(pack, tmp_path, monkeypatch, capsys):
