@@ -1,5 +1,6 @@
 # make benchmark   set up, then separate and score the default tracks with every system, and build the report
 # make test        set up, then run the tests
+# make test-slow   set up, then run the slow tests, which `make test` leaves out
 # make lint        set up, then ruff and mypy
 # make setup       only set up: .venv, requirements, ffmpeg, fluidsynth
 # make train-smoke DATA=DIR   set up, train `small` for a minute, kill it half-way, resume it
@@ -21,7 +22,7 @@ BROWSERS := chromium chromium-browser google-chrome
 DATA ?= $(firstword $(wildcard $(MUSDB_PATH) ../shared/data/musdb18-7 /work/shared/data/musdb18-7))
 NEEDS_PYTHON := import sys; sys.exit(sys.version_info < (3, 11))
 
-.PHONY: help setup programs browser benchmark spleeter train-smoke test lint clean
+.PHONY: help setup programs browser benchmark spleeter train-smoke test test-slow lint clean
 
 help:
 	@sed -n "s/^# make /make /p" Makefile
@@ -85,6 +86,9 @@ train-smoke: setup
 
 test: setup browser
 	@$(BIN)/python -m pytest -q -n 2 --dist loadfile
+
+test-slow: setup
+	@$(BIN)/python -m pytest -q -n 2 -m "slow and not gpu and not network"
 
 lint: setup
 	@$(BIN)/python -m ruff check .

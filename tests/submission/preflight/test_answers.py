@@ -25,7 +25,7 @@ BEHAVIOUR = [
     ("too loud", in_class("mixed_sound_array / 4", "mixed_sound_array * 8"), "clipped"),
     ("sound in silence", in_class("mixed_sound_array / 4", "mixed_sound_array / 4 + 0.1"), "a silent reference"),
     ("random", in_class(STEM, f"{STEM} * np.float32(np.random.rand())"), "not reproducible"),
-    ("changes its input", in_class(STEM, f"mixed_sound_array *= 0.5; {STEM}"), "changes the array"),
+    ("changes its input", in_class(STEM, f"mixed_sound_array *= 0.5; {STEM}"), "changes its input array"),
     ("mono", in_class(STEM, f"mixed_sound_array[0, 0]; {STEM}"), "separate_music_file fails: IndexError"),
     ("no pair", in_class("return stems, rates", "return stems"), "not a pair of dictionaries"),
     ("too slow", in_class(STEM, f"import time; time.sleep(60); {STEM}"), "too slow: not done after 1.57 s"),
