@@ -12,7 +12,7 @@ SHELL := /bin/bash
 
 VENV := .venv
 BIN := $(VENV)/bin
-REQUIREMENTS := requirements.txt requirements-dev.txt pyproject.toml
+REQUIREMENTS := requirements.txt requirements-dev.txt requirements-axe.txt pyproject.toml
 # The stamp is named after what was installed and where: a changed requirement or a moved checkout sets up again.
 STAMP := $(VENV)/.installed-$(shell { echo "$(CURDIR)"; cat $(REQUIREMENTS); } | cksum | cut -d' ' -f1)
 # The tests render with it; apt-dev.txt names its package.
@@ -43,6 +43,7 @@ $(STAMP):
 	echo "setup: installing into $(VENV) with $$($$python --version) (about 5.5 GB and a few minutes the first time)"; \
 	$$python -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -r requirements-dev.txt -e .
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-axe.txt
 	@rm -f $(VENV)/.installed-*
 	@touch $@
 

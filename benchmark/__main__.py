@@ -125,6 +125,11 @@ def _parser() -> argparse.ArgumentParser:
         help="tracks whose audio goes into the page, by name or part of a name, or all (default: the worst and best of"
         " our systems)",
     )
+    report.add_argument(
+        "--audio-beside",
+        action="store_true",
+        help="put the audio of all tracks or of --tracks into the folder PAGE-audio beside the page, for a web server",
+    )
     return parser
 
 
@@ -148,7 +153,7 @@ def _usable_device(name: str) -> str:
 def _report(args: argparse.Namespace) -> int:
     from benchmark.page.build import write_report
 
-    print(write_report(args.folder, args.out, args.tracks).describe())
+    print(write_report(args.folder, args.out, args.tracks, args.audio_beside).describe())
     return 0
 
 

@@ -86,12 +86,15 @@ class BoxRow:
     """A system's row in a box plot: `values` holds (track's index, its name, value), all finite."""
 
     label: str
-    tone: str
+    color: str
     values: Sequence[tuple[int, str, float]]
 
 
 def box_plot(title: str, unit: str, rows: Sequence[BoxRow]) -> str:
-    """A row for each system: box, whiskers, and a dot for each track that links to it."""
+    """A row for each system: box, whiskers, and a dot for each track, which opens it when it is clicked.
+
+    The dots are a short way for the mouse; the table of all tracks has a link to each for everyone.
+    """
     rows = [row for row in rows if row.values]
     boxes = [Box.of([value for *_, value in row.values]) for row in rows]
     scale = linear_scale([end for box in boxes for end in (box.low, box.high)])
@@ -102,30 +105,32 @@ def box_plot(title: str, unit: str, rows: Sequence[BoxRow]) -> str:
             f" {len(row.values)} tracks"
         )
         lines.append(
-            f'<div class="row {row.tone}"><span class="name">{escape(row.label)}</span>'
+            f'<div class="row {row.color}"><span class="name">{escape(row.label)}</span>'
             f'<svg class="box" height="{ROW_PX}" role="img" aria-label="{escape(words)}">'
             f"{_grid(scale, ROW_PX)}{_box(row, box, scale)}</svg></div>"
         )
-    labels = "".join(_tick(scale, tick, 12) for tick in scale.ticks)
+    labels = "".join(tick_label(scale, tick, 12) for tick in scale.ticks)
     lines.append(f'<div class="row axis"><span class="name">{escape(unit)}</span><svg height="18">{labels}</svg></div>')
     return "".join(lines) + "</figure>\n"
 
 
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
+    """A share of a plot's width as a horizontal position."""
     return f"{2 + 96 * share:.2f}%"  # a margin, so that a dot at the end is not cut
 
 
 def _grid(scale: Scale, height: int) -> str:
     return "".join(
-        f'<line class="grid" x1="{_percent(scale.share(tick))}" x2="{_percent(scale.share(tick))}" y2="{height}"/>'
+        f'<line class="grid" x1="{percent(scale.share(tick))}" x2="{percent(scale.share(tick))}" y2="{height}"/>'
         for tick in scale.ticks
     )
 
 
-def _tick(scale: Scale, tick: float, y: int) -> str:
+def tick_label(scale: Scale, tick: float, y: int) -> str:
+    """The label of a tick, at a height in pixels."""
     share = scale.share(tick)
     anchor = "start" if share < 0.03 else "end" if share > 0.97 else "middle"
-    return f'<text x="{_percent(share)}" y="{y}" text-anchor="{anchor}">{_short_number(tick)}</text>'
+    return f'<text x="{percent(share)}" y="{y}" text-anchor="{anchor}">{_short_number(tick)}</text>'
 
 
 def _short_number(value: float) -> str:
@@ -141,9 +146,9 @@ def _box(row: BoxRow, box: Box, scale: Scale) -> str:
         scale.share(value) for value in (box.low, box.lower, box.median, box.upper, box.high)
     )
     parts = [
-        f'<line class="whisker" x1="{_percent(low)}" x2="{_percent(high)}" y1="{middle}" y2="{middle}"/>',
-        f'<rect x="{_percent(lower)}" y="{middle - half}" width="{96 * (upper - lower):.2f}%" height="{2 * half}"/>',
-        f'<line class="median" x1="{_percent(median)}" x2="{_percent(median)}" y1="{middle - half}"'
+        f'<line class="whisker" x1="{percent(low)}" x2="{percent(high)}" y1="{middle}" y2="{middle}"/>',
+        f'<rect x="{percent(lower)}" y="{middle - half}" width="{96 * (upper - lower):.2f}%" height="{2 * half}"/>',
+        f'<line class="median" x1="{percent(median)}" x2="{percent(median)}" y1="{middle - half}"'
         f' y2="{middle + half}"/>',
     ]
     for index, name, value in row.values:
@@ -153,8 +158,8 @@ def _box(row: BoxRow, box: Box, scale: Scale) -> str:
         share = scale.share(value)
         beyond = " beyond" if not scale.low <= value <= scale.high else ""
         parts.append(
-            f'<a href="#track-{index}" tabindex="-1"><circle class="dot{beyond}" cx="{_percent(share)}" cy="{middle}"'
-            f' r="2.5"><title>{escape(name)}: {value:.2f} dB</title></circle></a>'
+            f'<circle class="dot{beyond}" data-track="{index}" cx="{percent(share)}" cy="{middle}" r="2.5">'
+            f"<title>{escape(name)}: {value:.2f} dB</title></circle>"
         )
     return "".join(parts)
 
@@ -164,7 +169,7 @@ class Point:
     """A system in a scatter plot; `low` and `high` bound its interval."""
 
     label: str
-    tone: str
+    color: str
     x: float
     y: float
     low: float
@@ -205,12 +210,12 @@ def scatter(title: str, x_title: str, y_title: str, points: Sequence[Point], bou
     label_heights = _label_heights(places, anchors, [point.label for point in points])
     for point, (share, _), anchor, label_y in zip(points, places, anchors, label_heights, strict=True):
         parts.append(
-            f'<g class="{point.tone}"><text class="label" x="{x(share)}" y="{label_y:.1f}" text-anchor="{anchor}">'
+            f'<g class="{point.color}"><text class="label" x="{x(share)}" y="{label_y:.1f}" text-anchor="{anchor}">'
             f"{escape(point.label)}</text></g>"
         )
     for point, (share, height) in zip(points, places, strict=True):
         parts.append(
-            f'<g class="{point.tone}"><line class="whisker" x1="{x(share)}" x2="{x(share)}" y1="{y(point.low):.1f}"'
+            f'<g class="{point.color}"><line class="whisker" x1="{x(share)}" x2="{x(share)}" y1="{y(point.low):.1f}"'
             f' y2="{y(point.high):.1f}"/><circle class="point" cx="{x(share)}" cy="{height:.1f}" r="5">'
             f"<title>{escape(point.label)}: {point.y:.2f} dB at {point.x:.3g}</title></circle></g>"
         )

@@ -8,14 +8,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from benchmark.provenance.weights import OURS_ROLE, PEER_ROLE
+from benchmark.provenance.weights import BOUND_ROLE, OURS_ROLE, PEER_ROLE
 from benchmark.runs.record import Record, read_record
 from benchmark.runs.store import TrackId, track_id
-from benchmark.tables.statistics import MEAN, stem_mean
-from benchmark.tables.summary import WHOLE, groups_of, interval_of, score_of, sets_of, summarise
+from benchmark.tables.statistics import MEAN, Comparison, stem_mean
+from benchmark.tables.summary import WHOLE, comparisons, groups_of, interval_of, score_of, sets_of, summarise
 from models.tracks import STEMS
 
 METRICS = {"sdr": "Global SDR", "csdr": "cSDR", "si_sdr": "SI-SDR", "isr": "ISR", "sir": "SIR", "sar": "SAR"}
+OUR_COLORS, PEER_COLORS = ("c0", "c6", "c5"), ("c1", "c2", "c3", "c4", "c7")
+"""Classes of the style sheet."""
 ENDLESS_DB = 999.0
 """Replaces an infinite SDR in the page's data, which are strict json."""
 
@@ -30,6 +32,7 @@ class System:
         short: the same without remarks, for plots.
         remark: the remarks that `short` leaves out.
         tone: its role, OURS_ROLE, PEER_ROLE or BOUND_ROLE.
+        color: its class in the style sheet, the same in every plot.
         row: from `summarise`.
         results: {track's title: result}.
     """
@@ -39,6 +42,7 @@ class System:
     short: str
     remark: str
     tone: str
+    color: str
     row: dict[str, Any]
     results: dict[str, dict[str, Any]]
 
@@ -93,6 +97,11 @@ class Contents:
         """The sets of stems that were scored together, all four first."""
         return sets_of(system.row for system in self.systems)
 
+    @cached_property
+    def comparisons(self) -> list[Comparison]:
+        """The differences between all systems except the bounds."""
+        return comparisons(result for system in self.systems for result in system.results.values())
+
     @property
     def ours(self) -> list[System]:
         """The systems whose worst and best tracks are shown: our own; if there are none, all except the bounds."""
@@ -124,14 +133,29 @@ def read_contents(out: Path) -> Contents:
         )
     rows = {name: summarise(list(results.values())) for name, results in measured.items()}
     shorts = split_labels([row["label"] for row in rows.values()])
+    colors = colors_of([row["role"] for row in rows.values()])
     return Contents(
         out,
         record,
         tuple(
-            System(name, rows[name]["label"], short, remark, rows[name]["role"], rows[name], results)
-            for (short, remark), (name, results) in zip(shorts, measured.items(), strict=True)
+            System(name, rows[name]["label"], short, remark, rows[name]["role"], color, rows[name], results)
+            for (short, remark), color, (name, results) in zip(shorts, colors, measured.items(), strict=True)
         ),
     )
+
+
+def colors_of(roles: Sequence[str]) -> list[str]:
+    """A class of the style sheet for each system: its colour."""
+    left = {OURS_ROLE: list(OUR_COLORS), PEER_ROLE: list(PEER_COLORS)}
+    colors = []
+    for role in roles:
+        if role == BOUND_ROLE:
+            colors.append("bounds")
+            continue
+        color = left[role].pop(0)
+        left[role].append(color)
+        colors.append(color)
+    return colors
 
 
 def split_labels(labels: Sequence[str]) -> list[tuple[str, str]]:

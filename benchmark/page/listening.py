@@ -3,6 +3,7 @@
 import base64
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -74,17 +75,38 @@ def select_tracks(wanted: Sequence[str], tracks: Sequence[str], rankings: Sequen
     return list(dict.fromkeys(chosen))
 
 
-def excerpt(out: Path, systems: Sequence[str], results: Mapping[str, dict[str, Any]]) -> dict[str, Any] | None:
+@dataclass(frozen=True)
+class Excerpt:
+    """The stored audio of a track.
+
+    Attributes:
+        start_s, length_s: its place in the track.
+        streams: {name: (mp3, WebP spectrogram)}. The names are "mixture", "r/STEM" for the references, "NUMBER/STEM"
+            for the estimates.
+    """
+
+    start_s: float
+    length_s: float
+    streams: dict[str, tuple[bytes, bytes]]
+
+
+def inside(excerpt: Excerpt) -> dict[str, Any]:
+    """An excerpt for the page's data, with its files in base64."""
+    streams = {
+        name: [base64.b64encode(file).decode("ascii") for file in files] for name, files in excerpt.streams.items()
+    }
+    return {"start_s": excerpt.start_s, "length_s": excerpt.length_s, "streams": streams}
+
+
+def excerpt(out: Path, systems: Sequence[str], results: Mapping[str, dict[str, Any]]) -> Excerpt | None:
     """The stored audio of a track with a spectrogram of each file; None if no audio was stored.
+
+    Missing files, and those of another excerpt, are left out.
 
     Args:
         out: the run's folder.
         systems: all systems in order; their index is the NUMBER of the streams.
         results: of the track, by system.
-
-    Returns:
-        `start_s`, `length_s`, and `streams`: {name: [audio, picture]} in base64. The names are "mixture", "r/STEM" for
-        the references, "NUMBER/STEM" for the estimates. Missing files, and those of another excerpt, are left out.
     """
     kept = {name: result["audio"] for name, result in results.items() if result.get("audio")}
     if not kept:
@@ -103,10 +125,10 @@ def excerpt(out: Path, systems: Sequence[str], results: Mapping[str, dict[str, A
     if not streams:
         return None
     first = next(iter(kept.values()))
-    return {"start_s": first["start_s"], "length_s": first["length_s"], "streams": streams}
+    return Excerpt(first["start_s"], first["length_s"], streams)
 
 
-def _streams(files: Mapping[str, Path]) -> dict[str, list[str]]:
+def _streams(files: Mapping[str, Path]) -> dict[str, tuple[bytes, bytes]]:
     """Audio and spectrogram of each file; the same level is black in all of them, so that they can be compared."""
     data, levels = {}, {}
     for name, path in files.items():
@@ -116,8 +138,4 @@ def _streams(files: Mapping[str, Path]) -> dict[str, list[str]]:
         except ValueError as error:
             raise ValueError(f"{path}: {error}; delete the folder {path.parent} and run the benchmark again") from error
     top_db = max([0.0, *(float(level.max()) for level in levels.values())])
-    return {name: [_text(data[name]), _text(picture(levels[name], top_db))] for name in data}
-
-
-def _text(data: bytes) -> str:
-    return base64.b64encode(data).decode("ascii")
+    return {name: (data[name], picture(levels[name], top_db)) for name in data}

@@ -1,10 +1,14 @@
-// What ties the page together: data, tables, the choice of the scores shown, and the track that the address names.
+// What ties the page together: data, tables, the choice of the scores shown, and what the address names.
 
 const data = JSON.parse(document.getElementById('data').textContent);
 const view = new TrackView(document.getElementById('track'), data);
-const tracksTable = document.querySelector('#tracks table.sortable');
+const tracksTable = document.querySelector('#listening table.sortable');
 
-document.querySelectorAll('table.sortable').forEach(makeSortable);
+document.querySelectorAll('table.sortable').forEach((table) => {
+  makeSortable(table);
+  addTableCopies(table);
+});
+document.querySelectorAll('details.copyable').forEach(addTextCopy);
 
 function choice(label, options) {
   const select = el('select', {}, ...options.map(([value, text]) => el('option', { value }, text)));
@@ -21,7 +25,7 @@ function addTrackChoice() {
       const scores = data.tracks[index].scores[number];
       const value = (stem.value === 'mean' ? scores?.mean[metric.value] : scores?.[metric.value][stem.value]) ?? null;
       const cell = row.cells[number + 1];
-      cell.textContent = value === null ? '\u2013' : formatScore(value, data);
+      cell.textContent = value === null ? NONE : formatScore(value, data);
       if (value === null) delete cell.dataset.sort;
       else cell.dataset.sort = String(value);
     }));
@@ -34,20 +38,49 @@ function addTrackChoice() {
   document.getElementById('track-choice').append(metricLabel, stemLabel);
 }
 
+// What an address names: #track-3, or #track=NAME&system=NAME&stem=NAME&second=4.2, in which all but the track may lack.
+function readAddress() {
+  const short = /^#track-(\d+)$/.exec(location.hash);
+  if (short) return { index: Number(short[1]), place: {} };
+  const fields = new URLSearchParams(location.hash.slice(1));
+  const index = data.tracks.findIndex((track) => track.name === fields.get('track'));
+  const place = { isResidual: fields.get('residual') === '1' };
+  const number = data.systems.findIndex((system) => system.name === fields.get('system'));
+  const rows = { mixture: MIXTURE, reference: REFERENCE };
+  if (fields.has('system')) place.row = rows[fields.get('system')] ?? (number < 0 ? MIXTURE : number);
+  if (fields.get('stem') === SUM) place.stem = SUM;
+  else if (data.stems.includes(fields.get('stem'))) place.stem = data.stems.indexOf(fields.get('stem'));
+  if (Number.isFinite(parseFloat(fields.get('second')))) place.second = parseFloat(fields.get('second'));
+  return { index, place };
+}
+
 function openFromAddress() {
-  const index = Number(/^#track-(\d+)$/.exec(location.hash)?.[1] ?? NaN);
+  const { index, place } = readAddress();
   if (!(index in data.tracks)) return false;
-  view.open(index);
-  view.root.scrollIntoView();
-  view.heading.focus({ preventScroll: true });
+  show(index, place);
   return true;
 }
 
+function show(index, place = {}) {
+  view.open(index, place);
+  view.isShown = true; // from now on the address follows the reader
+  view.root.scrollIntoView();
+  view.heading.focus({ preventScroll: true });
+}
+
 addTrackChoice();
+if (document.getElementById('blind')) {
+  document.getElementById('blind').hidden = false;
+  new BlindTest(document.getElementById('blind-test'), data);
+}
 window.addEventListener('hashchange', openFromAddress);
-document.addEventListener('click', (event) => { // a link to the open track causes no hashchange
-  if (event.target.closest('a')?.getAttribute('href') === location.hash) openFromAddress();
+document.addEventListener('click', (event) => {
+  const dot = event.target.closest('[data-track]');
+  if (dot) show(Number(dot.dataset.track));
+  // a link to the open track causes no hashchange
+  else if (event.target.closest('a')?.getAttribute('href') === location.hash) openFromAddress();
 });
+view.root.addEventListener('click', () => { view.isShown = true; }, { capture: true });
 if (!openFromAddress()) {
   const first = data.tracks.findIndex((track) => track.audible);
   view.open(Math.max(0, first));

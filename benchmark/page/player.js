@@ -1,26 +1,35 @@
-// Plays one of several streams of the same length. It changes between streams without a gap or a jump: the new stream
-// starts at the position that the old one will have, on the same clock, while the old one fades out.
+// Plays one of several mixes of streams of the same length. It changes between mixes without a gap or a jump: the new
+// mix starts at the position that the old one will have, on the same clock, while the old one fades out.
+//
+// A mix is {stream: gain}: a single stem, a sum of stems, or a residual, in which the true stem has the gain -1.
 
 const LEAD_S = 0.03; // the audio thread must know of a start before it is due
 const FADE_S = 0.012;
 const MOST_DECODED = 12;
+const MOST_MIXED = 6;
 
 class Player {
-  constructor(onChange) {
+  static all = [];
+
+  constructor(onChange, onError) {
     this.onChange = onChange;
+    this.onError = onError;
     this.context = null;
     this.loop = true;
     this.playing = false;
     this.ticket = 0; // number of the last requested start
-    this.load({ streams: {}, length_s: 0 });
+    this.load(null);
+    Player.all.push(this);
   }
 
   load(excerpt) {
     this.pause();
-    this.streams = excerpt.streams;
-    this.length = excerpt.length_s;
+    this.streams = excerpt?.streams ?? {};
+    this.beside = excerpt?.beside ?? false;
+    this.length = excerpt?.length_s ?? 0;
     this.decoded = new Map();
-    this.stream = null;
+    this.mixed = new Map();
+    this.mix = {};
     this.offset = 0;
     this.startedAt = 0;
   }
@@ -34,22 +43,23 @@ class Player {
     return this.loop ? position % this.length : Math.min(position, this.length);
   }
 
-  has(stream) {
-    return stream in this.streams;
+  has(mix) {
+    const streams = Object.keys(mix);
+    return streams.length > 0 && streams.every((stream) => stream in this.streams);
   }
 
-  async select(stream) {
-    this.stream = stream;
+  select(mix) {
+    this.mix = mix;
     if (!this.playing) return;
-    if (this.has(stream)) await this.begin(null);
+    if (this.has(mix)) this.begin(null);
     else this.pause();
   }
 
-  async play() {
-    if (this.playing || !this.has(this.stream)) return;
+  play() {
+    if (this.playing || !this.has(this.mix)) return;
+    Player.all.forEach((other) => other !== this && other.pause());
     this.context ??= new AudioContext();
-    await this.context.resume();
-    await this.begin(this.offset >= this.length ? 0 : this.offset);
+    this.context.resume().then(() => this.begin(this.offset >= this.length ? 0 : this.offset), this.onError);
   }
 
   pause() {
@@ -61,9 +71,9 @@ class Player {
     this.onChange();
   }
 
-  async seek(position) {
+  seek(position) {
     const place = Math.min(Math.max(0, position), Math.max(0, this.length - 0.001));
-    if (this.playing) await this.begin(place);
+    if (this.playing) this.begin(place);
     else this.offset = place;
     this.onChange();
   }
@@ -74,12 +84,19 @@ class Player {
     if (this.playing) this.begin(position);
   }
 
-  // Start the chosen stream at a position; null: at the position that the playing stream will have.
+  // Start the chosen mix at a position; null: at the position that the playing one will have.
   async begin(position) {
     this.ticket += 1;
     const ticket = this.ticket;
-    const buffer = await this.decode(this.stream);
-    if (ticket !== this.ticket) return;
+    try {
+      const buffer = await this.buffer(this.mix);
+      if (ticket === this.ticket) this.start(buffer, position);
+    } catch (error) {
+      if (ticket === this.ticket) this.onError(error);
+    }
+  }
+
+  start(buffer, position) {
     const when = this.context.currentTime + LEAD_S;
     const offset = position ?? this.positionAt(when);
     const source = this.context.createBufferSource();
@@ -110,17 +127,60 @@ class Player {
     this.source = null;
   }
 
-  async decode(stream) {
-    const streams = this.streams;
-    let buffer = this.decoded.get(stream);
-    if (!buffer) {
-      const bytes = Uint8Array.from(atob(streams[stream][0]), (character) => character.charCodeAt(0));
-      buffer = await this.context.decodeAudioData(bytes.buffer);
-      if (streams !== this.streams) return buffer; // another track was opened meanwhile
-    }
-    this.decoded.delete(stream); // moves it to the end: the least recently used one is dropped
-    this.decoded.set(stream, buffer);
-    if (this.decoded.size > MOST_DECODED) this.decoded.delete(this.decoded.keys().next().value);
-    return buffer;
+  // The samples of a mix.
+  async buffer(mix) {
+    const entries = Object.entries(mix);
+    if (entries.length === 1 && entries[0][1] === 1) return this.decode(entries[0][0]);
+    return this.cached('mixed', MOST_MIXED, JSON.stringify(entries), async () => {
+      const parts = await Promise.all(entries.map(([stream]) => this.decode(stream)));
+      const [first] = parts;
+      const sum = new AudioBuffer({
+        numberOfChannels: first.numberOfChannels, length: first.length, sampleRate: first.sampleRate,
+      });
+      for (let channel = 0; channel < first.numberOfChannels; channel += 1) {
+        const out = sum.getChannelData(channel);
+        parts.forEach((part, index) => {
+          const samples = part.getChannelData(Math.min(channel, part.numberOfChannels - 1));
+          const gain = entries[index][1];
+          const length = Math.min(out.length, samples.length);
+          for (let at = 0; at < length; at += 1) out[at] += gain * samples[at];
+        });
+      }
+      return sum;
+    });
   }
+
+  decode(stream) {
+    return this.cached('decoded', MOST_DECODED, stream, async () => {
+      this.context ??= new AudioContext();
+      return this.context.decodeAudioData(await readAudio(this.streams[stream][0], this.beside));
+    });
+  }
+
+  // The value of a key, made if there is none; the least recently used one is dropped.
+  async cached(name, most, key, make) {
+    const values = this[name];
+    const value = values.get(key) ?? await make();
+    values.delete(key);
+    values.set(key, value);
+    if (values.size > most) values.delete(values.keys().next().value);
+    return value;
+  }
+}
+
+// The bytes of a stream: text in the page, or the address of a file beside it.
+async function readAudio(source, beside) {
+  if (!beside) return Uint8Array.from(atob(source), (character) => character.charCodeAt(0)).buffer;
+  if (location.protocol === 'file:') {
+    throw new Error('its audio is in files beside the page, which a browser reads only from a web server, such as '
+      + 'python -m http.server');
+  }
+  const answer = await fetch(source);
+  if (!answer.ok) throw new Error(`${source} is missing (${answer.status})`);
+  return answer.arrayBuffer();
+}
+
+function readExcerpt(index, data) {
+  const island = document.getElementById(`audio-${index}`);
+  return island ? { ...JSON.parse(island.textContent), beside: data.beside } : null;
 }

@@ -11,8 +11,13 @@ function fill(element, attributes, children) {
 const el = (tag, attributes = {}, ...children) => fill(document.createElement(tag), attributes, children);
 const svg = (tag, attributes = {}, ...children) => fill(document.createElementNS(SVG, tag), attributes, children);
 
+const NONE = '\u2013';
 const formatNumber = (value, digits) => value.toFixed(digits).replace('-', '\u2212');
 const formatTime = (seconds) => `${Math.floor(seconds / 60)}:${(seconds % 60).toFixed(1).padStart(4, '0')}`;
+
+function formatScore(value, data) {
+  return Math.abs(value) >= data.endless ? (value > 0 ? '\u221e' : '\u2212\u221e') : formatNumber(value, 2);
+}
 
 function niceTicks(low, high, count) {
   const rough = Math.max(high - low, 1e-6) / count;

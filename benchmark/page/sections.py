@@ -4,16 +4,15 @@ import csv
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from benchmark.page.charts import BoxRow, Point, box_plot, scatter
 from benchmark.page.contents import METRICS, Contents, System
 from benchmark.page.listening import EACH_END, ranking, track_score
-from benchmark.page.markup import NO_VALUE, Cell, escape, number, table
+from benchmark.page.markup import NO_VALUE, Cell, escape, mark_best, number, signed, table
 from benchmark.provenance.weights import BOUND_ROLE
 from benchmark.scoring.scores import WHOLE_TRACK
 from benchmark.tables.statistics import MEAN
-from benchmark.tables.summary import WHOLE, comparisons, measured_on
+from benchmark.tables.summary import WHOLE
 from models.tracks import STEMS
 
 PUBLISHED_FILE = Path(__file__).parents[1] / "tables/published.csv"
@@ -30,20 +29,31 @@ SHOWN = ("sdr", "csdr")
 
 
 def results_section(contents: Contents) -> str:
-    """A table for each metric; for scores of frames, one for each set of stems that were scored together."""
+    """A table for each metric; for scores of frames, one for each set of stems that were scored together.
+
+    The mean comes first, and the rows begin with the best; the bounds stay at the end.
+    """
     tables: dict[str, str] = {}
     for metric, name in METRICS.items():
         for together in [WHOLE] if metric in WHOLE_TRACK else contents.sets:
             stems = contents.stems if together == WHOLE else together
             columns = [stem for stem in STEMS if stem in stems]
-            columns += [MEAN] * (len(columns) == len(STEMS)) + [stem for stem in stems if stem not in STEMS]
-            rows = [
-                [_name(system, contents), *(_score(system, metric, column, together) for column in columns)]
-                for system in contents.systems
-                if together in system.row["scores"]
-            ]
+            columns = [MEAN] * (len(columns) == len(STEMS)) + columns + [stem for stem in stems if stem not in STEMS]
+            scored = [system for system in contents.systems if together in system.row["scores"]]
+            scored.sort(key=lambda system: _rank(system, metric, columns, together))
+            rows, foot = (
+                [
+                    [_name(system, contents), *(_score(system, metric, column, together) for column in columns)]
+                    for system in scored
+                    if (system.tone == BOUND_ROLE) == are_bounds
+                ]
+                for are_bounds in (False, True)
+            )
             title = f"{name}: {DEFINITIONS[metric]}{set_words(together)}"
-            tables[metric] = tables.get(metric, "") + table(title, ["system", *columns], rows)
+            text = table(
+                title, ["system", *columns], mark_best(rows), foot=foot, sorted_by=1 if rows else None, tone="scores"
+            )
+            tables[metric] = tables.get(metric, "") + text
     others = [metric for metric in METRICS if metric not in SHOWN]
     return (
         "".join(tables[metric] for metric in SHOWN)
@@ -51,6 +61,15 @@ def results_section(contents: Contents) -> str:
         + "".join(tables[metric] for metric in others)
         + "</details>\n"
     )
+
+
+def _rank(system: System, metric: str, columns: Sequence[str], together: tuple[str, ...]) -> tuple[int, float]:
+    """Sorts the highest score in the first column first; systems without it follow by the next column, and so on."""
+    for place, column in enumerate(columns):
+        score = system.score(metric, column, together)
+        if not math.isnan(score):
+            return place, -score
+    return len(columns), 0.0
 
 
 def set_words(together: tuple[str, ...]) -> str:
@@ -62,28 +81,27 @@ def set_words(together: tuple[str, ...]) -> str:
 
 def _score(system: System, metric: str, stem: str, together: tuple[str, ...]) -> Cell:
     low, high = system.interval(metric, stem, together)
-    interval = "" if math.isnan(low) else f"{low:.2f} to {high:.2f}".replace("-", "\N{MINUS SIGN}")
+    interval = "" if math.isnan(low) else f"{signed(low)} to {signed(high)}"
     return number(system.score(metric, stem, together), detail=interval)
 
 
 def comparisons_section(contents: Contents) -> str:
     """The differences between the systems in global SDR: in the mean of the stems, or in each stem that both have."""
     shorts = {system.name: system.short for system in contents.systems}
-    found = comparisons(result for system in contents.systems for result in system.results.values())
-    found = [comparison for comparison in found if comparison.metric == "sdr"]
+    found = [comparison for comparison in contents.comparisons if comparison.metric == "sdr"]
     pairs = {(comparison.first, comparison.second) for comparison in found if comparison.stem == MEAN}
     rows = []
     for comparison in found:
         if comparison.stem != MEAN and (comparison.first, comparison.second) in pairs:
             continue
-        interval = "" if math.isnan(comparison.low) else f"{comparison.low:.2f} to {comparison.high:.2f}"
+        interval = "" if math.isnan(comparison.low) else f"{signed(comparison.low)} to {signed(comparison.high)}"
         verdict = {"?": "not significant"}.get(comparison.verdict, comparison.verdict)
         rows.append(
             [
                 Cell(shorts[comparison.first], shorts[comparison.first]),
                 Cell(shorts[comparison.second], shorts[comparison.second]),
                 Cell(comparison.stem, comparison.stem),
-                number(comparison.difference, detail=interval.replace("-", "\N{MINUS SIGN}")),
+                number(comparison.difference, detail=interval),
                 Cell(comparison.corrected, comparison.p_holm) if comparison.corrected else Cell(NO_VALUE),
                 Cell(verdict, verdict),
                 number(comparison.num_tracks, 0),
@@ -114,7 +132,7 @@ def distribution_section(contents: Contents) -> str:
         rows = []
         for system in contents.systems:
             values = [(index[track], track, value) for track, value in system.values("sdr", stem).items()]
-            rows.append(BoxRow(system.short, system.tone, values))
+            rows.append(BoxRow(system.short, system.color, values))
         plots.append(box_plot(stem, "dB", rows))
     return f'<div class="charts">{"".join(plots)}</div>'
 
@@ -174,13 +192,15 @@ def _points(contents: Contents, stem: str, cost: str) -> list[Point]:
         if math.isnan(low):
             low = high = score
         if system.tone != BOUND_ROLE and math.isfinite(score) and system.row[cost] > 0:
-            points.append(Point(system.short, system.tone, system.row[cost], score, low, high))
+            points.append(Point(system.short, system.color, system.row[cost], score, low, high))
     return points
 
 
 def _bounds(contents: Contents, stem: str) -> list[Point]:
     bounds = [(system, system.score("sdr", stem)) for system in contents.systems if system.tone == BOUND_ROLE]
-    return [Point(system.short, BOUND_ROLE, 0, score, score, score) for system, score in bounds if math.isfinite(score)]
+    return [
+        Point(system.short, system.color, 0, score, score, score) for system, score in bounds if math.isfinite(score)
+    ]
 
 
 def extremes_section(contents: Contents) -> str:
@@ -196,7 +216,7 @@ def extremes_section(contents: Contents) -> str:
                 f"<span>{track_score(system.results[name]):.1f} dB</span></li>"
                 for name in chosen
             )
-            lists.append(f"<div><h4>{escape(system.short)}: {title}</h4><ol>{items}</ol></div>")
+            lists.append(f"<div><h3>{escape(system.short)}: {title}</h3><ol>{items}</ol></div>")
     return f'<div class="extremes">{"".join(lists)}</div>'
 
 
@@ -226,7 +246,7 @@ def read_published(path: Path = PUBLISHED_FILE) -> list[dict[str, str]]:
 
 def published_section(rows: Sequence[dict[str, str]]) -> str:
     """The table of published numbers, with metric, data set, extra training data, and source."""
-    columns = [*STEMS, MEAN]
+    columns = [MEAN, *STEMS]
     cells = [
         [
             Cell(row["model"], row["model"]),
@@ -240,52 +260,3 @@ def published_section(rows: Sequence[dict[str, str]]) -> str:
     ]
     heads = ["model", "metric", *columns, "data set", "extra data", "source"]
     return table("Published numbers (dB), not measured here", heads, cells, (0, 1, 7, 8, 9))
-
-
-def notes(contents: Contents) -> list[str]:
-    """Notes for readers of the figures."""
-    lines = [f"{system.label}: {system.row['note']}" for system in contents.systems if system.row["note"]]
-    lines += [
-        f"{system.label}: only {', '.join(system.row['stems'])} scored"
-        for system in contents.systems
-        if not set(STEMS) <= set(system.row["stems"])
-    ]
-    nan_frames, num_frames = max(count for system in contents.systems for count in system.row["frames"].values())
-    if nan_frames:
-        lines.append(
-            f"Up to {nan_frames} of {num_frames} frames have a silent stem; museval leaves such a frame out of the cSDR"
-            " of all stems that are scored together"
-        )
-    lines.append(
-        "Scores of frames depend on which stems are scored together. Vocals are scored with all four stems in one"
-        " table, and with only the accompaniment in another, for comparison with systems of two stems"
-    )
-    return lines
-
-
-def failures(contents: Contents) -> list[str]:
-    """A line for each failure, and one for missing results."""
-    lines = [
-        f"{failure.system}, {failure.track or 'every track left'}: {failure.reason}"
-        for failure in contents.record.failures
-    ]
-    if contents.missing > len(lines):
-        lines.append(f"{contents.missing} of {len(contents.record.keys)} results are missing: the run is not finished")
-    return lines
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def facts(contents: Contents) -> dict[str, Any]:
-    """The page's first lines: music, machine and dates."""
-    rows = [system.row for system in contents.systems]
-    dates = sorted({date[:10] for row in rows for date in (row["first_date"], row["last_date"])})
-    minutes = max(row["audio_s"] for row in rows) / 60
-    num_tracks = len(contents.tracks)
-    return {
-        "Music": f"{contents.record.data}: {_count(num_tracks, 'track')}, {minutes:.1f} min",
-        "Measured": " to ".join(dict.fromkeys((dates[0], dates[-1]))),
-        "Machine": measured_on(rows),
-    }

@@ -1,34 +1,36 @@
-// The view of one track: scores that are buttons (press one to hear it), spectrograms, and scores over time.
-
-const MIXTURE = 'mixture';
-const REFERENCE = 'r';
+// The view of one track: its scores, which are buttons that play, spectrograms, and scores over time.
 
 class TrackView {
   constructor(root, data) {
     this.root = root;
     this.data = data;
-    this.player = new Player(() => this.update());
-    this.row = MIXTURE; // MIXTURE, REFERENCE or a system's number
-    this.stem = 0;
-    document.addEventListener('keydown', (event) => this.onKey(event));
+    this.player = new Player(() => this.update(), (error) => { this.problem = error.message; this.update(); });
+    this.chosen = { row: MIXTURE, stem: 0 };
+    this.isResidual = false;
+    this.problem = '';
+    root.addEventListener('keydown', (event) => this.onKey(event));
   }
 
-  open(index) {
+  // place: {row, stem, second, isResidual}, each may be missing; a second counts from the start of the track.
+  open(index, place = {}) {
     this.index = index;
     this.track = this.data.tracks[index];
-    const island = document.getElementById(`audio-${index}`);
-    this.excerpt = island ? JSON.parse(island.textContent) : null;
-    this.player.load(this.excerpt ?? { streams: {}, length_s: 0 });
+    this.excerpt = readExcerpt(index, this.data);
+    this.player.load(this.excerpt);
+    this.problem = '';
+    this.isResidual = place.isResidual ?? false;
     this.root.hidden = false;
     this.heading = el('h3', { tabindex: '-1' }, this.track.name);
     this.status = el('span', { class: 'status', role: 'status' });
     this.pictures = el('div', { class: 'pictures' });
     this.plot = el('div');
+    this.matrix = new Matrix(this.data, this.track, this.excerpt?.streams ?? {}, () => this.onChoice());
     this.root.replaceChildren(
       el('div', { class: 'head' }, this.heading, this.neighbours()),
       this.excerpt ? this.transport() : el('p', { class: 'quiet' }, 'This page holds no audio of this track.'),
-      this.matrix(), this.pictures, this.plot);
-    this.choose(this.row, this.stem);
+      el('div', { class: 'scroll' }, this.matrix.table()), this.hint(), this.pictures, this.plot);
+    this.matrix.choose(place.row ?? this.chosen.row, place.stem ?? this.chosen.stem);
+    if (this.excerpt && place.second !== undefined) this.player.seek(place.second - this.excerpt.start_s);
     this.update();
   }
 
@@ -44,123 +46,117 @@ class TrackView {
       type: 'range', min: '0', max: String(this.excerpt.length_s), step: '0.01', value: '0', 'aria-label': 'Position',
     });
     this.slider.addEventListener('input', () => this.player.seek(Number(this.slider.value)));
+    this.slider.addEventListener('change', () => this.showAddress());
     this.time = el('output', { class: 'time' });
     const box = el('input', { type: 'checkbox' });
     box.checked = this.player.loop;
     box.addEventListener('change', () => this.player.setLoop(box.checked));
-    return el('div', { class: 'transport' }, this.button, this.slider, this.time,
-      el('label', {}, box, ' Loop'), this.status);
+    this.residual = el('input', { type: 'checkbox' });
+    this.residual.checked = this.isResidual;
+    this.residual.addEventListener('change', () => {
+      this.isResidual = this.residual.checked;
+      this.onChoice();
+    });
+    return el('div', { class: 'transport' }, this.button, this.slider, this.time, el('label', {}, box, ' Loop'),
+      el('label', {}, this.residual, ' Residual: what leaks or lacks (estimate minus truth)'),
+      ...copyButton('Copy link', 'Copy a link to this track, system, stem and second',
+        () => `${location.href.split('#')[0]}${this.address()}`), this.status);
   }
 
-  // Rows: the mixture, the true stems, the systems; columns: the stems. One cell is chosen, like a radio button.
-  matrix() {
-    const { stems, systems } = this.data;
-    this.cells = [];
-    const cell = (row, stem, text, label) => {
-      const button = el('button', { type: 'button', role: 'radio', 'aria-label': label }, text);
-      button.addEventListener('click', () => this.choose(row, stem));
-      this.cells.push({ row, stem, button });
-      return el('td', {}, button);
-    };
-    const line = (name, tone, cells) => el('tr', {}, el('th', { scope: 'row', class: tone }, name), ...cells);
-    const score = (number, column) => this.track.scores[number]?.sdr[column] ?? null;
-    const mixture = systems.findIndex((system) => system.name === MIXTURE);
-    const mixtureText = (column) => {
-      const value = score(mixture, column);
-      return value === null ? 'mixture' : formatScore(value, this.data);
-    };
-    const head = [
-      line('Mixture', 'bound', stems.map((stem, column) =>
-        cell(MIXTURE, column, mixtureText(column), `Mixture, ${stem}`))),
-      line('Reference', '', stems.map((stem, column) => cell(REFERENCE, column, '\u221e', `Reference, ${stem}`))),
-    ];
-    const scores = [...systems.entries()].filter(([, system]) => system.name !== MIXTURE).map(([number, system]) =>
-      line(system.short, system.tone, stems.map((stem, column) => (score(number, column) === null
-        ? el('td', { class: 'none' }, '\u2013')
-        : cell(number, column, formatScore(score(number, column), this.data), `${system.short}, ${stem}`)))));
-    const table = el('table', { class: 'matrix', role: 'radiogroup', 'aria-label': 'Audio and scores' },
-      el('thead', {}, el('tr', {}, el('td'), ...stems.map((stem) => el('th', { scope: 'col' }, stem)))),
-      el('tbody', {}, ...head, ...scores));
-    const hint = this.excerpt
-      ? 'Global SDR in dB. Press a cell to hear it; arrow keys move between cells, the space bar plays and pauses.'
-      : 'Global SDR in dB.';
-    return el('div', { class: 'scroll' }, table, el('p', { class: 'quiet' }, hint));
+  hint() {
+    return el('p', { class: 'quiet' }, this.excerpt
+      ? 'Global SDR in dB. Press a cell to hear it; arrow keys move between cells, and on a cell the space bar plays and '
+        + 'pauses. The sum is of a system\u2019s stems that are not muted, or only of those in solo.'
+      : 'Global SDR in dB.');
   }
 
-  streamOf(row, stem) {
-    return row === MIXTURE ? MIXTURE : `${row}/${this.data.stems[stem]}`;
+  // The address of what is chosen: track, system, stem and second.
+  address() {
+    const { row, stem } = this.matrix.chosen;
+    const name = row === MIXTURE ? 'mixture' : row === REFERENCE ? 'reference' : this.data.systems[row].name;
+    const fields = { track: this.track.name, system: name, stem: stem === SUM ? SUM : this.data.stems[stem] };
+    if (this.excerpt) fields.second = (this.excerpt.start_s + this.player.position).toFixed(2);
+    if (this.isResidual) fields.residual = '1';
+    return `#${new URLSearchParams(fields)}`;
   }
 
-  nameOf(row) {
-    return row === MIXTURE ? 'Mixture' : row === REFERENCE ? 'Reference' : this.data.systems[row].short;
+  showAddress() {
+    if (this.isShown) history.replaceState(null, '', this.address());
   }
 
-  choose(row, stem) {
-    this.row = this.cells.some((cell) => cell.row === row && cell.stem === stem) ? row : MIXTURE;
-    this.stem = stem;
-    for (const cell of this.cells) {
-      const chosen = cell.row === this.row && cell.stem === this.stem;
-      cell.button.setAttribute('aria-checked', String(chosen));
-      cell.button.tabIndex = chosen ? 0 : -1;
-    }
-    this.player.select(this.streamOf(this.row, this.stem));
+  onChoice() {
+    this.chosen = this.matrix.chosen;
+    const { row, stem } = this.chosen;
+    this.problem = '';
+    this.player.select(this.matrix.mix(row, stem, this.isResidual));
     this.drawPictures();
     this.drawPlot();
     this.update();
+    this.showAddress();
   }
 
   drawPictures() {
+    const { row: chosen, stem } = this.chosen;
+    const streamOf = (row) => (row === MIXTURE ? MIXTURE : `${row}/${this.data.stems[stem]}`);
     const rows = [MIXTURE, REFERENCE, ...this.data.systems.keys()];
-    const shown = rows.filter((row) => this.player.has(this.streamOf(row, this.stem)));
-    if (!shown.length) return this.pictures.replaceChildren();
-    const stem = this.data.stems[this.stem];
-    this.pictures.replaceChildren(...shown.map((row) => {
-      const name = row === MIXTURE ? 'Mixture' : `${this.nameOf(row)}, ${stem}`;
+    const shown = rows.filter((row) => this.excerpt && streamOf(row) in this.excerpt.streams);
+    if (!shown.length || stem === SUM) return this.pictures.replaceChildren();
+    return this.pictures.replaceChildren(...shown.map((row) => {
+      const name = row === MIXTURE ? 'Mixture' : `${this.matrix.nameOf(row)}, ${this.data.stems[stem]}`;
+      const picture = this.excerpt.streams[streamOf(row)][1];
       const image = el('img', {
-        src: `data:image/webp;base64,${this.excerpt.streams[this.streamOf(row, this.stem)][1]}`,
-        alt: `Spectrogram: ${name}`, draggable: 'false',
+        src: this.data.beside ? picture : `data:image/webp;base64,${picture}`, alt: `Spectrogram: ${name}`,
+        draggable: 'false', width: '480', height: '96',
       });
       const strip = el('div', { class: 'strip' }, image, el('i', { class: 'playhead' }));
       strip.addEventListener('click', (event) => {
         const frame = strip.getBoundingClientRect();
-        this.choose(row, this.stem);
         this.player.seek(((event.clientX - frame.left) / frame.width) * this.player.length);
+        this.matrix.choose(row, stem);
       });
-      return el('figure', { class: row === this.row ? 'chosen' : '' }, strip, el('figcaption', {}, name));
+      return el('figure', { class: row === chosen ? 'chosen' : '' }, strip, el('figcaption', {}, name));
     }), el('p', { class: 'quiet' },
       'Spectrograms, 40 Hz to 16 kHz on a logarithmic axis; press one to hear it from there.'));
   }
 
   drawPlot() {
+    const { row, stem } = this.chosen;
+    if (stem === SUM) return this.plot.replaceChildren();
     const lines = this.data.systems.map((system, number) => ({
       label: system.short,
-      color: system.tone === 'bound' ? 'bounds' : `c${number % 8}`,
-      isChosen: number === this.row,
-      values: this.track.scores[number]?.frames[this.stem] ?? [],
+      color: system.color,
+      isChosen: number === row,
+      values: this.track.scores[number]?.frames[stem] ?? [],
     })).filter((line) => line.values.length);
-    const title = `SDR of each second, dB: ${this.data.stems[this.stem]}`;
+    const title = `SDR of each second, dB: ${this.data.stems[stem]}`;
     this.plot.replaceChildren(timePlot(lines, this.track.duration_s, this.excerpt, title));
-    this.plot.querySelector('.area')?.append(el('i', { class: 'playhead' }));
+    return this.plot.querySelector('.area')?.append(el('i', { class: 'playhead' }));
   }
 
   toggle() {
-    if (this.player.playing) this.player.pause();
-    else {
-      this.player.play().catch((error) => {
-        this.status.textContent = `This browser cannot play it: ${error.message}`;
-      });
-    }
+    if (this.player.playing) {
+      this.player.pause();
+      this.showAddress();
+    } else this.player.play();
+  }
+
+  describe() {
+    const { row, stem } = this.chosen;
+    if (this.problem) return `This cannot be played: ${this.problem}`;
+    const name = row === MIXTURE && !this.isResidual ? 'Mixture'
+      : `${this.matrix.nameOf(row)}, ${this.matrix.stemName(stem)}`;
+    const heard = stem === SUM ? this.matrix.heard(row) : [];
+    const parts = stem === SUM ? ` (${heard.length ? heard.join(', ') : 'all are muted'})` : '';
+    const residual = this.isResidual ? (row === REFERENCE ? ': the truth has no residual' : ': residual') : '';
+    const silent = this.player.has(this.player.mix) || (stem === SUM && !heard.length) ? '' : ': no audio was stored';
+    return `${name}${parts}${residual}${silent}`;
   }
 
   update() {
     if (!this.excerpt || !this.button) return;
-    const { playing } = this.player;
-    const hasAudio = this.player.has(this.player.stream);
-    this.button.textContent = playing ? 'Pause' : 'Play';
-    this.button.disabled = !hasAudio;
-    const stem = this.row === MIXTURE ? '' : `, ${this.data.stems[this.stem]}`;
-    const name = `${this.nameOf(this.row)}${stem}`;
-    const status = hasAudio ? name : `${name}: no audio was stored`;
+    this.button.textContent = this.player.playing ? 'Pause' : 'Play';
+    this.button.disabled = !this.player.has(this.player.mix);
+    const status = this.describe();
     if (this.status.textContent !== status) this.status.textContent = status;
     this.tick();
   }
@@ -182,35 +178,15 @@ class TrackView {
     }
   }
 
+  // Keys have a meaning only on a cell of the matrix; elsewhere the space bar scrolls the page as always.
   onKey(event) {
-    if (event.ctrlKey || event.metaKey || event.altKey || this.root.hidden) return;
-    const inMatrix = event.target.getAttribute?.('role') === 'radio';
-    const isOnControl = Boolean(event.target.closest?.('button, a, input, select, summary'));
-    if (event.key === ' ' && this.excerpt && (inMatrix || !isOnControl)) {
+    if (event.ctrlKey || event.metaKey || event.altKey || !event.target.classList.contains('cell')) return;
+    if (event.key === ' ' && this.excerpt) {
       event.preventDefault();
       this.toggle();
-    } else if (inMatrix && event.key.startsWith('Arrow')) {
+    } else if (event.key.startsWith('Arrow')) {
       event.preventDefault();
-      this.move(event.key);
+      this.matrix.move(event.key);
     }
   }
-
-  move(key) {
-    const rows = [...new Set(this.cells.map((cell) => cell.row))];
-    const [down, right] = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[key];
-    const column = this.stem + right;
-    for (let at = rows.indexOf(this.row) + down; at in rows; at += down) {
-      const found = this.cells.find((cell) => cell.row === rows[at] && cell.stem === column);
-      if (found) {
-        this.choose(found.row, found.stem);
-        found.button.focus();
-        return;
-      }
-      if (!down) return;
-    }
-  }
-}
-
-function formatScore(value, data) {
-  return Math.abs(value) >= data.endless ? (value > 0 ? '\u221e' : '\u2212\u221e') : formatNumber(value, 2);
 }

@@ -80,11 +80,19 @@ def test_every_table_sorts_by_every_column(page):
             f".map((row) => row.cells[{column}].dataset.sort ?? null)"
         )
         assert values == (sorted(values) if column == 0 else sorted(values, key=float, reverse=True))
-    assert page.evaluate("document.querySelectorAll('#results table:first-of-type [aria-sort=descending]').length") == 1
+    assert (
+        page.evaluate("document.querySelector('#results table').querySelectorAll('[aria-sort=descending]').length") == 1
+    )
+    arrow = "getComputedStyle(document.querySelector('#results table thead th:first-child button'), '::after').content"
+    assert "\u2195" in page.evaluate(arrow)  # a heading shows that it sorts before it is pressed
+    bounds = page.evaluate(
+        "[...document.querySelector('#results table').tFoot.rows].map((row) => row.cells[0].textContent)"
+    )
+    assert bounds == ["Mixturelower bound"]  # stays at the end
     published = "#published table"
-    page.click(f"{published} thead th:nth-child(7) button")
+    page.click(f"{published} thead th:nth-child(3) button")
     best = names(page, published)
-    page.click(f"{published} thead th:nth-child(7) button")
+    page.click(f"{published} thead th:nth-child(3) button")
     assert names(page, published) == best[::-1] and best[0].startswith("SubRoformer")
     page.evaluate("document.querySelector('#published thead th button').focus()")
     page.press("Enter")
@@ -96,7 +104,7 @@ def test_streams_change_in_place_and_in_step(page):
     page.click(".play")
     page.wait_for("starts.length === 1 && document.querySelector('.play').textContent === 'Pause'")
     page.wait_for("Number(document.querySelector('.transport input').value) > 0.2")
-    page.click("#track [aria-label='BSRNN (small), drums']")
+    page.click("#track [data-cell='BSRNN (small), drums']")
     first, second = page.wait_for("starts.length === 2 && starts.map(({ when, offset }) => ({ when, offset }))")
     length = page.evaluate("starts[0].length")
     assert length == page.evaluate("starts[1].length") == pytest.approx(2.0, abs=0.001)
@@ -116,8 +124,8 @@ def test_streams_change_in_place_and_in_step(page):
 
 
 def test_it_works_from_the_keyboard(page):
-    page.evaluate("document.querySelector('#track [aria-checked=true]').focus()")
-    checked = "document.querySelector('#track [aria-checked=true]').getAttribute('aria-label')"
+    page.evaluate("document.querySelector('#track .cell[aria-pressed=true]').focus()")
+    checked = "document.querySelector('#track .cell[aria-pressed=true]').getAttribute('data-cell')"
     assert page.evaluate(checked) == "Mixture, vocals"
     for key, label in (
         ("ArrowDown", "Reference, vocals"),
@@ -128,14 +136,21 @@ def test_it_works_from_the_keyboard(page):
     ):
         page.press(key)
         assert page.evaluate(checked) == label
-        assert page.evaluate("document.activeElement.getAttribute('aria-label')") == label
-    assert page.evaluate("document.querySelectorAll('#track [role=radio][tabindex=\"0\"]').length") == 1
+        assert page.evaluate("document.activeElement.getAttribute('data-cell')") == label
+    assert page.evaluate("document.querySelectorAll('#track .cell[tabindex=\"0\"]').length") == 1
     page.press(" ")
     page.wait_for("starts.length === 1 && document.querySelector('.play').textContent === 'Pause'")
     page.press("ArrowDown")
     page.wait_for("starts.length === 2")
     page.press(" ")
     page.wait_for("document.querySelector('.play').textContent === 'Play'")
+    before = page.evaluate("starts.length")
+    page.evaluate("document.activeElement.blur(); scrollTo(0, 0)")
+    page.press(" ")  # not on a cell: it scrolls the page
+    page.wait_for("scrollY > 100")
+    page.evaluate("document.querySelector('#track h3').focus()")
+    page.press(" ")
+    assert page.evaluate("starts.length") == before
     page.evaluate("document.querySelector('.transport input').focus()")
     page.press("ArrowRight")
     page.press("Tab")
@@ -146,7 +161,7 @@ def test_it_works_from_the_keyboard(page):
 
 
 def test_a_track_opens_by_its_link_and_its_address(page, out):
-    page.click("#tracks table.sortable tbody tr:nth-child(2) a")
+    page.click("#listening table.sortable tbody tr:nth-child(2) a")
     page.wait_for(f"document.querySelector('#track h3').textContent === {NAMES[1]!r}")
     assert page.evaluate("location.hash") == "#track-1"
     assert page.evaluate("document.activeElement === document.querySelector('#track h3')")
@@ -155,12 +170,12 @@ def test_a_track_opens_by_its_link_and_its_address(page, out):
     page.click(".neighbours a:last-child")
     page.wait_for("document.querySelector('#track h3').textContent.startsWith('Third')")
     assert page.evaluate("document.querySelector('.play').textContent") == "Play"  # it does not play on unseen
-    page.click("#distribution a")
+    page.click("#distribution .dot")
     page.wait_for("document.querySelector('#track h3').textContent.startsWith('First')")
 
 
 def test_scores_and_pictures_follow_the_choice(page):
-    table = "document.querySelector('#tracks table.sortable')"
+    table = "document.querySelector('#listening table.sortable')"
     before = page.evaluate(f"{table}.rows[1].cells[2].textContent")
     page.evaluate(
         "(() => { const select = document.querySelectorAll('#track-choice select')[1]; select.value = '1';"
@@ -168,7 +183,7 @@ def test_scores_and_pictures_follow_the_choice(page):
     )
     assert page.evaluate(f"{table}.rows[1].cells[2].textContent") != before
     assert page.evaluate(f"{table}.caption.textContent") == "All tracks: Global SDR (dB), drums"
-    page.click("#track [aria-label='Reference, bass']")
+    page.click("#track [data-cell='Reference, bass']")
     captions = page.evaluate("[...document.querySelectorAll('.pictures figcaption')].map((text) => text.textContent)")
     assert captions[:3] == ["Mixture", "Reference, bass", "BSRNN (small), bass"] and len(captions) == 4
     page.wait_for("[...document.querySelectorAll('.pictures img')].every((image) => image.naturalHeight === 96)")
@@ -180,7 +195,7 @@ def test_scores_and_pictures_follow_the_choice(page):
 
 def test_hostile_content_is_not_run_and_names_are_shown_in_full(page):
     assert page.evaluate("document.title").startswith("Music demixing benchmark: synthetic music </script>")
-    assert names(page, "#tracks table.sortable") == list(NAMES)
+    assert names(page, "#listening table.sortable") == list(NAMES)
     assert page.evaluate("document.querySelectorAll('img[src=x], b').length") == 0
 
 
@@ -188,6 +203,11 @@ def test_a_phone_has_no_sideways_scrolling(page):
     page.resize(360, 740, is_phone=True)
     page.wait_for("innerWidth === 360")
     assert page.evaluate("document.documentElement.scrollWidth") == 360
+    seen = "(cell) => cell.getBoundingClientRect().right <= 360"
+    assert page.evaluate(
+        f"[...document.querySelectorAll('#results table.scores tr')].every((row) => [...row.cells].every({seen}))"
+    )
+    assert page.evaluate(f"[...document.querySelectorAll('#track .matrix .cell')].every({seen})")
     page.click(".play")
     page.wait_for("starts.length === 1")
     small = page.evaluate(
@@ -196,12 +216,31 @@ def test_a_phone_has_no_sideways_scrolling(page):
     assert small == 0
 
 
+def test_a_score_is_part_of_its_buttons_name(page):
+    name = page.evaluate("document.querySelector('[data-cell=\"BSRNN (small), drums\"]').ariaLabel")
+    text = page.evaluate("document.querySelector('[data-cell=\"BSRNN (small), drums\"]').textContent")
+    assert (
+        name == f"BSRNN (small), drums: {text} dB"
+        and text.replace("\u2212", "-").replace(".", "").lstrip("-").isdigit()
+    )
+
+
+def test_a_system_has_its_colour_in_every_plot(page):
+    page.click("#track [data-cell='BSRNN (small), drums']")
+    color = "(selector) => getComputedStyle(document.querySelector(selector)).color"
+    assert (
+        page.evaluate(f"new Set(['.legend .c0', '.line.c0', '#distribution .row.c0', '#cost g.c0'].map({color})).size")
+        == 1
+    )
+    assert page.evaluate("document.querySelector('.legend .c0').parentElement.textContent") == "BSRNN (small)"
+
+
 def test_a_page_without_audio_opens_too(browser, out, tmp_path, monkeypatch):
     monkeypatch.setattr("benchmark.page.build.excerpt", lambda *arguments: None)
     report = write_report(out, tmp_path / "silent.html")
     browser.problems.clear()
     browser.open(report.path, "#track-2")
     assert "holds no audio of this track" in browser.evaluate("document.querySelector('#track').textContent")
-    browser.click("#track [aria-label='BSRNN (small), drums']")
+    browser.click("#track [data-cell='BSRNN (small), drums']")
     assert browser.evaluate("document.querySelector('.legend .chosen').textContent") == "BSRNN (small)"
     assert browser.evaluate("document.querySelectorAll('.play').length") == 0 and browser.problems == []

@@ -73,12 +73,14 @@ def test_nothing_is_loaded_and_only_the_one_script_may_run(page):
     assert not any("src" in attributes for _, attributes in page.elements)
     assert {tag for tag, _ in page.elements} <= {
         *("html", "head", "meta", "link", "title", "style", "body", "header", "main", "nav", "section", "noscript"),
-        *("h1", "h2", "h3", "h4", "p", "a", "dl", "dt", "dd", "div", "span", "ul", "ol", "li", "small", "script"),
+        *("h1", "h2", "h3", "p", "a", "dl", "dt", "dd", "div", "span", "ul", "ol", "li", "small", "script"),
+        *("footer", "pre"),
         *(
             "table",
             "caption",
             "thead",
             "tbody",
+            "tfoot",
             "tr",
             "th",
             "td",
@@ -280,7 +282,7 @@ def test_intervals_and_differences_are_shown_for_enough_tracks(tmp_path, page):
     assert f"<small>{low:.2f} to {high:.2f}</small>".replace("-", "\u2212") in text
     found = comparisons(result for system in contents.systems for result in system.results.values())
     (mean,) = [comparison for comparison in found if (comparison.metric, comparison.stem) == ("sdr", "mean")]
-    differences = text[text.index("Differences in global SDR") :]
+    differences = text[text.index(">Differences in global SDR") :]
     assert f">{mean.difference:.2f}<".replace("-", "\u2212") in differences and mean.num_tracks == 10
     assert mean.corrected and f">{escape(mean.corrected)}<" in differences
     assert mean.verdict in ("better", "worse") and f">{mean.verdict}<" in differences
