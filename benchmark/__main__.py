@@ -93,6 +93,13 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--demucs", metavar="NAME_OR_FOLDER", help="the system that `demucs` in --systems means")
     run.add_argument("--openunmix", metavar="NAME_OR_FOLDER", help="the system that `openunmix` in --systems means")
     run.add_argument(
+        "--degrade",
+        metavar="LIST",
+        help="also run on degraded mixtures, and print what each degradation costs: comma-separated, of mp3:128k,"
+        " aac:96k (kbit/s), clip:-3 (dB below the peak), loud:-8LUFS (gain and limiter), level:-20 (dB), mono,"
+        " rate:22050 (Hz), noise:-50 (dB relative to the mixture)",
+    )
+    run.add_argument(
         "--keep-audio",
         type=_seconds,
         default=15,
@@ -190,12 +197,16 @@ def _install(args: argparse.Namespace) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
+    from benchmark.degradations.degradation import parse_degradations
+    from benchmark.runs.degraded import run_degraded
     from benchmark.runs.run import run
     from benchmark.runs.settings import Settings
     from benchmark.systems.catalog import parse_systems, resolve_all
+    from benchmark.tables.degradations import write_degradations
     from benchmark.tables.report import write
     from models.tracks import default_data_root, open_tracks
 
+    degradations = parse_degradations(args.degrade) if args.degrade else []
     names = parse_systems(args.systems, args.demucs, args.openunmix)
     root, message = default_data_root(args.data)
     print(message)
@@ -209,8 +220,13 @@ def _run(args: argparse.Namespace) -> int:
     device = args.device if args.address else _usable_device(args.device)
     settings = Settings(device, threads, args.keep_audio, scorer)
     data = f"{root.name.removesuffix('.stem.mp4')}, split {args.split}"
-    results, failures = run(sources, tracks, args.out, settings, data, args.jobs, args.address, args.typed)
+    where = (args.out, settings, data, args.jobs, args.address, args.typed)
+    results, failures = run(sources, tracks, *where)
     print("\n" + write(args.out, results, failures, data, len(tracks)))
+    if degradations:
+        degraded, more = run_degraded(degradations, sources, tracks, *where)
+        print("\n" + write_degradations(args.out, results, degraded, len(tracks)))
+        failures += more
     print(f"written: {args.out / 'table.md'}, {args.out / 'scores.csv'}")
     for failure in failures:
         print(f"failed: {failure.system}, {failure.track or 'every track left'}: {failure.reason}", file=sys.stderr)

@@ -120,8 +120,8 @@ class BlindTest {
     const [a, b, none] = [count(first), count(second), count(null)];
     const nameOf = (system) => (system === null ? 'no difference' : this.data.systems[system].short);
     const p = signTest(a, b);
-    const verdict = a + b === 0 ? 'You heard no difference.'
-      : `${nameOf(a >= b ? first : second)} was preferred ${a === b ? 'as often as the other' : 'more often'}; `
+    const verdict = a === b ? 'Neither was preferred more often than the other.'
+      : `${nameOf(a > b ? first : second)} was preferred more often; `
         + `${p <= 0.05 ? 'this is sure' : 'this may be chance'} (two-sided sign test, p = ${p.toFixed(3)}).`;
     const again = el('button', { type: 'button', class: 'small' }, 'Again');
     again.addEventListener('click', () => { this.status.textContent = ''; this.ask(); });

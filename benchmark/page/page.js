@@ -80,7 +80,9 @@ document.addEventListener('click', (event) => {
   // a link to the open track causes no hashchange
   else if (event.target.closest('a')?.getAttribute('href') === location.hash) openFromAddress();
 });
-view.root.addEventListener('click', () => { view.isShown = true; }, { capture: true });
+for (const kind of ['click', 'keydown']) {
+  view.root.addEventListener(kind, () => { view.isShown = true; }, { capture: true });
+}
 if (!openFromAddress()) {
   const first = data.tracks.findIndex((track) => track.audible);
   view.open(Math.max(0, first));

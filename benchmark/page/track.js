@@ -59,7 +59,7 @@ class TrackView {
     });
     return el('div', { class: 'transport' }, this.button, this.slider, this.time, el('label', {}, box, ' Loop'),
       el('label', {}, this.residual, ' Residual: what leaks or lacks (estimate minus truth)'),
-      ...copyButton('Copy link', 'Copy a link to this track, system, stem and second',
+      ...copyButton('Copy link', 'Copy link to this track, system, stem and second',
         () => `${location.href.split('#')[0]}${this.address()}`), this.status);
   }
 

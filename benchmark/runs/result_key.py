@@ -8,7 +8,8 @@ A key contains
   of Demucs, and a change of a table or of the report affects none;
 - versions of the packages that these files import, and of the decoders of stem files;
 - the track: name, split and every byte of its files;
-- device and scorer.
+- device and scorer;
+- for a degraded mixture the degradation, its code and the codec's version.
 
 The number of threads is not in the key: scores do not depend on it, and it is stored with the times. Machine, commit
 and command are stored with a result, see `pair`, but are not in the key.
@@ -21,6 +22,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from benchmark.degradations.degradation import CODECS
+from benchmark.degradations.track import DegradedTrack
 from benchmark.provenance.hashes import FileHashes
 from benchmark.provenance.imports import made_of, version_of
 from benchmark.provenance.weights import Source
@@ -43,6 +46,7 @@ WORDS = {
     "split": "the track's split",
     "device": "--device",
     "scorer": "the scorer",
+    "degradation": "the degradation",
 }
 """The words for the user about a part of a key that differs."""
 
@@ -66,7 +70,8 @@ def result_key(source: Source, track: Track, settings: Settings, hashes: FileHas
     """
     hashes = hashes or FileHashes()
     made = made_by(source, settings.scorer)
-    if isinstance(track, StemFileTrack):
+    original = track.original if isinstance(track, DegradedTrack) else track
+    if isinstance(original, StemFileTrack):
         made["packages"] |= _decoders()
     of_track = [hashes.of(estimate_files(Path(source.location), track.name))] if source.loader == "estimates" else []
     return {
@@ -78,8 +83,17 @@ def result_key(source: Source, track: Track, settings: Settings, hashes: FileHas
         "audio": hashes.of(track.files),
         "device": settings.device,
         "scorer": settings.scorer,
+        **({"degradation": _degradation_key(track)} if isinstance(track, DegradedTrack) else {}),
         **made,
     }
+
+
+def _degradation_key(track: DegradedTrack) -> dict[str, str]:
+    """What a degraded mixture depends on besides the track, and the split that the track is from."""
+    code = made_of([DegradedTrack.__module__])
+    files = names_and_hashes((place, sha256(path)) for place, path in code.files.items())
+    ffmpeg = {"ffmpeg": _decoders().get("ffmpeg", "")} if track.degradation.kind in CODECS else {}
+    return {"name": track.degradation.name, "split": track.original.split, "code": files, **ffmpeg}
 
 
 def check_made_by(source: Source, key: Mapping[str, Any]) -> None:

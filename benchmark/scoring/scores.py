@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from benchmark.scoring.bsseval import METRICS, bsseval
-from models.metrics import csdr, global_sdr, si_sdr
+from models.metrics import csdr, frame_sdr, global_sdr, si_sdr
 
-SCORERS = ("bandsplit", "museval")
+SCORERS = ("bandsplit", "museval", "sdr")
+"""`sdr` computes no ISR, SIR and SAR (NaN), in a hundredth of the time."""
 FRAME_MEDIANS = {"csdr": "SDR", "isr": "ISR", "sir": "SIR", "sar": "SAR"}
 """The scores that are medians over frames, and the metric of these frames."""
 WHOLE_TRACK = ("sdr", "si_sdr")
@@ -30,7 +31,7 @@ def score(
         estimates: estimated stems.
         stems: their names.
         sample_rate: in Hz; frames are one second.
-        scorer: one of SCORERS; both give equal frames.
+        scorer: one of SCORERS; all give equal frames.
         workers: threads of our scorer.
 
     Shape:
@@ -41,7 +42,8 @@ def score(
         each stem, medians over its frames; `frames`, {metric: {stem: [dB]}} of SDR, ISR, SIR and SAR; `num_frames` and
         `nan_frames`.
     """
-    frames = (museval_frames if scorer == "museval" else bsseval)(references, estimates, sample_rate, workers)
+    score_frames = {"museval": museval_frames, "sdr": sdr_frames}.get(scorer, bsseval)
+    frames = score_frames(references, estimates, sample_rate, workers)
 
     def by_stem(values: np.ndarray) -> dict[str, Any]:
         return dict(zip(stems, values.tolist(), strict=True))
@@ -55,6 +57,14 @@ def score(
         "num_frames": frames["SDR"].shape[1],
         "nan_frames": int(np.isnan(frames["SDR"][0]).sum()),
     }
+
+
+def sdr_frames(
+    references: np.ndarray, estimates: np.ndarray, frame_samples: int, workers: int = 1
+) -> dict[str, np.ndarray]:
+    """The frames' SDR alone; the other metrics are NaN."""
+    frames = frame_sdr(references, estimates, frame_samples)
+    return {metric: frames if metric == "SDR" else np.full_like(frames, np.nan) for metric in METRICS}
 
 
 def museval_frames(

@@ -111,7 +111,7 @@ def _scores_table(metric: str, together: tuple[str, ...], labelled: Sequence[tup
     extra = [stem for _, row in labelled for stem in row["scores"][together][metric] if stem not in (*STEMS, MEAN)]
     columns = (*STEMS, MEAN, *dict.fromkeys(extra))
     body = [(label, *(_db(row, metric, column, together) for column in columns)) for label, row in labelled]
-    return _table(("system", *columns), body)
+    return markdown_table(("system", *columns), body)
 
 
 def _of_four(labelled: Sequence[tuple[str, Row]]) -> list[str]:
@@ -128,7 +128,7 @@ def _of_four(labelled: Sequence[tuple[str, Row]]) -> list[str]:
         "**Mean of the four stems (dB)**: SI-SDR of whole tracks, and museval's ISR, SIR and SAR (medians over frames);"
         " medians over tracks",
         "",
-        *_table(
+        *markdown_table(
             ("system", "SI-SDR", "ISR", "SIR", "SAR", "NaN frames"),
             [
                 (
@@ -153,7 +153,7 @@ def _of_set(together: tuple[str, ...], labelled: Sequence[tuple[str, Row]]) -> l
         "",
         f"**{title}**, {words}: medians over frames, then over tracks",
         "",
-        *_table(
+        *markdown_table(
             ("system", *(f"{stem} {name}" for stem in together for name in metrics.values()), "NaN frames"),
             [
                 (
@@ -206,7 +206,7 @@ def _differences(found: Sequence[Comparison]) -> list[str]:
         " cSDR from the pair. p: Wilcoxon signed-rank test, Holm-corrected for all pairs and stems. Better or worse:"
         " the interval excludes 0 and p is at most 0.05. Each stem: `comparisons.csv`",
         "",
-        *_table(("systems", "global SDR", "p", "first is", "cSDR", "p", "first is"), body),
+        *markdown_table(("systems", "global SDR", "p", "first is", "cSDR", "p", "first is"), body),
     ]
 
 
@@ -234,7 +234,7 @@ def _cost(rows: Sequence[Row]) -> list[str]:
         " Threads: CPU threads during the measurement (scores do not depend on them)"
         + (f". {jobs} jobs ran at once, which makes times longer" if jobs > 1 else ""),
         "",
-        *_table(
+        *markdown_table(
             ("system", "RTF median", "RTF total", "CPU", "peak MiB", "parameters", "GMAC/s", "load", "threads"), body
         ),
     ]
@@ -268,7 +268,7 @@ def _interval(bounds: tuple[float, float], digits: int = 1) -> str:
     return "" if math.isnan(low) else f" [{low:.{digits}f}, {high:.{digits}f}]"
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """A Markdown table with padded columns, for reading in a terminal; all columns but the first align right."""
     cells = [tuple(header), *([cell.replace("|", "\\|") for cell in row] for row in rows)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(header))]

@@ -137,6 +137,7 @@ def test_it_works_from_the_keyboard(page):
         page.press(key)
         assert page.evaluate(checked) == label
         assert page.evaluate("document.activeElement.getAttribute('data-cell')") == label
+    assert "system=reference&stem=vocals" in page.evaluate("location.hash")
     assert page.evaluate("document.querySelectorAll('#track .cell[tabindex=\"0\"]').length") == 1
     page.press(" ")
     page.wait_for("starts.length === 1 && document.querySelector('.play').textContent === 'Pause'")
