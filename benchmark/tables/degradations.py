@@ -93,7 +93,7 @@ def render(found: Sequence[Cost], num_tracks: int) -> str:
     )
     lines = [
         "**Cost of degraded mixtures (dB)**: global SDR on the clean mixture minus on the degraded one, mean of"
-        f" {tracks} and the {len(STEMS)} stems, against the clean stems; above 0 the degradation does harm; {intervals}",
+        f" {tracks} and the {len(STEMS)} stems, against the clean stems; above 0 it does harm; {intervals}",
         "",
         *markdown_table(("system", "clean SDR", *names), rows),
     ]
