@@ -15,16 +15,24 @@ def forest_section(verdict: Verdict, contents: Contents) -> str:
     """The plot of what decides, and, collapsed, a plot for each stem."""
     if not verdict.differences and not verdict.unranked:
         return ""
-    main = forest_plot(verdict.winner.short, verdict.stem, verdict.differences) if verdict.differences else ""
+    winner = verdict.winner.short
+    main = forest_plot(winner, verdict.stem, verdict.differences) + _legend(winner) if verdict.differences else ""
     names = {found.other.name for found in (*verdict.differences, *verdict.unranked)}
     others = [system for system in contents.systems if system.name in names]
     plots = []
     for stem in contents.stems:
         found = [each for other in others if (each := difference(contents, verdict.winner, other, [stem]))]
         if found and stem != verdict.stem:
-            plots.append(forest_plot(verdict.winner.short, stem, sorted(found, key=lambda each: each.value)))
+            plots.append(forest_plot(winner, stem, sorted(found, key=lambda each: each.value)))
     stems = f'<details><summary>Stem by stem</summary><div class="charts">{"".join(plots)}</div></details>'
     return main + (stems if plots else "")
+
+
+def _legend(winner: str) -> str:
+    return (
+        f'<p class="quiet">Right of the line: {escape(winner)} is better. Lines are 95 % intervals over the tracks. A'
+        " hollow dot is not sure: it may be chance.</p>\n"
+    )
 
 
 def forest_plot(winner: str, stem: str, differences: Sequence[Difference]) -> str:
@@ -45,8 +53,7 @@ def forest_plot(winner: str, stem: str, differences: Sequence[Difference]) -> st
     labels = "".join(tick_label(scale, tick, 12) for tick in scale.ticks)
     lines.append(
         f'</ul><div class="row axis" aria-hidden="true"><span class="name">dB</span><svg height="18">{labels}</svg>'
-        f'<span class="value"></span></div><p class="quiet">Right of the line: {escape(winner)} is better. Lines are'
-        " 95 % intervals over the tracks. A hollow dot is not sure: it may be chance.</p></figure>\n"
+        f'<span class="value"></span></div></figure>\n'
     )
     return "".join(lines)
 

@@ -14,17 +14,15 @@ REFERENCES = {
   title   = {The Sound Demixing Challenge 2023 -- Music Demixing Track},
   author  = {Fabbro, Giorgio and Uhlich, Stefan and Lai, Chieh-Hsin and others},
   journal = {Transactions of the International Society for Music Information Retrieval},
-  volume  = {7},
-  number  = {1},
-  pages   = {63--84},
-  year    = {2024}
+  year    = {2024},
+  note    = {arXiv:2308.06979}
 }""",
     "bsseval": """@inproceedings{stoter2018sisec,
   title     = {The 2018 Signal Separation Evaluation Campaign},
   author    = {St{\\"o}ter, Fabian-Robert and Liutkus, Antoine and Ito, Nobutaka},
   booktitle = {Latent Variable Analysis and Signal Separation},
-  pages     = {293--305},
-  year      = {2018}
+  year      = {2018},
+  note      = {arXiv:1804.06267}
 }""",
     "musdb": """@misc{rafii2017musdb18,
   title  = {The {MUSDB18} corpus for music separation},
@@ -37,9 +35,8 @@ REFERENCES = {
   title   = {Music Source Separation With Band-Split {RNN}},
   author  = {Luo, Yi and Yu, Jianwei},
   journal = {IEEE/ACM Transactions on Audio, Speech, and Language Processing},
-  volume  = {31},
-  pages   = {1893--1901},
-  year    = {2023}
+  year    = {2023},
+  note    = {arXiv:2209.15174}
 }""",
 }
 """What a reader of the page may have to cite: the global SDR, BSSEval v4, the data, the network."""
