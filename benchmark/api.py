@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.provenance.weights import Source
-from benchmark.runs.run import run as run_pairs
+from benchmark.runs import run as runs
 from benchmark.runs.settings import EXCERPT_S, Settings
 from benchmark.runs.store import Failure
 from benchmark.scoring.metrics import parse_metrics
@@ -142,5 +142,5 @@ def run_sources(
     """Measure systems and write the tables; the arguments are those of `runs.run.run`."""
     data = f"{root.name.removesuffix('.stem.mp4')}, split {split}"
     where = str(root.resolve())
-    results, failures = run_pairs(sources, tracks, out, settings, data, jobs, address, command, where, live)
+    results, failures = runs.run(sources, tracks, out, settings, data, jobs, address, command, where, live)
     return Run(out, write(out, results, failures, data, len(tracks)), tuple(failures))

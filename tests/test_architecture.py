@@ -48,7 +48,10 @@ ORDER = {
         "commands",
         "__main__",
     ),
-    "benchmark": ("provenance", "workers", "scoring", "systems", "runs", "tables", "page", "timing", "__main__"),
+    "benchmark": (
+        *("arguments", "provenance", "workers", "scoring", "systems", "runs", "tables", "page", "timing", "api"),
+        "__main__",
+    ),
     "tuning": ("arguments", "space", "trials", "analysis", "promote", "ablation", "commands", "__main__"),
     "submission": ("rules", "predictor", "sandbox", "package", "grader", "preflight", "__main__"),
 }

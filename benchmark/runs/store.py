@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.scoring.bsseval import METRICS
-from benchmark.scoring.metrics import EXTRA, TOGETHER, WHOLE_TRACK
+from benchmark.scoring.metrics import EXTRA, FRAME_MEDIANS, TOGETHER, WHOLE_TRACK
 from models.running import atomic
 from models.running.keyed_results import read_keyed
 
 FORMAT = 5
 """Increased when results of an older version must not be reused."""
+ALWAYS = frozenset(WHOLE_TRACK) - frozenset(EXTRA)
+"""The scores of whole tracks without which a result is damaged."""
 
 
 @dataclass(frozen=True)
@@ -75,11 +77,11 @@ def read_result(path: Path, key: dict[str, Any], frames: bool = True) -> dict[st
 def _with_numbers(result: dict[str, Any]) -> dict[str, Any]:
     """A result with the scores that `_to_json` wrote made numbers again."""
     scores = result["scores"]
-    for metric in scores.keys() & set(WHOLE_TRACK):
+    for metric in ALWAYS | scores.keys() & set(WHOLE_TRACK):
         scores[metric] = {stem: _from_json(scores[metric][stem]) for stem in scores["stems"]}
     for group in scores["together"]:
         stems = group["stems"]
-        for metric in group.keys() & set(TOGETHER):
+        for metric in FRAME_MEDIANS.keys() | group.keys() & set(TOGETHER):
             group[metric] = {stem: _from_json(group[metric][stem]) for stem in stems}
         by_frame = {metric: group["frames"][metric] for metric in METRICS}
         group["frames"] = {

@@ -131,7 +131,7 @@ METRICS = {
             "Multi-resolution STFT distance",
             "",
             False,
-            "mean",
+            "median",
             "distance of the magnitude spectrograms at three resolutions (spectral convergence plus log magnitudes),"
             " phase ignored",
             extra=True,

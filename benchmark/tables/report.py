@@ -127,8 +127,8 @@ def _of_four(labelled: Sequence[tuple[str, Row]]) -> list[str]:
         "",
         *_scores_table("csdr", STEMS, labelled),
         "",
-        "**Mean of the four stems (dB)**: SI-SDR and SI-SAR of whole tracks, and museval's ISR, SIR and SAR (medians over"
-        " frames); medians over tracks",
+        "**Mean of the four stems (dB)**: SI-SDR and SI-SAR of whole tracks, and museval's ISR, SIR and SAR (medians"
+        " over frames); medians over tracks",
         "",
         *_table(
             ("system", "SI-SDR", "SI-SAR", "ISR", "SIR", "SAR", "NaN frames"),
