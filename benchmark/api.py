@@ -10,7 +10,7 @@ from benchmark.runs import run as runs
 from benchmark.runs.settings import EXCERPT_S, Settings
 from benchmark.runs.store import Failure
 from benchmark.scoring.metrics import parse_metrics
-from benchmark.systems.catalog import MIXTURE, ORACLE, resolve
+from benchmark.systems.catalog import MIXTURE, ORACLE, parse_systems, resolve
 from benchmark.systems.interface import System
 from benchmark.systems.python_object import ObjectSystem, source_of_object
 from benchmark.tables.report import write
@@ -101,7 +101,10 @@ def _sources(systems: Mapping[str, Any]) -> tuple[list[Source], dict[str, System
         if name in (MIXTURE, ORACLE):
             raise ValueError(f"expected another name than {name!r}, which is always added as a bound")
         if isinstance(system, str):
-            sources.append(replace(resolve(system), name=name))
+            kinds = [kind for kind in parse_systems(system) if kind not in (MIXTURE, ORACLE)]
+            if len(kinds) != 1:
+                raise ValueError(f"{name}: expected one system, got {system!r}")
+            sources.append(replace(resolve(kinds[0]), name=name))
         else:
             live[name] = ObjectSystem(system, name)
             sources.append(source_of_object(name, system))

@@ -69,7 +69,7 @@ def _arguments(system: str, text: str) -> dict[str, Any]:
 def source_of_object(name: str, separator: Any) -> Source:
     """A live object as a source.
 
-    Its digest is of its pickle and of the code of its class, so that results are reused while both are the same. What
+    Its digest is of its state, pickled, and of the code of its class, so that results are reused while both are the same. What
     cannot be pickled, or whose class has no module of its own (a notebook), is measured again each time.
     """
     module = type(separator).__module__
@@ -82,6 +82,19 @@ def source_of_object(name: str, separator: Any) -> Source:
     except Exception:  # pickling may raise anything
         digest = uuid.uuid4().hex
     return Source(name, f"{name} (Python)", "object", "", "", digest, NOTE)
+
+
+class _Pickler(pickle.Pickler):
+    """Pickles tensors by their values: torch's own pickles of equal tensors differ."""
+
+    def reducer_override(self, value: Any) -> Any:
+        """How a value is pickled."""
+        if not hasattr(value, "untyped_storage"):
+            return NotImplemented
+        import torch
+
+        content = value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes()
+        return tuple, ((str(value.dtype), tuple(value.shape), content),)
 
 
 def _digest(text: str, module: str) -> str:
