@@ -5,7 +5,8 @@ from typing import Any
 
 from benchmark.page.contents import ENDLESS_DB, METRICS, Contents, stored, value_of
 from benchmark.page.sections import set_words
-from benchmark.scoring.scores import WHOLE_TRACK
+from benchmark.scoring.metrics import METRICS as DEFINED
+from benchmark.scoring.metrics import WHOLE_TRACK
 from benchmark.tables.statistics import MEAN
 from benchmark.tables.summary import WHOLE
 
@@ -29,7 +30,10 @@ def page_data(contents: Contents, audible: Sequence[str], beside: bool = False) 
         tracks.append({"name": track, "duration_s": duration_s, "audible": track in audible, "scores": scores})
     return {
         "stems": contents.stems,
-        "metrics": {name: title for name, (title, _, _) in _shown(contents).items()},
+        "metrics": {
+            name: title + (f" ({DEFINED[metric].unit})" if DEFINED[metric].unit else "")
+            for name, (title, metric, _) in _shown(contents).items()
+        },
         "endless": ENDLESS_DB,
         "beside": beside,
         "systems": [
@@ -49,7 +53,10 @@ def page_data(contents: Contents, audible: Sequence[str], beside: bool = False) 
 def _shown(contents: Contents) -> dict[str, tuple[str, str, tuple[str, ...]]]:
     """The scores that the script can show, by name: title, metric and the stems scored together."""
     shown = {}
+    scored = {name for system in contents.systems for scores in system.row["scores"].values() for name in scores}
     for metric, title in METRICS.items():
+        if metric not in scored:
+            continue
         sets = [WHOLE] if metric in WHOLE_TRACK else contents.sets
         for number, together in enumerate(sets):
             name = f"{metric}-{number}" if number else metric

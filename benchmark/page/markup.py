@@ -90,6 +90,7 @@ def table(
     words: Sequence[int] = (0,),
     foot: Sequence[Sequence[Cell]] = (),
     sorted_by: int | None = None,
+    is_descending: bool = True,
     tone: str = "",
 ) -> str:
     """A table that the reader can sort by any column; the first cell of a row is its heading.
@@ -100,13 +101,14 @@ def table(
         rows: the cells.
         words: the columns with text, aligned left; the others, with numbers, are aligned right.
         foot: rows that stay at the end, however the table is sorted.
-        sorted_by: the column by which the rows are sorted already, the largest first.
+        sorted_by: the column by which the rows are sorted already.
+        is_descending: whether the largest is first there.
         tone: another class of the style sheet.
     """
 
     def head(index: int, name: str) -> str:
         words_class = ' class="words"' if index in words else ""
-        order = "descending" if index == sorted_by else "none"
+        order = ("descending" if is_descending else "ascending") if index == sorted_by else "none"
         text = escape(SOFT_BREAKS.get(name, name))
         return f'<th scope="col"{words_class} aria-sort="{order}"><button type="button">{text}</button></th>'
 

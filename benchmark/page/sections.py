@@ -10,19 +10,16 @@ from benchmark.page.contents import METRICS, Contents, System
 from benchmark.page.listening import EACH_END, ranking, track_score
 from benchmark.page.markup import NO_VALUE, Cell, escape, mark_best, number, signed, table
 from benchmark.provenance.weights import BOUND_ROLE
-from benchmark.scoring.scores import WHOLE_TRACK
+from benchmark.scoring import metrics
+from benchmark.scoring.metrics import WHOLE_TRACK
 from benchmark.tables.statistics import MEAN
 from benchmark.tables.summary import WHOLE
 from models.tracks import STEMS
 
 PUBLISHED_FILE = Path(__file__).parents[1] / "tables/published.csv"
 DEFINITIONS = {
-    "sdr": "ratio of a whole track in dB, mean over tracks; the score of the Music Demixing Challenges",
-    "csdr": "museval's SDR in dB: median over frames of 1 s, then median over tracks",
-    "si_sdr": "scale-invariant ratio of a whole track in dB, median over tracks",
-    "isr": "image to spatial distortion (BSSEval v4) in dB, medians as of cSDR",
-    "sir": "source to interference (BSSEval v4) in dB, medians as of cSDR",
-    "sar": "source to artifacts (BSSEval v4) in dB, medians as of cSDR",
+    name: f"{metric.definition}; {', '.join(filter(None, (metric.unit, metric.direction)))}"
+    for name, metric in metrics.METRICS.items()
 }
 SHOWN = ("sdr", "csdr")
 """The metrics whose tables are shown at once; the others are in a collapsed section."""
@@ -39,7 +36,9 @@ def results_section(contents: Contents) -> str:
             stems = contents.stems if together == WHOLE else together
             columns = [stem for stem in STEMS if stem in stems]
             columns = [MEAN] * (len(columns) == len(STEMS)) + columns + [stem for stem in stems if stem not in STEMS]
-            scored = [system for system in contents.systems if together in system.row["scores"]]
+            scored = [system for system in contents.systems if metric in system.row["scores"].get(together, {})]
+            if not scored:
+                continue
             scored.sort(key=lambda system: _rank(system, metric, columns, together))
             rows, foot = (
                 [
@@ -49,14 +48,21 @@ def results_section(contents: Contents) -> str:
                 ]
                 for are_bounds in (False, True)
             )
+            is_higher_better = metrics.METRICS[metric].higher_is_better
             title = f"{name}: {DEFINITIONS[metric]}{set_words(together)}"
             text = table(
-                title, ["system", *columns], mark_best(rows), foot=foot, sorted_by=1 if rows else None, tone="scores"
+                title,
+                ["system", *columns],
+                mark_best(rows, is_higher_better),
+                foot=foot,
+                sorted_by=1 if rows else None,
+                is_descending=is_higher_better,
+                tone="scores",
             )
             tables[metric] = tables.get(metric, "") + text
-    others = [metric for metric in METRICS if metric not in SHOWN]
+    others = [metric for metric in tables if metric not in SHOWN]
     return (
-        "".join(tables[metric] for metric in SHOWN)
+        "".join(tables[metric] for metric in SHOWN if metric in tables)
         + f"<details><summary>{escape(', '.join(METRICS[metric] for metric in others))}</summary>"
         + "".join(tables[metric] for metric in others)
         + "</details>\n"
@@ -64,11 +70,11 @@ def results_section(contents: Contents) -> str:
 
 
 def _rank(system: System, metric: str, columns: Sequence[str], together: tuple[str, ...]) -> tuple[int, float]:
-    """Sorts the highest score in the first column first; systems without it follow by the next column, and so on."""
+    """Sorts the best score in the first column first; systems without it follow by the next column, and so on."""
     for place, column in enumerate(columns):
         score = system.score(metric, column, together)
         if not math.isnan(score):
-            return place, -score
+            return place, -score if metrics.METRICS[metric].higher_is_better else score
     return len(columns), 0.0
 
 

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.usefixtures("short_filters", "short_warm_up")
 def test_the_command_prints_the_costs_and_resumes(hq_root, tmp_path, capsys):
     out = tmp_path / "out"
     arguments = ["run", "--data", str(hq_root), "--systems", "mixture", "--out", str(out), "--threads", "1"]
-    arguments += ["--keep-audio", "0", "--degrade", "level:-20,noise:-3"]
+    arguments += ["--keep-estimates", "none", "--degrade", "level:-20,noise:-3"]
     assert command.main(arguments) == 0
     printed = capsys.readouterr().out
     assert (out / "degradations.md").read_text() in printed and "| mixture |" in printed
