@@ -198,8 +198,7 @@ def _install(args: argparse.Namespace) -> int:
 
 def _run(args: argparse.Namespace) -> int:
     from benchmark.degradations.degradation import parse_degradations
-    from benchmark.runs.degraded import run_degraded
-    from benchmark.runs.run import run
+    from benchmark.runs.run import run, run_degraded
     from benchmark.runs.settings import Settings
     from benchmark.systems.catalog import parse_systems, resolve_all
     from benchmark.tables.degradations import write_degradations
