@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from benchmark.degradations.degradation import Degradation
 from benchmark.provenance.weights import Source
 from benchmark.runs import run as runs
-from benchmark.runs.degraded import run_degraded
 from benchmark.runs.settings import EXCERPT_S, Settings
 from benchmark.runs.store import Failure
 from benchmark.scoring.metrics import parse_metrics
@@ -152,7 +151,7 @@ def run_sources(
     results, failures = runs.run(sources, tracks, out, settings, data, jobs, address, command, where, live)
     table = write(out, results, failures, data, len(tracks))
     if degradations:
-        degraded, more = run_degraded(
+        degraded, more = runs.run_degraded(
             degradations, sources, tracks, out, settings, data, jobs, address, command, where, live
         )
         table += "\n" + write_degradations(out, results, degraded, len(tracks))

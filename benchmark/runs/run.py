@@ -8,9 +8,12 @@ the estimates were kept and only the scoring differs, `rescore` scores them agai
 import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from benchmark.degradations.degradation import Degradation
+from benchmark.degradations.track import DegradedTrack
 from benchmark.provenance.hashes import FileHashes
 from benchmark.provenance.weights import Source
 from benchmark.runs import serial
@@ -35,6 +38,9 @@ from benchmark.runs.store import (
 )
 from benchmark.systems.interface import System
 from models.tracks import Track
+
+DEGRADED = "degraded"
+"""The folder of the results on degraded mixtures, in that of the clean ones."""
 
 
 def run(
@@ -112,6 +118,36 @@ def run(
             results.append(without_frames(result))  # the frames of all results may not fit into memory
     write_record(out, data, keys, failures, root)
     return results, failures
+
+
+def run_degraded(
+    degradations: Sequence[Degradation],
+    sources: Sequence[Source],
+    tracks: Sequence[Track],
+    out: Path,
+    settings: Settings,
+    data: str,
+    jobs: int | None = None,
+    address: str | None = None,
+    command: str = "",
+    root: str = "",
+    live: Mapping[str, System] | None = None,
+) -> tuple[list[dict[str, Any]], list[Failure]]:
+    """Measure every system on every degraded mixture, in `out/degraded`; stored results are reused as in `run`.
+
+    The scorer computes SDRs alone, which is quick. A folder of estimates is left out: it was made from the clean
+    mixtures, and cannot separate others.
+
+    Args:
+        degradations: see `parse_degradations`.
+        out: the folder of the run on the clean mixtures.
+        sources, tracks, settings, data, jobs, address, command, root, live: see `run`.
+    """
+    degraded = [DegradedTrack.of(track, degradation) for degradation in degradations for track in tracks]
+    able = [source for source in sources if source.loader != "estimates"]
+    words = f"{data}, degraded: {', '.join(degradation.name for degradation in degradations)}"
+    quick = replace(settings, scorer="sdr", metrics=(), keep_estimates=False)
+    return run(able, degraded, out / DEGRADED, quick, words, jobs, address, command, root, live)
 
 
 def _pairs(sources: Sequence[Source], tracks: Sequence[Track], out: Path, settings: Settings) -> list[Pair]:

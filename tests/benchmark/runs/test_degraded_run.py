@@ -9,7 +9,7 @@ import pytest
 from benchmark import __main__ as command
 from benchmark.degradations.degradation import Degradation, parse_degradations
 from benchmark.degradations.track import DegradedTrack
-from benchmark.runs import degraded as module
+from benchmark.runs import run as module
 from benchmark.runs.result_key import differences, result_key
 from benchmark.runs.settings import Settings
 from benchmark.systems.catalog import resolve
