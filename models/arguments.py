@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from models.audio.writer import FORMATS
+from models.running.precision import PRECISIONS
 from models.tracks import STEMS
 
 LAYOUTS = ("magronp", "crlandsc", "amanteur")
@@ -51,6 +52,13 @@ def add_separate_arguments(parser: argparse.ArgumentParser) -> None:
         "--one-at-a-time",
         action="store_true",
         help="memory of one network, for checkpoints that have one for each stem",
+    )
+    parser.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        default="auto",
+        help="what the network computes in; auto (default): bfloat16 on processors with instructions for it, which is"
+        " faster, else float32",
     )
     parser.add_argument("--device", help="cpu, cuda, cuda:1, ... (default: a GPU if there is one)")
     parser.add_argument(

@@ -83,4 +83,10 @@ class BSRNN(nn.Module):
 def mid_and_side(stereo: Tensor) -> Tensor:
     """Left and right [..., 2, F, L] to (L + R) / sqrt(2) and (L - R) / sqrt(2), and back: it is its own inverse."""
     left, right = stereo.unbind(-3)
-    return torch.stack([left + right, left - right], dim=-3) * math.sqrt(0.5)
+    if stereo.requires_grad:
+        return torch.stack([left + right, left - right], dim=-3) * math.sqrt(0.5)
+    turned = torch.empty_like(stereo)  # in the memory order of the spectrogram, which the inverse transform needs
+    torch.add(left, right, out=turned.select(-3, 0))
+    torch.sub(left, right, out=turned.select(-3, 1))
+    torch.view_as_real(turned).mul_(math.sqrt(0.5))
+    return turned

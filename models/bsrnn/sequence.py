@@ -23,13 +23,14 @@ class ResidualBLSTM(nn.Module):
     def __init__(self, features: int, hidden: int, norm: Norm) -> None:
         super().__init__()
         self.norm = build_norm(norm, features)
-        self.blstm = nn.LSTM(features, hidden, batch_first=True, bidirectional=True)
+        self.blstm = nn.LSTM(features, hidden, bidirectional=True)
         self.linear = nn.Linear(2 * hidden, features)
 
     def forward(self, sequences: Tensor) -> Tensor:
         """[batch, sequence, N] to the same shape."""
-        parts = [self.blstm(part)[0] for part in self.norm(sequences).split(MAX_SEQUENCES)]
-        return sequences + self.linear(parts[0] if len(parts) == 1 else torch.cat(parts))
+        steps = self.norm(sequences).transpose(0, 1)  # the BLSTM's order; another would make copies around the linear
+        parts = [self.blstm(part)[0] for part in steps.split(MAX_SEQUENCES, dim=1)]
+        return sequences + self.linear(parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)).transpose(0, 1)
 
 
 class BandSequenceModule(nn.Module):

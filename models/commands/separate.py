@@ -23,6 +23,7 @@ from models.checkpoints.checkpoint import CONFIG, find_checkpoint, read_config
 from models.ensembles.config import read_ensemble
 from models.ensembles.ensemble import EnsembleSeparator, members_of, open_separator
 from models.presets.settings import parse_assignments
+from models.running.memory import keep_freed_memory
 from models.separation.separator import NetworkSeparator
 from models.separation.whole_mixture import show_progress
 
@@ -53,10 +54,11 @@ def run(args: argparse.Namespace) -> int:
 
 def _separate_all(args: argparse.Namespace) -> int:
     folders = output_folders(args.inputs, args.out)
+    keep_freed_memory()
     settings = parse_assignments(args.set)
     checkpoints = args.checkpoint or ["small"]
     separator = open_separator(
-        checkpoints, args.device, args.stems, args.overlap, settings, one_at_a_time=args.one_at_a_time
+        checkpoints, args.device, args.stems, args.overlap, settings, args.one_at_a_time, args.precision
     )
     check_no_input_is_output(args.inputs, folders, separator.stems, args.format)
     gmacs = sum(stored_gmacs(find_checkpoint(name)) for name in read_ensemble(checkpoints).checkpoints)

@@ -134,6 +134,7 @@ def open_separator(
     overlap: float | None = None,
     settings: Mapping[str, str | int | float] | None = None,
     one_at_a_time: bool = False,
+    precision: str = "float32",
 ) -> NetworkSeparator | EnsembleSeparator:
     """Load the separator that a command line names: one checkpoint, the mean of several, or an ensemble's file.
 
@@ -141,7 +142,7 @@ def open_separator(
 
     Args:
         checkpoints: names of shipped checkpoints, or folders; or one YAML file, see ``models.ensembles.config``.
-        device, overlap, settings, one_at_a_time: see ``models.separation.separator.load_separator``.
+        device, overlap, settings, one_at_a_time, precision: see ``models.separation.separator.load_separator``.
         stems: the stems to return, all by default.
 
     Raises:
@@ -150,14 +151,14 @@ def open_separator(
     """
     config = read_ensemble(checkpoints)
     if len(config.checkpoints) == 1:
-        return load_separator(config.checkpoints[0], device, stems, overlap, settings, one_at_a_time)
+        return load_separator(config.checkpoints[0], device, stems, overlap, settings, one_at_a_time, precision)
     have = [read_config(find_checkpoint(name) / CONFIG)[0].model.stems for name in config.checkpoints]
     shares = member_shares(config, have)
     wanted = chosen_stems(stems, all_stems(have))
     members, counting = [], []
     for name, own in zip(config.checkpoints, shares, strict=True):
         if kept := {stem: own[stem] for stem in wanted if stem in own}:
-            members.append(load_separator(name, device, list(kept), overlap, settings, one_at_a_time))
+            members.append(load_separator(name, device, list(kept), overlap, settings, one_at_a_time, precision))
             counting.append(kept)
     return EnsembleSeparator(members, counting, wanted)
 

@@ -81,7 +81,7 @@ def test_too_many_sequences_are_cut(monkeypatch, limit, calls):
     layer, sequences = make_module().over_time, noise(10, FRAMES, FEATURES)
     expected = torch.cat([layer(one) for one in sequences.split(1)])
     sizes: list[int] = []
-    layer.blstm.register_forward_pre_hook(lambda _, inputs: sizes.append(len(inputs[0])))
+    layer.blstm.register_forward_pre_hook(lambda _, inputs: sizes.append(inputs[0].shape[1]))
     monkeypatch.setattr(sequence, "MAX_SEQUENCES", limit)
     torch.testing.assert_close(layer(sequences), expected)
     assert sizes == calls
