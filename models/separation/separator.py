@@ -52,6 +52,8 @@ class NetworkSeparator:
         stems: names of the stems it returns, in order.
         sample_rate: the rate the network works at, Hz.
         channels: input channels of the network; a mono mixture is copied to all of them.
+        workers: chunks that are separated at once; by default None, as many as PyTorch has threads. On other devices
+            than the CPU, and for a network that is read from disk in parts, it is 1.
     """
 
     def __init__(
@@ -92,7 +94,8 @@ class NetworkSeparator:
         if self.stems == traits.stems:
             self._stem_selection = slice(None)  # indexing by a slice makes a view, by a list a copy
         self.channels: int = traits.channels
-        self._is_reentrant = self.device.type == "cpu" and getattr(network, "is_reentrant", True)
+        is_reentrant = self.device.type == "cpu" and getattr(network, "is_reentrant", True)
+        self.workers: int | None = None if is_reentrant else 1
 
     def separate(
         self, mixture: Waveform, sample_rate: int | None = None, progress: bool = False
@@ -132,7 +135,8 @@ class NetworkSeparator:
         source = _CheckedMixture(blocks, sample_rate, self.channels)
         mixture = resample_blocks(source, sample_rate, self.sample_rate)
         window, hop = self.settings.window_size(self.sample_rate), self.settings.hop_size(self.sample_rate)
-        separated = overlap_add(self.separate_chunks, mixture, window, hop, self.settings.batch, self._workers)
+        workers = self.workers or torch.get_num_threads()
+        separated = overlap_add(self.separate_chunks, mixture, window, hop, self.settings.batch, workers)
         separated = check_finite(separated, self.sample_rate, f"output of {self.name}")
         num_out = 0
         for piece in resample_blocks(separated, self.sample_rate, sample_rate):
@@ -141,11 +145,6 @@ class NetworkSeparator:
             if source.is_mono:
                 piece = piece.mean(dim=1, keepdim=True)
             yield dict(zip(self.stems, piece, strict=True))
-
-    @property
-    def _workers(self) -> int:
-        """Chunks at once: one for each thread of the CPU, unless the network allows one only."""
-        return torch.get_num_threads() if self._is_reentrant else 1
 
     def separate_chunks(self, mixtures: Tensor) -> Tensor:
         """Run the network on chunks [B, C, t] on the CPU; returns the chosen stems [B, S, C, t], also on the CPU.
