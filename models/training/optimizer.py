@@ -15,7 +15,7 @@ def orthogonalise(matrices: Tensor, dtype: torch.dtype = torch.float32) -> Tenso
     """Matrices with about the same singular vectors and all singular values near 1, [..., rows, columns].
 
     Args:
-        matrices: float32.
+        matrices: float32, at least one leading dimension.
         dtype: what to compute in; bfloat16 is as good, and twice as fast where the processor has it.
 
     Source: Jordan et al. 2024 (Muon), the quintic Newton-Schulz iteration, there in bfloat16.
@@ -23,10 +23,11 @@ def orthogonalise(matrices: Tensor, dtype: torch.dtype = torch.float32) -> Tenso
     a, b, c = NEWTON_SCHULZ
     wide = matrices.shape[-1] >= matrices.shape[-2]
     x = matrices if wide else matrices.mT
-    x = (x / x.norm(dim=(-2, -1), keepdim=True).clamp_min(1e-7)).to(dtype)
+    x = (x / x.norm(dim=(-2, -1), keepdim=True).clamp_min(1e-7)).to(dtype).flatten(end_dim=-3)
     for _ in range(ORTHOGONAL_STEPS):
         gram = x @ x.mT
-        x = a * x + (b * gram + c * gram @ gram) @ x
+        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    x = x.reshape(*matrices.shape[:-2], *x.shape[-2:])
     return (x if wide else x.mT).to(matrices.dtype)
 
 
