@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from models.audio.reader import check_finite
 from models.presets.settings import override
 from models.running.precision import compute_dtype
+from models.separation.live import LiveStems, is_causal, separate_live
 from models.separation.whole_mixture import Stems, Waveform, separate_whole
 from models.signal.chunking import SeparateConfig, overlap_add
 from models.signal.resampling import resample_blocks
@@ -54,6 +55,8 @@ class NetworkSeparator:
         channels: input channels of the network; a mono mixture is copied to all of them.
         workers: chunks that are separated at once; by default None, as many as PyTorch has threads. On other devices
             than the CPU, and for a network that is read from disk in parts, it is 1.
+        latency: of a causal network, how many samples at its rate a stream's stems are late at most; else None. Such a
+            network goes through a mixture from beginning to end, without chunks and shifts.
     """
 
     def __init__(
@@ -94,6 +97,7 @@ class NetworkSeparator:
         if self.stems == traits.stems:
             self._stem_selection = slice(None)  # indexing by a slice makes a view, by a list a copy
         self.channels: int = traits.channels
+        self.latency: int | None = LiveStems(traits).latency if is_causal(network) else None
         is_reentrant = self.device.type == "cpu" and getattr(network, "is_reentrant", True)
         self.workers: int | None = None if is_reentrant else 1
 
@@ -136,7 +140,10 @@ class NetworkSeparator:
         mixture = resample_blocks(source, sample_rate, self.sample_rate)
         window, hop = self.settings.window_size(self.sample_rate), self.settings.hop_size(self.sample_rate)
         workers = self.workers or torch.get_num_threads()
-        separated = overlap_add(self.separate_chunks, mixture, window, hop, self.settings.batch, workers)
+        if self.latency is None:
+            separated = overlap_add(self.separate_chunks, mixture, window, hop, self.settings.batch, workers)
+        else:
+            separated = (piece[self._stem_selection] for piece in separate_live(self.network, mixture, self.device))
         separated = check_finite(separated, self.sample_rate, f"output of {self.name}")
         num_out = 0
         for piece in resample_blocks(separated, self.sample_rate, sample_rate):
