@@ -15,7 +15,7 @@ def orthogonalise(matrices: Tensor, dtype: torch.dtype = torch.float32) -> Tenso
     """Matrices with about the same singular vectors and all singular values near 1, [..., rows, columns].
 
     Args:
-        matrices: float32, at least one leading dimension.
+        matrices: float32.
         dtype: what to compute in; bfloat16 is as good, and twice as fast where the processor has it.
 
     Source: Jordan et al. 2024 (Muon), the quintic Newton-Schulz iteration, there in bfloat16.
@@ -23,7 +23,8 @@ def orthogonalise(matrices: Tensor, dtype: torch.dtype = torch.float32) -> Tenso
     a, b, c = NEWTON_SCHULZ
     wide = matrices.shape[-1] >= matrices.shape[-2]
     x = matrices if wide else matrices.mT
-    x = (x / x.norm(dim=(-2, -1), keepdim=True).clamp_min(1e-7)).to(dtype).flatten(end_dim=-3)
+    x = (x / x.norm(dim=(-2, -1), keepdim=True).clamp_min(1e-7)).to(dtype)
+    x = x.reshape(-1, *x.shape[-2:])
     for _ in range(ORTHOGONAL_STEPS):
         gram = x @ x.mT
         x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
