@@ -53,10 +53,11 @@ def test_round_trip(tmp_path, name, rate, channels):
     encode(path, waveform, rate, name)
     decoded, decoded_rate = read_audio(path)
     assert decoded.shape[0] == channels and list(tmp_path.iterdir()) == [path]
-    expected_rate = 48000 if name == "opus" else 48000 if (name, rate) == ("mp3", 96000) else rate
-    assert decoded_rate == expected_rate
+    other_rates = {("mp3", 96000): 48000, ("opus", 44100): 48000, ("opus", 96000): 48000}
+    assert decoded_rate == other_rates.get((name, rate), rate)
     longer = decoded.shape[-1] - round(waveform.shape[-1] * decoded_rate / rate)
-    assert 0 <= longer < 1024 if name == "m4a" else abs(longer) <= (decoded_rate != rate)  # AAC: whole frames
+    most = 1023 if name == "m4a" else 40 if rate == 8000 else int(decoded_rate != rate)  # AAC: whole frames
+    assert 0 <= longer <= most
     if decoded_rate == rate:
         error = decoded[:, : waveform.shape[-1]] - waveform
         assert 10 * torch.log10(waveform.square().sum() / error.square().sum()) > 20
