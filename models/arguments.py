@@ -75,7 +75,7 @@ def add_separate_arguments(parser: argparse.ArgumentParser) -> None:
         "--format",
         choices=FORMATS,
         default="wav16",
-        help="default: wav16, which plays everywhere; wavfloat never clips; mp3, m4a, ogg and opus keep tags and cover",
+        help="default: wav16, which plays everywhere; wavfloat never clips; all but wav keep tags and cover",
     )
     parser.add_argument(
         "--clip",

@@ -11,8 +11,9 @@ import numpy as np
 import torch
 
 from models.audio.encoder import EncodedWriter
-from models.audio.formats import ENCODED, FORMATS, step
+from models.audio.formats import ENCODED, step
 from models.audio.reader import AudioFile, open_audio
+from models.audio.tagged_flac import TaggedFlacWriter
 from models.audio.tags import Tags, read_tags
 from models.audio.writer import AudioWriter, AudioWriters
 from models.separation.channels import ChannelSeparator, separate_channels
@@ -21,6 +22,8 @@ from models.separation.whole_mixture import Stems, show_progress
 
 CLIPS = ("rescale", "clamp", "none")
 """What is done with samples beyond +-1: the whole song is made quieter, they are cut, or they are kept."""
+TAGGED = ("flac16", "flac24", *ENCODED)
+"""Formats whose files keep the tags and the cover of the song."""
 LOUDEST = 1 - 2.0**-15
 """The peak of a song that was made quieter: the largest sample of 16 bits."""
 
@@ -117,8 +120,7 @@ def separate_song(
     """
     output = output or Output()
     song = open_audio(path)
-    keeps_tags = output.sample_format in ENCODED
-    tags = read_tags(path) if keeps_tags else Tags()
+    tags = read_tags(path) if output.sample_format in TAGGED else Tags()
     writers = {stem: _writer(target, song, output.sample_format, tags) for stem, target in targets.items()}
     pieces = with_rest(
         lambda blocks: separate_channels(separator, blocks, song.channels, song.sample_rate), song.blocks(), output.sums
@@ -144,9 +146,11 @@ def separate_song(
 
 
 def _writer(target: Path, song: AudioFile, sample_format: str, tags: Tags) -> AudioWriter:
-    if sample_format in FORMATS:
+    if sample_format in ENCODED:
+        return EncodedWriter(target, song.sample_rate, song.channels, sample_format, tags)
+    if sample_format not in TAGGED:
         return AudioWriter(target, song.sample_rate, song.channels, sample_format, song.num_frames)
-    return EncodedWriter(target, song.sample_rate, song.channels, sample_format, tags)
+    return TaggedFlacWriter(target, song.sample_rate, song.channels, sample_format, tags)
 
 
 def _write(pieces: Iterable[Stems], writers: Mapping[str, AudioWriter], output: Output) -> int:

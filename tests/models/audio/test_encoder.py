@@ -1,4 +1,4 @@
-"""mp3, m4a, ogg and opus files: as long as what was written, close to it, with the song's tags and cover."""
+"""mp3, m4a, ogg and opus files: as long as what was written and close to it."""
 
 import subprocess
 
@@ -8,11 +8,9 @@ import torch
 from models.audio.encoder import EncodedWriter
 from models.audio.formats import ENCODED
 from models.audio.reader import read_audio
-from models.audio.tags import Tags, read_tags
 from models.audio.writer import AudioWriters
 
 RATE = 44100
-VALUES = {"title": "A; b = c # d \\ e", "artist": "\u266b \u4e2d & Co", "album": "One\nTwo", "track": "3/12"}
 
 
 def tone(rate: int = RATE, channels: int = 2, seconds: float = 1.37) -> torch.Tensor:
@@ -20,28 +18,8 @@ def tone(rate: int = RATE, channels: int = 2, seconds: float = 1.37) -> torch.Te
     return torch.stack([0.3 * torch.sin(2 * torch.pi * 440 * (1 + index) * time_s) for index in range(channels)])
 
 
-@pytest.fixture(scope="module")
-def covers(tmp_path_factory) -> dict[str, bytes]:
-    folder = tmp_path_factory.mktemp("covers")
-    for name in ("jpg", "png"):
-        command = [
-            "ffmpeg",
-            "-v",
-            "error",
-            "-f",
-            "lavfi",
-            "-i",
-            "testsrc=s=64x64",
-            "-frames:v",
-            "1",
-            f"{folder}/c.{name}",
-        ]
-        subprocess.run(command, check=True)
-    return {"image/jpeg": (folder / "c.jpg").read_bytes(), "image/png": (folder / "c.png").read_bytes()}
-
-
-def encode(path, waveform, rate, name, tags=None):
-    with EncodedWriter(path, rate, waveform.shape[0], name, tags) as writer:
+def encode(path, waveform, rate, name):
+    with EncodedWriter(path, rate, waveform.shape[0], name) as writer:
         for block in waveform.split(1000, dim=-1):
             writer.write(block)
 
@@ -61,18 +39,6 @@ def test_round_trip(tmp_path, name, rate, channels):
     if decoded_rate == rate:
         error = decoded[:, : waveform.shape[-1]] - waveform
         assert 10 * torch.log10(waveform.square().sum() / error.square().sum()) > 20
-
-
-@pytest.mark.parametrize("kind", ["image/jpeg", "image/png", ""])
-@pytest.mark.parametrize("name", ENCODED)
-def test_tags_and_cover_are_kept(tmp_path, covers, name, kind):
-    tags = Tags(VALUES, covers.get(kind, b""), kind)
-    path = tmp_path / f"x{ENCODED[name].extension}"
-    encode(path, tone(), RATE, name, tags)
-    found = read_tags(path)
-    assert {field: found.values.get(field) for field in VALUES} == VALUES
-    assert (found.cover, found.cover_type) == (tags.cover, kind)
-    assert read_audio(path)[0].shape[0] == 2
 
 
 def test_samples_beyond_full_scale_are_kept(tmp_path):
