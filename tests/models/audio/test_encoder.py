@@ -76,3 +76,10 @@ def test_an_interruption_leaves_the_old_files(tmp_path):
             writer.write(tone())
         raise KeyboardInterrupt
     assert [path.name for path in tmp_path.iterdir()] == ["a.mp3"] and (tmp_path / "a.mp3").read_text() == "old"
+
+
+@pytest.mark.parametrize("name", ENCODED)
+def test_full_disk(tmp_path, full_disk, name):
+    with pytest.raises(OSError, match="x.out: cannot be written .*disk full") as caught:
+        encode(tmp_path / "x.out", torch.rand(2, 20 * RATE) - 0.5, RATE, name)
+    assert "\n" not in str(caught.value) and list(tmp_path.iterdir()) == []

@@ -81,3 +81,9 @@ def test_a_picture_that_moves_is_no_cover(tmp_path):
     target = ["-c:v", "mjpeg", "-metadata", "title=Clip", tmp_path / "x.mkv"]
     subprocess.run(["ffmpeg", "-v", "error", *source, *target], check=True)
     assert read_tags(tmp_path / "x.mkv") == Tags({"title": "Clip"})
+
+
+def test_no_room_for_the_tags(tmp_path, full_disk):
+    with pytest.raises(OSError, match="x.flac: .*disk full"):
+        write(tmp_path, "flac16", Tags({"lyrics": "la " * 40_000}))
+    assert list(tmp_path.iterdir()) == []

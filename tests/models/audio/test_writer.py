@@ -1,8 +1,6 @@
 """Files appear under their name only when they are complete, and samples are not rescaled."""
 
 import os
-import resource
-import signal
 import subprocess
 from pathlib import Path
 
@@ -57,17 +55,6 @@ def test_failure_leaves_the_old_file_and_no_other(tmp_path):
         raise KeyboardInterrupt
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
-
-
-@pytest.fixture
-def full_disk():
-    """No file of this process may grow beyond 64 KiB."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (2**16, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    signal.signal(signal.SIGXFSZ, handler)
 
 
 @pytest.mark.parametrize("name", list(FORMATS))
