@@ -50,6 +50,7 @@ class NetworkSeparator:
         network: the network, in evaluation mode, on the device.
         settings: how the mixture is cut into chunks.
         device: where the network runs.
+        precision: what it computes in, ``float32`` or ``bfloat16``.
         stems: names of the stems it returns, in order.
         sample_rate: the rate the network works at, Hz.
         channels: input channels of the network; a mono mixture is copied to all of them.
@@ -86,7 +87,7 @@ class NetworkSeparator:
         self.name = name
         self.settings = settings
         self.device = _usable_device(device)
-        self._dtype = compute_dtype(precision, self.device)
+        self.precision = str(compute_dtype(precision, self.device)).removeprefix("torch.")
         self.network = network.eval().to(self.device)
         self.sample_rate: int = traits.sample_rate
         self.stems = chosen_stems(stems, traits.stems)
@@ -162,7 +163,7 @@ class NetworkSeparator:
         peaks = mixtures.abs().amax(dim=(1, 2), keepdim=True)
         is_audible = peaks.flatten() > 0
         if is_audible.all():
-            half = torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self._dtype is torch.bfloat16)
+            half = torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bfloat16")
             with torch.inference_mode(), half:
                 stems = self._estimate((mixtures / peaks).to(self.device))[:, self._stem_selection].float().cpu()
                 return stems * peaks[:, None]
