@@ -5,6 +5,7 @@ import hashlib
 import importlib
 import importlib.util
 import inspect
+import io
 import pickle
 import re
 import uuid
@@ -69,14 +70,15 @@ def _arguments(system: str, text: str) -> dict[str, Any]:
 def source_of_object(name: str, separator: Any) -> Source:
     """A live object as a source.
 
-    Its digest is of its state, pickled, and of the code of its class, so that results are reused while both are the same. What
-    cannot be pickled, or whose class has no module of its own (a notebook), is measured again each time.
+    Its digest is of its state, pickled, and of the code of its class, so that results are reused while both are the
+    same. What cannot be pickled, or whose class has no module of its own (a notebook), is measured again each time.
     """
     module = type(separator).__module__
     try:
-        digest = hashlib.sha256(pickle.dumps(separator)).hexdigest()[:16] + _digest(
-            type(separator).__qualname__, module
-        )
+        pickled = io.BytesIO()
+        _Pickler(pickled).dump(separator)
+        state = hashlib.sha256(pickled.getvalue()).hexdigest()[:16]
+        digest = state + _digest(type(separator).__qualname__, module)
         if module in ("__main__", "builtins"):
             raise ValueError("its class has no module of its own")
     except Exception:  # pickling may raise anything
