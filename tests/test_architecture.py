@@ -49,7 +49,10 @@ ORDER = {
         "commands",
         "__main__",
     ),
-    "benchmark": ("provenance", "workers", "scoring", "systems", "runs", "tables", "page", "timing", "__main__"),
+    "benchmark": (
+        *("arguments", "provenance", "workers", "scoring", "systems", "runs", "tables", "page", "timing", "api"),
+        "__main__",
+    ),
     "tuning": ("arguments", "space", "trials", "analysis", "promote", "ablation", "commands", "__main__"),
     "submission": ("rules", "predictor", "sandbox", "package", "grader", "preflight", "__main__"),
 }
@@ -195,7 +198,7 @@ def test_help_loads_no_heavy_package():
     *commands, modules = result.stdout.splitlines()
     assert commands == [
         "models separate ensemble train prepare corrupt clean refine render list import catalog download",
-        "benchmark run speed scorer-speed install report",
+        "benchmark run score compare speed scorer-speed install report",
         "tuning run report promote ablate",
         "submission check evaluate package",
     ]
