@@ -1,6 +1,8 @@
 """Command line: ``python -m models COMMAND``; ``--help`` lists the commands.
 
 python -m models separate song.mp3 --out stems/
+python -m models separate MUSIC --two-stems vocals --format mp3 --jobs 2
+python -m models list
 python -m models ensemble --validate MUSDB18-HQ --checkpoint small --checkpoint tiny --out ensemble.yaml
 python -m models train --preset small --data MUSDB18-HQ --out runs/small --max-minutes 60
 python -m models prepare --data MUSDB18-HQ --out packs/musdb
@@ -35,6 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
         ("clean", "find and mend dirty stems in a data set", command_arguments.add_clean_arguments, _clean),
         ("refine", "train, clean by what was learnt, train again", command_arguments.add_refine_arguments, _refine),
         ("render", "render MIDI songs into stems for training", command_arguments.add_render_arguments, _render),
+        ("list", "list the installed checkpoints", command_arguments.add_list_arguments, _list),
         ("import", "make a checkpoint of public BSRNN weights", command_arguments.add_import_arguments, _import),
         ("catalog", "list public BSRNN weights", command_arguments.add_catalog_arguments, _catalog),
         ("download", "fetch one file of public weights", command_arguments.add_download_arguments, _download),
@@ -93,6 +96,12 @@ def _refine(args: argparse.Namespace) -> int:
 
 def _render(args: argparse.Namespace) -> int:
     from models.commands.render import run
+
+    return run(args)
+
+
+def _list(args: argparse.Namespace) -> int:
+    from models.commands.list_checkpoints import run
 
     return run(args)
 

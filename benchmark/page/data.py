@@ -30,9 +30,10 @@ def page_data(contents: Contents, audible: Sequence[str], beside: bool = False) 
         tracks.append({"name": track, "duration_s": duration_s, "audible": track in audible, "scores": scores})
     return {
         "stems": contents.stems,
-        "metrics": {
-            name: title + (f" ({DEFINED[metric].unit})" if DEFINED[metric].unit else "")
-            for name, (title, metric, _) in _shown(contents).items()
+        "metrics": {name: title for name, (title, _, _) in _shown(contents).items()},
+        "units": {
+            name: f" ({DEFINED[metric].unit})" if DEFINED[metric].unit else ""
+            for name, (_, metric, _) in _shown(contents).items()
         },
         "endless": ENDLESS_DB,
         "beside": beside,

@@ -20,7 +20,7 @@ L1_FFT, L1_HOP = 2048, 1024
 MEL_FFT, MEL_HOP, MEL_BANDS = 4096, 1024, 512
 LEAST_MAGNITUDE = 1e-10
 RANGE_DB = 80.0
-BLOCK_VALUES = 1 << 20
+BLOCK_VALUES = 1 << 18
 """Samples of the frames in a block: what fits into the processor's cache is several times faster."""
 
 
@@ -135,4 +135,5 @@ def _powers(
     views = [view.unfold(-1, len(window), hop) for view in views]
     for start in range(0, num_frames, at_once):
         spectra = [torch.fft.rfft(view[:, start : start + at_once] * window, n=fft) for view in views]
-        yield tuple(torch.view_as_real(spectrum).square().sum(-1) for spectrum in spectra)
+        parts = [torch.view_as_real(spectrum).unbind(-1) for spectrum in spectra]
+        yield tuple(real.square().addcmul_(imaginary, imaginary) for real, imaginary in parts)

@@ -5,6 +5,7 @@ import hashlib
 import importlib
 import importlib.util
 import inspect
+import io
 import pickle
 import re
 import uuid
@@ -74,9 +75,10 @@ def source_of_object(name: str, separator: Any) -> Source:
     """
     module = type(separator).__module__
     try:
-        digest = hashlib.sha256(pickle.dumps(separator)).hexdigest()[:16] + _digest(
-            type(separator).__qualname__, module
-        )
+        pickled = io.BytesIO()
+        _Pickler(pickled).dump(separator)
+        state = hashlib.sha256(pickled.getvalue()).hexdigest()[:16]
+        digest = state + _digest(type(separator).__qualname__, module)
         if module in ("__main__", "builtins"):
             raise ValueError("its class has no module of its own")
     except Exception:  # pickling may raise anything

@@ -90,7 +90,7 @@ def draw_forest(compared: Sequence[Compared], path: Path) -> None:
     margin, metric = compared[0].margin, compared[0].metric
     axes.axvspan(-margin, margin, color="#eeeeee", zorder=0)
     axes.axvline(0, color="black", linewidth=0.8)
-    axes.set_xlabel(f"{metric.heading}: difference with 95 % interval; grey: margin")
+    axes.set_xlabel(f"{metric.heading}\ndifference with 95 % interval; grey: margin")
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic.replacing(path) as part:
         figure.savefig(part, format=path.suffix[1:])

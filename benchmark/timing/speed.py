@@ -4,6 +4,7 @@ Speed does not depend on the values of the weights. So the other systems are bui
 and their output is not scored.
 """
 
+import importlib.util
 import math
 import os
 import statistics
@@ -14,11 +15,15 @@ from typing import Any
 
 import numpy as np
 
+from benchmark.provenance.energy import EnergyMeter
 from benchmark.provenance.machine import Stopwatch
 from benchmark.systems.checkpoint import CheckpointSystem
 from benchmark.systems.demucs import DemucsSystem
 from benchmark.systems.interface import Counted, System
+from benchmark.systems.msst import MsstSystem
+from benchmark.systems.msst_config import MsstConfig
 from benchmark.systems.openunmix import OpenUnmixSystem
+from models.running.memory import keep_freed_memory
 from models.tracks import STEMS
 
 SAMPLE_RATE = 44100
@@ -35,6 +40,7 @@ class Timing:
         gmacs_per_second: 10^9 multiply-accumulates for a second of audio.
         real_time_factors: separation time over audio duration of each run.
         cpu_factors: processor time over audio duration of each run.
+        watt_hours: for an hour of audio, median over the runs; None where no counter can be read.
     """
 
     name: str
@@ -42,6 +48,7 @@ class Timing:
     gmacs_per_second: float
     real_time_factors: tuple[float, ...]
     cpu_factors: tuple[float, ...]
+    watt_hours: float | None = None
 
     @property
     def median(self) -> float:
@@ -50,12 +57,20 @@ class Timing:
 
 
 def speed_systems(checkpoint: str = "small", device: str = "cpu") -> dict[str, Callable[[], System]]:
-    """The systems to time: our checkpoint with its overlap, and the others with their default settings."""
+    """The systems to time: our checkpoint with its overlap, and the others with their default settings.
+
+    Ours is timed as `models separate` runs it, then without each of the two things that make it fast on a CPU.
+    """
+    ours = f"BSRNN ({checkpoint})"
+    peers = {"SCNet small, overlap 1/2": lambda: _scnet_small(device)} if importlib.util.find_spec("pymss_core") else {}
     return {
-        f"BSRNN ({checkpoint})": lambda: CheckpointSystem(_folder(checkpoint), device),
+        ours: lambda: CheckpointSystem(_folder(checkpoint), device, "auto"),
+        f"{ours}, float32": lambda: CheckpointSystem(_folder(checkpoint), device),
+        f"{ours}, float32, one chunk at a time": lambda: CheckpointSystem(_folder(checkpoint), device, workers=1),
         "Open-Unmix, umxhq's size, no Wiener filter": lambda: _umxhq(0, device),
         "Open-Unmix, umxhq's size, its default filter": lambda: _umxhq(1, device),
         "HTDemucs, official size and overlap": lambda: _htdemucs(device),
+        **peers,
     }
 
 
@@ -74,16 +89,23 @@ def measure_speed(
     import torch
 
     torch.set_num_threads(threads)
+    keep_freed_memory()
     noise = np.random.default_rng(0).normal(0, 0.1, (2, max(1, round(seconds * SAMPLE_RATE)))).astype(np.float32)
     built = {name: factory() for name, factory in systems.items()}
     for system in built.values():
         system.separate(noise[:, : WARM_UP_S * SAMPLE_RATE], SAMPLE_RATE)
     watches: dict[str, list[Stopwatch]] = {name: [] for name in built}
+    meter = EnergyMeter(device)
+    energies: dict[str, list[float]] = {name: [] for name in built}
     for _ in range(repeats):
         for name, system in built.items():
+            before = meter.joules()
             with Stopwatch(device) as watch:
                 system.separate(noise, SAMPLE_RATE)
             watches[name].append(watch)
+            after = meter.joules()
+            if before is not None and after is not None:
+                energies[name].append(after - before)
     duration_s = noise.shape[-1] / SAMPLE_RATE
     return [
         Timing(
@@ -92,6 +114,7 @@ def measure_speed(
             system.gmacs_per_second() if isinstance(system, Counted) else math.nan,
             tuple(watch.wall_s / duration_s for watch in watches[name]),
             tuple(watch.cpu_s / duration_s for watch in watches[name]),
+            statistics.median(energies[name]) / duration_s if energies[name] else None,
         )
         for name, system in built.items()
     ]
@@ -103,18 +126,20 @@ def render_speed(timings: list[Timing], seconds: float, threads: int) -> str:
     lines = [
         f"{len(timings[0].real_time_factors)} runs each of {seconds:g} s of stereo noise in turns, {threads} threads, "
         f"load {load} at the end; RTF (real-time factor) is time over audio duration, CPU processor time over "
-        "audio duration; four stems.",
+        "audio duration; Wh the energy of the whole machine's processors, or of the GPU, for an hour of audio; four "
+        "stems.",
         "",
-        "| system | parameters | GMAC/s | RTF median | RTF range | CPU median | times the first |",
-        "|---|--:|--:|--:|--:|--:|--:|",
+        "| system | parameters | GMAC/s | RTF median | RTF range | CPU median | times the first | Wh |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|",
     ]
     for timing in timings:
         spread = f"{min(timing.real_time_factors):.3f}–{max(timing.real_time_factors):.3f}"
         ratio = f"{timing.median / timings[0].median:.1f}"
+        energy = "not readable" if timing.watt_hours is None else f"{timing.watt_hours:.1f}"
         cpu = statistics.median(timing.cpu_factors)
         lines.append(
             f"| {timing.name} | {timing.parameters / 1e6:.1f} M | {timing.gmacs_per_second:.1f} "
-            f"| {timing.median:.3f} | {spread} | {cpu:.3f} | {ratio} |"
+            f"| {timing.median:.3f} | {spread} | {cpu:.3f} | {ratio} | {energy} |"
         )
     return "\n".join(lines)
 
@@ -133,6 +158,15 @@ def _umxhq(wiener_iterations: int, device: str = "cpu") -> System:
     }
     separator = Separator(targets, niter=wiener_iterations, sample_rate=SAMPLE_RATE, n_fft=4096, n_hop=1024)
     return OpenUnmixSystem(separator, 2, 4096, device)
+
+
+def _scnet_small(device: str = "cpu") -> System:
+    """SCNet of 10 M parameters (Tong et al. 2024, arXiv 2401.13276), in chunks of 11 s as its authors'."""
+    from pymss_core.modules.scnet import SCNet
+
+    outputs = {stem: (stem,) for stem in STEMS}
+    config = MsstConfig("scnet", {}, STEMS, outputs, 11 * SAMPLE_RATE, 2, 1, SAMPLE_RATE, 2, normalize=False)
+    return MsstSystem(SCNet(sources=list(STEMS)), config, device)
 
 
 def _htdemucs(device: str = "cpu") -> System:

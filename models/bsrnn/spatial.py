@@ -46,9 +46,11 @@ class SpatialSplit(nn.Module):
 
 def spatial_cues(spectrogram: Tensor, channels: int) -> Tensor:
     """Cues [B, channels, 3, F, L] of the first channels of [B, C, F, L] complex, see ``SpatialSplit``."""
-    here, num_channels = spectrogram[:, :channels], spectrogram.shape[1]
-    others = here if num_channels == 1 else (spectrogram.sum(dim=1, keepdim=True) - here) / (num_channels - 1)
-    power, other_power = here.abs().square(), others.abs().square()
-    cross = here * others.conj()
-    cues = torch.stack([power - other_power, 2 * cross.real, 2 * cross.imag], dim=2)
-    return cues / (power + other_power + POWER_FLOOR)[:, :, None]
+    frames, num_channels = spectrogram.mT, spectrogram.shape[1]  # [B, C, L, F], its order in memory
+    here = frames[:, :channels]
+    others = here if num_channels == 1 else (frames.sum(dim=1, keepdim=True) - here) / (num_channels - 1)
+    (a, b), (c, d) = torch.view_as_real(here).unbind(-1), torch.view_as_real(others).unbind(-1)
+    power, other_power = a * a + b * b, c * c + d * d
+    scale = 1 / (power + other_power + POWER_FLOOR)
+    level, real, imaginary = power - other_power, 2 * (a * c + b * d), 2 * (b * c - a * d)
+    return torch.stack([level * scale, real * scale, imaginary * scale], dim=2).mT

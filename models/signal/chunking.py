@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from models.signal.in_order import map_in_order
+
 LONGEST_SEGMENT_S = 600
 LARGEST_BATCH = 1024
 MOST_SHIFTS = 64
@@ -108,12 +110,12 @@ def batch_chunks(chunks: Iterable[Tensor], batch: int) -> Iterator[Tensor]:
 
 
 def overlap_add(
-    process: Callable[[Tensor], Tensor], blocks: Iterable[Tensor], window: int, hop: int, batch: int
+    process: Callable[[Tensor], Tensor], blocks: Iterable[Tensor], window: int, hop: int, batch: int, workers: int = 1
 ) -> Iterator[Tensor]:
     """Apply a function of chunks to a stream and join the results with unity gain.
 
     There is no padding: the last chunk has only the remaining samples. A piece is yielded as soon as no later chunk
-    overlaps it, so the batch bounds the memory, for a stream of any length.
+    overlaps it, so batch and workers bound the memory, for a stream of any length.
 
     Args:
         process: maps chunks [B, C, t] to [B, ..., t].
@@ -121,14 +123,15 @@ def overlap_add(
         window: length of a chunk, samples.
         hop: distance between the starts of neighbouring chunks, samples, at most `window`.
         batch: chunks in one call of ``process``.
+        workers: calls of ``process`` at once, see ``models.signal.in_order``.
 
     Yields:
         Consecutive pieces of the result, each [..., t].
     """
     weights = triangle_window(window)
     total = gain = None  # sums of the weighted results and of the weights, from the start of the newest chunk on
-    for chunks in batch_chunks(cut_chunks(blocks, window, hop), batch):
-        for result in process(chunks):
+    for results in map_in_order(process, batch_chunks(cut_chunks(blocks, window, hop), batch), workers):
+        for result in results:
             weight = weights[: result.shape[-1]].clone()
             weighted = result * weight
             if total is not None and gain is not None:

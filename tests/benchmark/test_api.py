@@ -21,14 +21,15 @@ class Here(Halves):
 
 def test_an_object_is_scored_beside_the_bounds_and_its_results_are_reused(hq_root, tmp_path):
     options = {"tracks": hq_root, "out": tmp_path / "r", "metrics": "l1_freq", "keep_estimates": "none", "threads": 1}
-    run = benchmark.run(systems={"mine": Here()}, **options)
+    mine = Here()
+    run = benchmark.run(systems={"mine": mine}, **options)
     assert run.failures == () and "mine (Python)" in run.table and (run.out / "table.md").read_text() == run.table
     assert list(dict.fromkeys(run.summary.system)) == ["mixture", "mine", "oracle"]
-    mine = run.scores.query("system == 'mine'")
-    assert set(mine.stem) == {"vocals", "drums", "all"} and {"sdr", "si_sar", "l1_freq"} <= set(mine.metric)
-    assert "fullness" not in set(mine.metric) and np.isfinite(mine[mine.metric == "sdr"].value).all()
+    scores = run.scores.query("system == 'mine'")
+    assert set(scores.stem) == {"vocals", "drums", "all"} and {"sdr", "si_sar", "l1_freq"} <= set(scores.metric)
+    assert "fullness" not in set(scores.metric) and np.isfinite(scores[scores.metric == "sdr"].value).all()
     calls = Here.calls
-    assert benchmark.run(systems={"mine": Here()}, **options).table == run.table and Here.calls == calls
+    assert benchmark.run(systems={"mine": mine}, **options).table == run.table and Here.calls == calls
 
 
 def test_stems_are_those_that_it_returns(hq_root, tmp_path):

@@ -118,7 +118,7 @@ def close(one, two):
         assert one[name] == pytest.approx(two[name], abs=1e-3)
     for first, second in zip(one["together"], two["together"], strict=True):
         for name in ("csdr", "sir", "sar", "si_sar"):  # these tones make the equations of ISR singular
-            assert first[name] == pytest.approx(second[name], abs=1e-3, nan_ok=True)
+            assert first[name] == pytest.approx(second[name], abs=1e-2, nan_ok=True)
 
 
 def test_all_metrics_are_scored_again_without_a_separation(tracks, tmp_path, separated):

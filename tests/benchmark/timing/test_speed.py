@@ -35,20 +35,22 @@ def test_systems_take_turns_on_the_same_audio():
 
 def test_table_gives_medians_and_the_ratio_to_the_first():
     first = Timing("a", 1_000_000, 3.04, (0.1, 0.2, 0.9), (0.3,) * 3)
-    second = Timing("b", 0, 0.5, (0.5, 0.6, 0.7), (1.0,) * 3)
+    second = Timing("b", 0, 0.5, (0.5, 0.6, 0.7), (1.0,) * 3, 12.34)
     table = render_speed([first, second], 30, 2)
-    assert "| a | 1.0 M | 3.0 | 0.200 | 0.100–0.900 | 0.300 | 1.0 |" in table
-    assert "| b | 0.0 M | 0.5 | 0.600 | 0.500–0.700 | 1.000 | 3.0 |" in table
+    assert "| a | 1.0 M | 3.0 | 0.200 | 0.100–0.900 | 0.300 | 1.0 | not readable |" in table
+    assert "| b | 0.0 M | 0.5 | 0.600 | 0.500–0.700 | 1.000 | 3.0 | 12.3 |" in table
 
 
 def test_peers_have_their_official_size():
     factories = speed_systems()
     sizes = {name: factory().parameters for name, factory in factories.items() if not name.startswith("BSRNN")}
-    umx, filtered, htdemucs = sizes.values()
+    umx, filtered, htdemucs, scnet = sizes.values()
     assert round(umx / 1e6, 1) == round(filtered / 1e6, 1) == 35.6
     assert round(htdemucs / 1e6) == 42
+    assert round(scnet / 1e6, 1) == 10.6
     noise = np.zeros((2, 4410), dtype=np.float32) + 0.01
     assert speed._umxhq(1).separate(noise, 44100)["vocals"].shape == noise.shape
+    assert speed._scnet_small().separate(noise, 44100)["vocals"].shape == noise.shape
 
 
 def test_unknown_checkpoint_is_one_line(capsys):

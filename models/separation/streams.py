@@ -1,0 +1,54 @@
+"""Streams of blocks that belong together: several readers of one stream, and streams cut at the same places."""
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+
+from torch import Tensor
+
+from models.separation.whole_mixture import Stems, length
+
+
+def copied(blocks: Iterable[Tensor], count: int) -> list[Iterator[Tensor]]:
+    """Copies of a stream; a block is kept until all copies have read it.
+
+    Differs: itertools.tee keeps up to 57 more blocks, which is minutes of audio.
+    """
+    source = iter(blocks)
+    queues: list[deque[Tensor]] = [deque() for _ in range(count)]
+
+    def copy(own: deque[Tensor]) -> Iterator[Tensor]:
+        while True:
+            if not own:
+                block = next(source, None)
+                if block is None:
+                    return
+                for queue in queues:
+                    queue.append(block)
+            yield own.popleft()
+
+    return [copy(queue) for queue in queues]
+
+
+def aligned(streams: Sequence[Iterator[Stems]]) -> Iterator[list[Stems]]:
+    """Cut equally long streams into pieces of equal length.
+
+    The stream that is behind is read next, so at most one piece of each stream is in memory.
+
+    Args:
+        streams: each yields consecutive pieces {stem: [C, t]}.
+
+    Yields:
+        One piece of each stream, all of the same length.
+    """
+    rest = [next(stream, None) for stream in streams]
+    while True:
+        for index, stream in enumerate(streams):
+            while (piece := rest[index]) is not None and length(piece) == 0:
+                rest[index] = next(stream, None)
+        ready = [piece for piece in rest if piece is not None]
+        if not ready:
+            return
+        assert len(ready) == len(streams), "the streams of an ensemble are equally long"
+        size = min(length(piece) for piece in ready)
+        yield [{stem: samples[..., :size] for stem, samples in piece.items()} for piece in ready]
+        rest = [{stem: samples[..., size:] for stem, samples in piece.items()} for piece in ready]
