@@ -28,7 +28,10 @@ class ResidualBLSTM(nn.Module):
 
     def forward(self, sequences: Tensor) -> Tensor:
         """[batch, sequence, N] to the same shape."""
-        parts = [self.blstm(part)[0] for part in self.norm(sequences).split(MAX_SEQUENCES)]
+        normed = self.norm(sequences)
+        if torch.jit.is_tracing():  # a traced graph has no fixed number of parts, and does not run on cuDNN
+            return sequences + self.linear(self.blstm(normed)[0])
+        parts = [self.blstm(part)[0] for part in normed.split(MAX_SEQUENCES)]
         return sequences + self.linear(parts[0] if len(parts) == 1 else torch.cat(parts))
 
 

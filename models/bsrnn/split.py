@@ -47,7 +47,11 @@ class BandSplit(nn.Module):
 
     def forward(self, spectrogram: Tensor) -> Tensor:
         """[B, C, F, L] complex to [K, B, L, N]."""
-        bins = torch.view_as_real(spectrogram).permute(2, 0, 3, 1, 4)  # [F, B, L, C, 2]
+        return self.of_real(torch.view_as_real(spectrogram))
+
+    def of_real(self, spectrogram: Tensor) -> Tensor:
+        """As ``forward``, for real and imaginary parts [B, C, F, L, 2]."""
+        bins = spectrogram.permute(2, 0, 3, 1, 4)  # [F, B, L, C, 2]
         frame_power = bins.square().sum(dim=(0, 3, 4))[..., None] if self.level_inputs else None  # [B, L, 1]
         bands = []
         for part, norm, linear in zip(self.groups.split(bins), self.norms, self.linears, strict=True):
