@@ -33,6 +33,9 @@ def add_separate_arguments(parser: argparse.ArgumentParser) -> None:
         help="a shipped checkpoint's name or a folder (default: small); given several times, the mean of their stems;"
         " or an ensemble's .yaml of `models ensemble`",
     )
+    parser.add_argument(
+        "--onnx", type=Path, metavar="FILE", help="run this graph of `models export` instead, without PyTorch"
+    )
     parser.add_argument("--stems", type=_comma_list, metavar="A,B", help="stems to write (default: all)")
     parser.add_argument(
         "--overlap",
@@ -79,6 +82,14 @@ def add_ensemble_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--out", type=Path, required=True, metavar="FILE.yaml", help="the ensemble's file, a new one")
     parser.add_argument("--device", help="cpu, cuda, cuda:1, ... (default: a GPU if there is one)")
+
+
+def add_export_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``export``."""
+    parser.add_argument("checkpoint", metavar="NAME_OR_FOLDER", help="a shipped checkpoint's name or a folder")
+    parser.add_argument(
+        "--onnx", type=Path, required=True, metavar="FILE", help="the graph to write: waveform to stems, any length"
+    )
 
 
 def add_train_arguments(parser: argparse.ArgumentParser) -> None:

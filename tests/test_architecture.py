@@ -37,6 +37,8 @@ ORDER = {
         "macs",
         "checkpoints",
         "separation",
+        "export",
+        "onnx",
         "training.data",
         "training.record",
         "training",
@@ -193,7 +195,7 @@ def test_help_loads_no_heavy_package():
     assert result.returncode == 0, result.stderr
     *commands, modules = result.stdout.splitlines()
     assert commands == [
-        "models separate ensemble train prepare corrupt clean refine render import catalog download",
+        "models separate export ensemble train prepare corrupt clean refine render import catalog download",
         "benchmark run speed scorer-speed install report",
         "tuning run report promote ablate",
         "submission check evaluate package",

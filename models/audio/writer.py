@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import Tensor
 
 _WAV_LIMIT_BYTES = 2**32 - 2**16  # a plain wav counts its bytes in 32 bits, header included
@@ -92,21 +93,24 @@ class AudioWriter:
             raise
         return self
 
-    def write(self, block: "Tensor") -> None:
-        """Append a block [C, t].
+    def write(self, block: "Tensor | np.ndarray") -> None:
+        """Append a block [C, t], a tensor on the CPU or an array.
 
         Raises:
             OSError: the disk is full.
             ValueError: the file would exceed what a wav file can hold.
         """
-        self._num_frames += block.shape[-1]
+        import numpy as np
+
+        samples = np.asarray(block)
+        self._num_frames += samples.shape[-1]
         if self._container == "WAV" and self._num_frames * self._frame_bytes > _WAV_LIMIT_BYTES:
             raise ValueError(f"{self.path}: a wav file holds at most 4 GiB; write flac16 or flac24, or split the input")
         if self._format.subtype != "FLOAT":
-            self.clipped += int((block.abs() > 1).sum())
-            block = block.clamp(-1, 1)
+            self.clipped += int((np.abs(samples) > 1).sum())
+            samples = samples.clip(-1, 1)
         with self._one_line_errors():
-            self._file.write(block.T.numpy())
+            self._file.write(samples.T)
 
     def __exit__(self, error_type: object, *_: object) -> None:
         try:
@@ -201,7 +205,9 @@ def replace_together(moves: Mapping[Path, Path]) -> None:
             old.unlink()
 
 
-def write_audio(path: str | Path, waveform: "Tensor", sample_rate: int, sample_format: str = "wav16") -> int:
+def write_audio(
+    path: str | Path, waveform: "Tensor | np.ndarray", sample_rate: int, sample_format: str = "wav16"
+) -> int:
     """Write a waveform [C, T] to a file as ``AudioWriter`` does; returns the number of clipped samples."""
     with AudioWriter(path, sample_rate, waveform.shape[0], sample_format, waveform.shape[-1]) as writer:
         writer.write(waveform)

@@ -3,6 +3,9 @@
 python -m models separate song.mp3 --out stems/
 python -m models separate song.mp3 --out stems/ --stems vocals --device cpu --format flac24
 python -m models separate song.mp3 --out stems/ --checkpoint small --checkpoint tiny
+python -m models separate song.mp3 --out stems/ --onnx small.onnx
+
+With ``--onnx`` nothing here imports torch.
 """
 
 import argparse
@@ -10,24 +13,19 @@ import contextlib
 import signal
 import sys
 import threading
-import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple, NoReturn
-
-import torch
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from models.audio.reader import open_audio
 from models.audio.writer import FORMATS, AudioWriter, AudioWriters
-from models.checkpoints.checkpoint import CONFIG, find_checkpoint, read_config
-from models.ensembles.config import read_ensemble
-from models.ensembles.ensemble import EnsembleSeparator, members_of, open_separator
 from models.presets.settings import parse_assignments
-from models.separation.separator import NetworkSeparator
-from models.separation.whole_mixture import show_progress
+from models.separation.progress import show_progress
 
-LARGE_GMACS = 20.0
-"""Above this cost for a second of audio the command prints the cost first and always shows a progress bar."""
+if TYPE_CHECKING:
+    from models.ensembles.ensemble import EnsembleSeparator
+    from models.onnx.separator import OnnxSeparator
+    from models.separation.separator import NetworkSeparator
 
 
 class StemFile(NamedTuple):
@@ -53,19 +51,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _separate_all(args: argparse.Namespace) -> int:
     folders = output_folders(args.inputs, args.out)
-    settings = parse_assignments(args.set)
-    checkpoints = args.checkpoint or ["small"]
-    separator = open_separator(
-        checkpoints, args.device, args.stems, args.overlap, settings, one_at_a_time=args.one_at_a_time
-    )
+    separator, is_large = _open(args)
     check_no_input_is_output(args.inputs, folders, separator.stems, args.format)
-    gmacs = sum(stored_gmacs(find_checkpoint(name)) for name in read_ensemble(checkpoints).checkpoints)
-    if is_large := gmacs >= LARGE_GMACS:
-        work_s = sum(measure_work(member) for member in members_of(separator))
-        print(
-            f"{separator.name}: {gmacs:.0f} GMAC for a second of audio, about {work_s:.1f} s on this machine",
-            file=sys.stderr,
-        )
     status = 0
     for path, folder in zip(args.inputs, folders, strict=True):
         try:
@@ -81,8 +68,26 @@ def _separate_all(args: argparse.Namespace) -> int:
     return status
 
 
+def _open(args: argparse.Namespace) -> tuple["NetworkSeparator | EnsembleSeparator | OnnxSeparator", bool]:
+    """The separator that was asked for, and whether it is costly.
+
+    Raises:
+        ValueError: a graph was asked for, and an option that only checkpoints have.
+    """
+    if args.onnx is None:
+        from models.commands.separators import open_checkpoints
+
+        return open_checkpoints(args)
+    from models.onnx.separator import OnnxSeparator
+
+    for option in ("checkpoint", "device", "one_at_a_time"):
+        if getattr(args, option):
+            raise ValueError(f"--{option.replace('_', '-')} is for checkpoints: --onnx runs {args.onnx} on the CPU")
+    return OnnxSeparator(args.onnx, args.stems, args.overlap, parse_assignments(args.set)), False
+
+
 def separate_file(
-    separator: NetworkSeparator | EnsembleSeparator,
+    separator: "NetworkSeparator | EnsembleSeparator | OnnxSeparator",
     path: Path,
     folder: Path,
     sample_format: str = "wav16",
@@ -94,7 +99,7 @@ def separate_file(
     fails or is interrupted.
 
     Args:
-        separator: one network or an ensemble.
+        separator: one network, an ensemble or an exported graph.
         path: the song.
         folder: made if absent.
         sample_format: one of `models.audio.writer.FORMATS`.
@@ -107,7 +112,7 @@ def separate_file(
     """
     song = open_audio(path)
     check_no_input_is_output([path], [folder], separator.stems, sample_format)
-    pieces = separator.separate_stream(song.blocks(), song.sample_rate)
+    pieces = separator.separate_stream(song.arrays(), song.sample_rate)
     if progress:
         pieces = show_progress(pieces, song.num_frames, song.sample_rate, Path(path).stem)
     folder.mkdir(parents=True, exist_ok=True)
@@ -122,21 +127,6 @@ def separate_file(
             for stem, samples in piece.items():
                 writers[stem].write(samples)
     return [StemFile(writer.path, writer.clipped) for writer in writers.values()]
-
-
-def stored_gmacs(folder: Path) -> float:
-    """10^9 multiply-accumulates for a second of audio, from a checkpoint's `config.json`; 0 if it has no such value."""
-    cost = read_config(folder / CONFIG)[1].get("gmacs_per_second")
-    return float(cost) if isinstance(cost, int | float) else 0.0
-
-
-def measure_work(separator: NetworkSeparator) -> float:
-    """Seconds of work for a second of audio on this machine, overlaps included; measured on one second of noise."""
-    noise = 0.1 * torch.randn(1, separator.channels, separator.sample_rate, generator=torch.Generator().manual_seed(0))
-    start = time.perf_counter()
-    separator.separate_chunks(noise)
-    settings, rate = separator.settings, separator.sample_rate
-    return (time.perf_counter() - start) * settings.shifts * settings.window_size(rate) / settings.hop_size(rate)
 
 
 def stem_path(folder: Path, stem: str, sample_format: str) -> Path:

@@ -2,12 +2,15 @@
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
+import numpy as np
 from torch import Tensor
 
 from models.checkpoints.checkpoint import CONFIG, find_checkpoint, read_config
 from models.ensembles.config import member_shares, read_ensemble
-from models.separation.separator import NetworkSeparator, chosen_stems, load_separator
+from models.separation.separator import NetworkSeparator, load_separator
+from models.separation.stream import chosen_stems
 from models.separation.whole_mixture import Stems, Waveform, length, separate_whole
 
 
@@ -57,7 +60,7 @@ class EnsembleSeparator:
         """Separate a whole mixture; see ``models.separation.separator.NetworkSeparator.separate``."""
         return separate_whole(self, mixture, sample_rate, progress)
 
-    def separate_stream(self, blocks: Iterable[Tensor], sample_rate: int) -> Iterator[Stems]:
+    def separate_stream(self, blocks: Iterable[Tensor | np.ndarray], sample_rate: int) -> Iterator[Stems]:
         """Separate a mixture of any length; see ``models.separation.separator.NetworkSeparator.separate_stream``.
 
         Memory holds only the part of the mixture that the member with the longest chunks reads ahead.
@@ -81,15 +84,15 @@ def all_stems(parts: Iterable[Iterable[str]]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(stem for part in parts for stem in part))
 
 
-def copied(blocks: Iterable[Tensor], count: int) -> list[Iterator[Tensor]]:
+def copied(blocks: Iterable[Any], count: int) -> list[Iterator[Any]]:
     """Copies of a stream; a block is kept until all copies have read it.
 
     Differs: itertools.tee keeps up to 57 more blocks, which is minutes of audio.
     """
     source = iter(blocks)
-    queues: list[deque[Tensor]] = [deque() for _ in range(count)]
+    queues: list[deque[Any]] = [deque() for _ in range(count)]
 
-    def copy(own: deque[Tensor]) -> Iterator[Tensor]:
+    def copy(own: deque[Any]) -> Iterator[Any]:
         while True:
             if not own:
                 block = next(source, None)

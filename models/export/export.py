@@ -3,11 +3,13 @@
 import json
 import logging
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.onnx import symbolic_helper
 
 from models.checkpoints.checkpoint import find_checkpoint, load_checkpoint
 from models.export.real_networks import in_real_arithmetic
@@ -44,7 +46,6 @@ def export_checkpoint(name_or_path: str | Path, path: Path) -> None:
         "channels": network.channels,
         "hop": network.hop,
         "separate": to_mapping(checkpoint.preset.separate),
-        "gmacs_per_second": checkpoint.info.get("gmacs_per_second"),
     }
     try:
         real = in_real_arithmetic(network)
@@ -71,9 +72,7 @@ def write_graph(real: nn.Module, channels: int, path: Path, facts: dict[str, Any
 
 def _unflatten(graph: Any, tensor: Any, dim: Any, sizes: Any) -> Any:
     """``unflatten`` to several sizes that depend on the input; PyTorch's own translation makes them constants."""
-    from torch.onnx import symbolic_helper
-
-    rank = symbolic_helper._get_tensor_rank(tensor)
+    rank = _rank(tensor)
     first = symbolic_helper._get_const(dim, "i", "dim") % rank
 
     def numbers(*values: int) -> Any:
@@ -91,13 +90,18 @@ def _unflatten(graph: Any, tensor: Any, dim: Any, sizes: Any) -> Any:
 
 def _transpose_last(graph: Any, tensor: Any) -> Any:
     """``mT``, for which PyTorch has no translation."""
-    from torch.onnx import symbolic_helper
-
-    rank = symbolic_helper._get_tensor_rank(tensor)
+    rank = _rank(tensor)
     return graph.op("Transpose", tensor, perm_i=[*range(rank - 2), rank - 1, rank - 2])
 
 
-TRANSLATIONS = {"aten::unflatten": _unflatten, "aten::mT": _transpose_last}
+def _rank(tensor: Any) -> int:
+    """Dimensions of a tensor of the graph; tracing knows them all."""
+    rank = symbolic_helper._get_tensor_rank(tensor)
+    assert rank is not None
+    return rank
+
+
+TRANSLATIONS: dict[str, Callable[..., Any]] = {"aten::unflatten": _unflatten, "aten::mT": _transpose_last}
 
 
 def _trace(real: nn.Module, example: Tensor, path: Path) -> None:

@@ -102,9 +102,10 @@ class RealSpectrogram(nn.Module):
         batch, stems, channels, num_frames, _, _ = spectrogram.shape
         frames = self.fourier.inverse(spectrogram.flatten(0, 3)) * self.window
         total = add_frames(frames.unflatten(0, (batch * stems * channels, num_frames)), self.n_fft, self.hop)
-        envelope = add_frames((self.window**2).expand(1, num_frames, -1), self.n_fft, self.hop).clamp_min(ENVELOPE_FLOOR)
+        envelope = add_frames((self.window**2).expand(1, num_frames, -1), self.n_fft, self.hop)
         start = self.n_fft // 2
-        return (total / envelope)[..., start : start + length].unflatten(0, (batch, stems, channels))
+        waveforms = (total / envelope.clamp_min(ENVELOPE_FLOOR))[..., start : start + length]
+        return waveforms.unflatten(0, (batch, stems, channels))
 
 
 def cut_frames(signal: Tensor, size: int, hop: int) -> Tensor:

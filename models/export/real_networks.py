@@ -36,7 +36,7 @@ class RealBSRNN(nn.Module):
             bands = bands + network.spatial.of_real(spectrogram, channels)
         for module in network.sequence:
             bands = module(bands, channels)
-        masks = torch.stack([mask.in_real(bands) for mask in network.masks], dim=1)  # [B * C, S, 1, L, F, 2]
+        masks = torch.stack(_masks(network, bands), dim=1)  # [B * C, S, 1, L, F, 2]
         masks = masks.squeeze(2).unflatten(0, (batch, channels)).transpose(1, 2)  # [B, S, C, L, F, 2]
         stems = self.spectrogram.inverse(_product(frames.unsqueeze(1), masks), length)
         return _mid_and_side(stems) if network.config.mid_side else stems
@@ -60,7 +60,7 @@ class RealMagronp(nn.Module):
         bands = network.split.of_real(grouped)
         for module in network.sequence:
             bands = module(bands, channels // network.group)
-        masks = torch.stack([mask.in_real(bands) for mask in network.masks], dim=1)  # [B', S', C', L, F, 2]
+        masks = torch.stack(_masks(network, bands), dim=1)  # [B', S', C', L, F, 2]
         masks = masks.unflatten(0, (batch, channels // network.group)).transpose(1, 2).flatten(2, 3)
         stems = _product(frames.unsqueeze(1), masks)
         if network.config.last_is_rest:
@@ -140,6 +140,11 @@ def in_real_arithmetic(network: nn.Module) -> nn.Module:
         if isinstance(network, kind):
             return real(network)
     raise ValueError(f"only band-split RNNs can be exported, got a {type(network).__name__}")
+
+
+def _masks(network: Any, bands: Tensor) -> list[Tensor]:
+    """Each stem's mask, as pairs [B, C, L, F, 2]."""
+    return [mask.in_real(bands) for mask in network.masks]
 
 
 def _product(first: Tensor, second: Tensor) -> Tensor:

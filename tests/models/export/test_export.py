@@ -130,7 +130,6 @@ def test_the_file_says_how_it_is_used(tmp_path):
         "channels": 2,
         "hop": 32,
         "separate": {"segment_s": 1.0, "overlap": 0.5, "batch": 1, "shifts": 1, "residual": 0.0},
-        "gmacs_per_second": None,
     }
     assert [path.name for path in (tmp_path / "folder").iterdir()] == ["graph.onnx"]
 

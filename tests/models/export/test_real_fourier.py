@@ -33,9 +33,7 @@ def test_spectrogram_equals_the_networks(kind, n_fft, hop, length):
     theirs, waveform = kind(n_fft, hop), noise(2, 2, length)
     ours, expected = RealSpectrogram(theirs), theirs(waveform)
     frames = ours(waveform)
-    torch.testing.assert_close(
-        torch.view_as_complex(frames.contiguous()).mT, expected, rtol=0, atol=1e-4
-    )
+    torch.testing.assert_close(torch.view_as_complex(frames.contiguous()).mT, expected, rtol=0, atol=1e-4)
     back = ours.inverse(frames[:, None] * 0.5, length)
     torch.testing.assert_close(back, 0.5 * theirs.inverse(expected, length)[:, None], rtol=0, atol=1e-5)
 
