@@ -1,4 +1,4 @@
-"""Command line: ``python -m models COMMAND``; ``--help`` lists the commands.
+"""Command line: ``python -m models COMMAND``, or ``bandsplit COMMAND``; ``--help`` lists the commands.
 
 python -m models separate song.mp3 --out stems/
 python -m models export small --onnx small.onnx
@@ -14,9 +14,13 @@ python -m models import weights/separator.ckpt --out oBSRNN-SIMO
 
 import argparse
 import sys
+from pathlib import Path
 
 from models import arguments as command_arguments
 from models.running.console import run_command
+
+INSTALLED = "bandsplit"
+"""What pip names this command line."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -25,7 +29,8 @@ def main(arguments: list[str] | None = None) -> int:
     Returns:
         The exit code: 0, 2 for bad input, 130 after Ctrl-C.
     """
-    parser = argparse.ArgumentParser(prog="python -m models", description="Band-Split RNN music demixing.")
+    prog = INSTALLED if Path(sys.argv[0]).stem == INSTALLED else "python -m models"
+    parser = argparse.ArgumentParser(prog=prog, description="Band-Split RNN music demixing.")
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, text, add_arguments, run in (
         ("separate", "separate songs into stems", command_arguments.add_separate_arguments, _separate),

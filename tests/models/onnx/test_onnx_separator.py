@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import resource
 
 import numpy as np
 import onnx
@@ -177,3 +178,30 @@ def test_a_residual_needs_a_stem_to_take_it(tmp_path):
     export_checkpoint(tmp_path / "made", tmp_path / "made.onnx")
     with pytest.raises(ValueError, match="separate.residual: expected a network of other"):
         OnnxSeparator(tmp_path / "made.onnx", settings={"separate.residual": 0.5})
+
+
+@pytest.mark.slow
+def test_an_hour_of_music_has_pytorch_s_stems(tmp_path):
+    """29 million samples at 8 kHz, in blocks of 10 s that are not held: each piece is compared when it comes."""
+    model = dataclasses.replace(MODEL, sample_rate=8000, n_fft=2048, hop=1024, bands="1k:3k")
+    preset = dataclasses.replace(PRESET, model=model, separate=SeparateConfig(20.0, 0.1, 1))
+    torch.manual_seed(0)
+    save_checkpoint(tmp_path / "made", preset.build_network().state_dict(), preset, {}, "card")
+    export_checkpoint(tmp_path / "made", tmp_path / "made.onnx")
+    block = music(80_000)
+
+    def hour():
+        for index in range(360):
+            yield np.roll(block, 1000 * index, axis=1)
+
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    ours = OnnxSeparator(tmp_path / "made.onnx").separate_stream(hour(), 8000)
+    theirs = load_separator(str(tmp_path / "made"), "cpu").separate_stream(hour(), 8000)
+    length, worst, loudest = 0, 0.0, 0.0
+    for our, their in zip(ours, theirs, strict=True):
+        for stem in our:
+            worst = max(worst, float(np.abs(our[stem] - their[stem].numpy()).max()))
+            loudest = max(loudest, float(np.abs(our[stem]).max()))
+        length += our["bass"].shape[1]
+    assert length == 3600 * 8000 and worst < TOLERANCE and loudest > 0.01
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 2.5e5  # kB; the stems alone would be 690 MB
