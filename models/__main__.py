@@ -2,6 +2,7 @@
 
 python -m models separate song.mp3 --out stems/
 python -m models export small --onnx small.onnx
+python -m models page --runtime npm --out page
 python -m models ensemble --validate MUSDB18-HQ --checkpoint small --checkpoint tiny --out ensemble.yaml
 python -m models train --preset small --data MUSDB18-HQ --out runs/small --max-minutes 60
 python -m models prepare --data MUSDB18-HQ --out packs/musdb
@@ -35,6 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
     for name, text, add_arguments, run in (
         ("separate", "separate songs into stems", command_arguments.add_separate_arguments, _separate),
         ("export", "write a network as an ONNX graph", command_arguments.add_export_arguments, _export),
+        ("page", "write a web page that separates songs", command_arguments.add_page_arguments, _page),
         ("ensemble", "find the weights of an ensemble", command_arguments.add_ensemble_arguments, _ensemble),
         ("train", "train a preset's network, or resume a run", command_arguments.add_train_arguments, _train),
         ("prepare", "decode data folders into a pack for training", command_arguments.add_prepare_arguments, _prepare),
@@ -64,6 +66,12 @@ def _separate(args: argparse.Namespace) -> int:
 
 def _export(args: argparse.Namespace) -> int:
     from models.commands.export import run
+
+    return run(args)
+
+
+def _page(args: argparse.Namespace) -> int:
+    from models.commands.page import run
 
     return run(args)
 

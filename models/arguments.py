@@ -92,6 +92,22 @@ def add_export_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_page_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``page``."""
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the page; serve it as it is")
+    network = parser.add_mutually_exclusive_group()
+    network.add_argument(
+        "--checkpoint", default="small", metavar="NAME_OR_FOLDER", help="the network to export (default: small)"
+    )
+    network.add_argument("--onnx", type=Path, metavar="FILE", help="a graph of `models export` instead")
+    parser.add_argument(
+        "--runtime",
+        required=True,
+        metavar="DIR|npm",
+        help="onnxruntime-web: the folder of its package, or npm to fetch it from the npm registry",
+    )
+
+
 def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``train``."""
     parser.add_argument(

@@ -39,6 +39,7 @@ ORDER = {
         "separation",
         "export",
         "onnx",
+        "browser",
         "training.data",
         "training.record",
         "training",
@@ -195,7 +196,7 @@ def test_help_loads_no_heavy_package():
     assert result.returncode == 0, result.stderr
     *commands, modules = result.stdout.splitlines()
     assert commands == [
-        "models separate export ensemble train prepare corrupt clean refine render import catalog download",
+        "models separate export page ensemble train prepare corrupt clean refine render import catalog download",
         "benchmark run speed scorer-speed install report",
         "tuning run report promote ablate",
         "submission check evaluate package",

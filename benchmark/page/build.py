@@ -16,10 +16,11 @@ from benchmark.page.markup import escape, json_island
 from benchmark.scoring.scores import WHOLE_TRACK
 from benchmark.tables.statistics import MEAN
 from benchmark.tables.summary import WHOLE
+from models.browser.build import PLAYER
 from models.running import atomic
 
 FOLDER = Path(__file__).parent
-SCRIPTS = ("table.js", "player.js", "plot.js", "track.js", "page.js")
+SCRIPTS = (FOLDER / "table.js", PLAYER, FOLDER / "plot.js", FOLDER / "track.js", FOLDER / "page.js")
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ def write_report(out: Path, target: Path | None = None, wanted: Sequence[str] = 
 
 def render(contents: Contents, audible: Sequence[str]) -> tuple[str, str]:
     """The text of the page before and after the elements with audio; `audible` are the tracks of these elements."""
-    script = "(() => {\n'use strict';\n" + "".join((FOLDER / name).read_text("utf-8") for name in SCRIPTS) + "})();\n"
+    script = "(() => {\n'use strict';\n" + "".join(path.read_text("utf-8") for path in SCRIPTS) + "})();\n"
     style = (FOLDER / "page.css").read_text("utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     policy = (

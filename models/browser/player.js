@@ -5,9 +5,16 @@ const LEAD_S = 0.03; // the audio thread must know of a start before it is due
 const FADE_S = 0.012;
 const MOST_DECODED = 12;
 
+// A stream is a Blob, or a list whose first item is its file in base64.
+async function bytesOf(stream) {
+  if (stream instanceof Blob) return stream.arrayBuffer();
+  return Uint8Array.from(atob(stream[0]), (character) => character.charCodeAt(0)).buffer;
+}
+
 class Player {
-  constructor(onChange) {
+  constructor(onChange, mostDecoded = MOST_DECODED) {
     this.onChange = onChange;
+    this.mostDecoded = mostDecoded;
     this.context = null;
     this.loop = true;
     this.playing = false;
@@ -114,13 +121,12 @@ class Player {
     const streams = this.streams;
     let buffer = this.decoded.get(stream);
     if (!buffer) {
-      const bytes = Uint8Array.from(atob(streams[stream][0]), (character) => character.charCodeAt(0));
-      buffer = await this.context.decodeAudioData(bytes.buffer);
+      buffer = await this.context.decodeAudioData(await bytesOf(streams[stream]));
       if (streams !== this.streams) return buffer; // another track was opened meanwhile
     }
     this.decoded.delete(stream); // moves it to the end: the least recently used one is dropped
     this.decoded.set(stream, buffer);
-    if (this.decoded.size > MOST_DECODED) this.decoded.delete(this.decoded.keys().next().value);
+    if (this.decoded.size > this.mostDecoded) this.decoded.delete(this.decoded.keys().next().value);
     return buffer;
   }
 }
