@@ -6,6 +6,8 @@ The real run, and a toy one of a few seconds on the excerpt that stempeg ships:
     python -m benchmark run --systems mixture,oracle --out out/toy
 
 `python -m benchmark install spleeter` makes the Python environment for Spleeter.
+`python -m benchmark score out/musdb18` scores the estimates that `run --keep-estimates flac` stored again.
+`python -m benchmark compare out/r:SYSTEM out/r:SYSTEM` compares two systems, or two runs, track by track.
 `python -m benchmark report out/musdb18` makes a page of a run, with players and plots, that opens offline.
 `python -m benchmark speed` times the shipped checkpoint, and Open-Unmix and HTDemucs at their official sizes.
 `python -m benchmark scorer-speed` times our BSSEval and museval.
@@ -16,10 +18,15 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from benchmark.arguments import add_compare, add_keep_and_metrics, add_score
 from models.running.arguments import positive
 from models.running.console import run_command
 from models.running.processors import num_cpus
+
+if TYPE_CHECKING:
+    from benchmark.runs.store import Failure
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -29,6 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args.typed = shlex.join(["python", "-m", "benchmark", *arguments])
     commands = {
         "run": _run,
+        "score": _score,
+        "compare": _compare,
         "report": _report,
         "speed": _speed,
         "scorer-speed": _scorer_speed,
@@ -65,8 +74,9 @@ def _parser() -> argparse.ArgumentParser:
         "--system",
         action="append",
         default=[],
-        metavar="MODULE:FACTORY",
-        help="score the object that MODULE:FACTORY returns, with stems, sample_rate and separate(); may be given again",
+        metavar="NAME=MODULE:FACTORY",
+        help="score the object that FACTORY of MODULE returns, with separate(mixture, sample_rate); arguments follow as"
+        " ?depth=3,kind=fast; NAME= may be left out; may be given again",
     )
     run.add_argument(
         "--out",
@@ -92,14 +102,9 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--device", default="cpu", help="where the systems run: cpu, cuda, ... (default: cpu)")
     run.add_argument("--demucs", metavar="NAME_OR_FOLDER", help="the system that `demucs` in --systems means")
     run.add_argument("--openunmix", metavar="NAME_OR_FOLDER", help="the system that `openunmix` in --systems means")
-    run.add_argument(
-        "--keep-audio",
-        type=_seconds,
-        default=15,
-        metavar="SECONDS",
-        help="store the loudest part of this length of each track and its estimates as mp3 for the report; 0 for none"
-        " (default: %(default)s)",
-    )
+    add_keep_and_metrics(run)
+    add_score(commands)
+    add_compare(commands)
     speed = commands.add_parser("speed", help="time the shipped checkpoint, and other systems at their official sizes")
     speed.add_argument("--checkpoint", default="small", help="name or folder (default: small)")
     speed.add_argument("--seconds", type=positive, default=30, metavar="S", help="length of the audio (default: 30)")
@@ -126,12 +131,6 @@ def _parser() -> argparse.ArgumentParser:
         " our systems)",
     )
     return parser
-
-
-def _seconds(text: str) -> int:
-    if not text.isdigit() or int(text) > 3600:
-        raise argparse.ArgumentTypeError(f"expected whole seconds from 0 to 3600, got {text!r}")
-    return int(text)
 
 
 def _usable_device(name: str) -> str:
@@ -185,10 +184,8 @@ def _install(args: argparse.Namespace) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from benchmark.runs.run import run
-    from benchmark.runs.settings import Settings
+    from benchmark.api import make_settings, run_sources
     from benchmark.systems.catalog import parse_systems, resolve_all
-    from benchmark.tables.report import write
     from models.tracks import default_data_root, open_tracks
 
     names = parse_systems(args.systems, args.demucs, args.openunmix)
@@ -202,11 +199,43 @@ def _run(args: argparse.Namespace) -> int:
     threads = args.threads or max(1, num_cpus() // jobs)
     scorer = "museval" if args.museval else "bandsplit"
     device = args.device if args.address else _usable_device(args.device)
-    settings = Settings(device, threads, args.keep_audio, scorer)
-    data = f"{root.name.removesuffix('.stem.mp4')}, split {args.split}"
-    results, failures = run(sources, tracks, args.out, settings, data, args.jobs, args.address, args.typed)
-    print("\n" + write(args.out, results, failures, data, len(tracks)))
+    settings = make_settings(device, threads, args.metrics, args.keep_estimates, scorer)
+    run = run_sources(sources, tracks, args.out, settings, root, args.split, args.jobs, args.address, args.typed)
+    print("\n" + run.table)
     print(f"written: {args.out / 'table.md'}, {args.out / 'scores.csv'}")
+    return _describe_failures(run.failures)
+
+
+def _score(args: argparse.Namespace) -> int:
+    from benchmark.runs.record import read_record
+    from benchmark.runs.rescore import score_again
+    from benchmark.scoring.metrics import parse_metrics
+    from benchmark.tables.report import write
+    from models.tracks import default_data_root, open_tracks
+
+    metrics = parse_metrics(args.metrics)
+    root, message = default_data_root(args.data or read_record(args.folder).root or None)
+    print(message)
+    threads = args.threads or num_cpus()
+    record, results = score_again(args.folder, open_tracks(root, "all"), metrics, threads, args.frame)
+    print("\n" + write(args.folder, results, record.failures, record.data, len(record.tracks)))
+    print(f"written: {args.folder / 'table.md'}, {args.folder / 'scores.csv'}")
+    return _describe_failures(record.failures)
+
+
+def _compare(args: argparse.Namespace) -> int:
+    from benchmark.tables.compare import WORSE, compare_sides
+    from benchmark.tables.forest import describe, draw_forest
+
+    found = compare_sides(args.first, args.second, args.metric, args.margin)
+    print("\n\n".join(map(describe, found)))
+    if args.plot:
+        draw_forest(found, args.plot)
+        print(f"written: {args.plot}")
+    return 1 if any(compared.gate.verdict == WORSE for compared in found) else 0
+
+
+def _describe_failures(failures: "Sequence[Failure]") -> int:
     for failure in failures:
         print(f"failed: {failure.system}, {failure.track or 'every track left'}: {failure.reason}", file=sys.stderr)
     return 1 if failures else 0

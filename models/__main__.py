@@ -1,6 +1,8 @@
 """Command line: ``python -m models COMMAND``, or ``bandsplit COMMAND``; ``--help`` lists the commands.
 
 python -m models separate song.mp3 --out stems/
+python -m models separate MUSIC --two-stems vocals --format mp3 --jobs 2
+python -m models list
 python -m models export small --onnx small.onnx
 python -m models page --runtime npm --out page
 python -m models ensemble --validate MUSDB18-HQ --checkpoint small --checkpoint tiny --out ensemble.yaml
@@ -44,6 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
         ("clean", "find and mend dirty stems in a data set", command_arguments.add_clean_arguments, _clean),
         ("refine", "train, clean by what was learnt, train again", command_arguments.add_refine_arguments, _refine),
         ("render", "render MIDI songs into stems for training", command_arguments.add_render_arguments, _render),
+        ("list", "list the installed checkpoints", command_arguments.add_list_arguments, _list),
         ("import", "make a checkpoint of public BSRNN weights", command_arguments.add_import_arguments, _import),
         ("catalog", "list public BSRNN weights", command_arguments.add_catalog_arguments, _catalog),
         ("download", "fetch one file of public weights", command_arguments.add_download_arguments, _download),
@@ -114,6 +117,12 @@ def _refine(args: argparse.Namespace) -> int:
 
 def _render(args: argparse.Namespace) -> int:
     from models.commands.render import run
+
+    return run(args)
+
+
+def _list(args: argparse.Namespace) -> int:
+    from models.commands.list_checkpoints import run
 
     return run(args)
 

@@ -3,13 +3,17 @@
 import argparse
 from pathlib import Path
 
-from models.audio.writer import FORMATS
+from models.audio.formats import NAMES as FORMATS
+from models.running.arguments import positive
+from models.running.precision import PRECISIONS
 from models.tracks import STEMS
 
 LAYOUTS = ("magronp", "crlandsc", "amanteur")
 """Names of `models.commands.import_weights.LAYOUTS`."""
 PRESETS = sorted(path.stem for path in (Path(__file__).parent / "presets").glob("*.yaml"))
 """Names of the presets that ship."""
+CLIPS = ("rescale", "clamp", "none")
+"""Names of `models.songs.separate_song.CLIPS`."""
 CORRUPTIONS = ("label-noise", "bleeding")
 """Names of `models.corruption.corrupt.KINDS`."""
 
@@ -17,14 +21,19 @@ CORRUPTIONS = ("label-noise", "bleeding")
 def add_separate_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the `separate` command."""
     parser.add_argument(
-        "inputs", nargs="+", type=Path, metavar="FILE", help="songs: wav, flac, ogg, mp3, m4a, mp4, ..."
+        "inputs",
+        nargs="+",
+        type=Path,
+        metavar="PATH",
+        help="songs (wav, flac, ogg, mp3, m4a, mp4, ...), videos, and folders of them with all that is below",
     )
     parser.add_argument(
         "--out",
         type=Path,
-        required=True,
+        default=Path("stems"),
         metavar="DIR",
-        help="folder of the stems: DIR/vocals.wav, ...; with several songs DIR/<song>/vocals.wav, ...",
+        help="folder of the stems (default: stems): DIR/vocals.wav, ...; with several songs DIR/<song>/vocals.wav, ...;"
+        " a folder's songs keep their place in its tree",
     )
     parser.add_argument(
         "--checkpoint",
@@ -37,6 +46,16 @@ def add_separate_arguments(parser: argparse.ArgumentParser) -> None:
         "--onnx", type=Path, metavar="FILE", help="run this graph of `models export` instead, without PyTorch"
     )
     parser.add_argument("--stems", type=_comma_list, metavar="A,B", help="stems to write (default: all)")
+    rest = parser.add_mutually_exclusive_group()
+    rest.add_argument(
+        "--two-stems", metavar="STEM", help="write this stem and its accompaniment, the mixture minus the stem"
+    )
+    rest.add_argument(
+        "--residual", action="store_true", help="write the residual too: the mixture minus the stems that are written"
+    )
+    rest.add_argument(
+        "--sum-to-mix", action="store_true", help="share the residual out, so that the stems sum to the mixture"
+    )
     parser.add_argument(
         "--overlap",
         type=float,
@@ -55,12 +74,38 @@ def add_separate_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="memory of one network, for checkpoints that have one for each stem",
     )
+    parser.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        default="auto",
+        help="what the network computes in; auto (default): bfloat16 on processors with instructions for it, which is"
+        " faster, else float32",
+    )
     parser.add_argument("--device", help="cpu, cuda, cuda:1, ... (default: a GPU if there is one)")
     parser.add_argument(
         "--format",
         choices=FORMATS,
         default="wav16",
-        help="default: wav16, which plays everywhere; wavfloat never clips",
+        help="default: wav16, which plays everywhere; wavfloat never clips; all but wav keep tags and cover",
+    )
+    parser.add_argument(
+        "--clip",
+        choices=CLIPS,
+        help="samples beyond full scale: make all stems of the song quieter, cut the samples, or keep them"
+        " (default: clamp, for wavfloat none)",
+    )
+    parser.add_argument(
+        "--names",
+        metavar="TEMPLATE",
+        help='of the files, e.g. "{artist} - {title} ({stem})"; also {song}, {album}, {track}, and "/" for folders'
+        " (default: {stem}, for several songs {song}/{stem})",
+    )
+    parser.add_argument("--jobs", type=positive, default=1, metavar="N", help="songs at a time (default 1)")
+    parser.add_argument(
+        "--threads", type=positive, metavar="N", help="processor threads of a song (default: all, divided by the jobs)"
+    )
+    parser.add_argument(
+        "--report", type=Path, metavar="FILE", help="write a report in json: files, peaks, times, errors of each song"
     )
 
 
@@ -214,6 +259,10 @@ def add_import_arguments(parser: argparse.ArgumentParser) -> None:
         "--format", default="auto", choices=("auto", *LAYOUTS), help="whose code wrote them (default: auto)"
     )
     parser.add_argument("--stems", metavar="A,B", help="names of the stems, if files and their names do not have them")
+
+
+def add_list_arguments(parser: argparse.ArgumentParser) -> None:
+    """``list`` takes none."""
 
 
 def add_catalog_arguments(parser: argparse.ArgumentParser) -> None:

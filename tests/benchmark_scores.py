@@ -4,8 +4,8 @@ import math
 
 from models.tracks import STEMS
 
-OTHERS = {"isr": 2, "sir": 3, "sar": 4}
-"""Differences of the other frame scores from the SDR, dB."""
+OTHERS = {"isr": 2, "sir": 3, "sar": 4, "si_sar": 5}
+"""Differences of the other scores of stems together from the SDR, dB."""
 
 
 def make_result(system, track, values, csdr=None, nan_frames=0, stems=STEMS, role="peer", split="test", **changes):

@@ -2,7 +2,9 @@
 
 import dataclasses
 import functools
+import resource
 import shutil
+import signal
 import socket
 from pathlib import Path
 
@@ -130,6 +132,17 @@ def shipped(monkeypatch: pytest.MonkeyPatch) -> None:
 def hq_root(hq_original: Path, tmp_path: Path) -> Path:
     """A data set in the MUSDB18-HQ layout: one training, one validation (by musdb's list) and one test track."""
     return Path(shutil.copytree(hq_original, tmp_path / "musdb18hq"))
+
+
+@pytest.fixture
+def full_disk():
+    """No file of this process may grow beyond 64 KiB."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2**16, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    signal.signal(signal.SIGXFSZ, handler)
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ def leaking(share):
     return change
 
 
-def quick_score(references, estimates, stems, sample_rate, scorer, workers):
+def quick_score(references, estimates, stems, sample_rate, scorer, workers, **others):
     """As `scoring.score`, with true SDRs; the other ratios, which are slow, are replaced by negative SDRs."""
     frames = frame_sdr(references, estimates, sample_rate)
 

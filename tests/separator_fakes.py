@@ -29,6 +29,22 @@ class Counted(Halves):
     parameters = 5
 
 
+class Nameless:
+    """Has only `separate`."""
+
+    def separate(self, mixture, sample_rate):
+        return {"vocals": mixture / 2, "accompaniment": mixture / 3}
+
+
+class Built(Halves):
+    """Remembers how it was made."""
+
+    def __init__(self, depth, kind="slow", device="nowhere"):
+        super().__init__()
+        self.parameters = depth
+        self.made = (depth, kind, device)
+
+
 class Forgetful(Halves):
     """Returns fewer stems than `stems` has."""
 

@@ -37,6 +37,7 @@ ORDER = {
         "macs",
         "checkpoints",
         "separation",
+        "songs",
         "export",
         "onnx",
         "browser",
@@ -51,7 +52,10 @@ ORDER = {
         "commands",
         "__main__",
     ),
-    "benchmark": ("provenance", "workers", "scoring", "systems", "runs", "tables", "page", "timing", "__main__"),
+    "benchmark": (
+        *("arguments", "provenance", "workers", "scoring", "systems", "runs", "tables", "page", "timing", "api"),
+        "__main__",
+    ),
     "tuning": ("arguments", "space", "trials", "analysis", "promote", "ablation", "commands", "__main__"),
     "submission": ("rules", "predictor", "sandbox", "package", "grader", "preflight", "__main__"),
 }
@@ -196,8 +200,8 @@ def test_help_loads_no_heavy_package():
     assert result.returncode == 0, result.stderr
     *commands, modules = result.stdout.splitlines()
     assert commands == [
-        "models separate export page ensemble train prepare corrupt clean refine render import catalog download",
-        "benchmark run speed scorer-speed install report",
+        "models separate export page ensemble train prepare corrupt clean refine render list import catalog download",
+        "benchmark run score compare speed scorer-speed install report",
         "tuning run report promote ablate",
         "submission check evaluate package",
     ]
@@ -205,16 +209,18 @@ def test_help_loads_no_heavy_package():
 
 
 def test_arguments_name_what_there_is():
-    from models.arguments import CORRUPTIONS, LAYOUTS, PRESETS
+    from models.arguments import CLIPS, CORRUPTIONS, LAYOUTS, PRESETS
     from models.commands.import_weights import LAYOUTS as LAYOUTS_READ
     from models.corruption.corrupt import KINDS
     from models.presets.preset import preset_names
+    from models.songs.separate_song import CLIPS as CLIPS_KNOWN
     from tuning.arguments import SPACES, add_run_arguments
     from tuning.space.grid import space_names
     from tuning.space.plan import SCHEDULERS, SEARCHES
 
     assert tuple(LAYOUTS_READ) == LAYOUTS
     assert KINDS == CORRUPTIONS
+    assert CLIPS_KNOWN == CLIPS
     assert preset_names() == PRESETS
     assert space_names() == SPACES
     parser = argparse.ArgumentParser()

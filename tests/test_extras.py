@@ -19,6 +19,7 @@ from models.running.repository import ROOT
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
 LARGEST_BYTES = 150e6
+FLOAT = ("--precision", "float32")
 
 
 def pins(extra: str) -> set[str]:
@@ -59,7 +60,7 @@ def song(tmp_path_factory):
     folder = tmp_path_factory.mktemp("song")
     soundfile.write(folder / "song.wav", 0.3 * np.random.default_rng(0).standard_normal((50_000, 2)), 44100, "FLOAT")
     assert main(["export", "tiny", "--onnx", str(folder / "tiny.onnx")]) == 0
-    separate = ["separate", str(folder / "song.wav"), "--format", "wavfloat", "--device", "cpu"]
+    separate = ["separate", str(folder / "song.wav"), "--format", "wavfloat", "--device", "cpu", *FLOAT]
     assert main([*separate, "--checkpoint", "tiny", "--out", str(folder / "expected")]) == 0
     return folder
 
@@ -148,7 +149,7 @@ def modules(*packages: str) -> list[str]:
 @pytest.mark.slow
 def test_separate_has_all_that_it_needs(tmp_path, environment, song):
     python = environment("separate")
-    options = ["--checkpoint", ROOT / "checkpoints/tiny", "--format", "wavfloat", "--device", "cpu"]
+    options = ["--checkpoint", ROOT / "checkpoints/tiny", "--format", "wavfloat", "--device", "cpu", *FLOAT]
     run(python, "-m", "models", "separate", song / "song.wav", *options, "--out", tmp_path / "out", cwd=tmp_path)
     check_stems(tmp_path / "out", song / "expected")
     run(python, "-m", "models", "export", ROOT / "checkpoints/tiny", "--onnx", tmp_path / "tiny.onnx", cwd=tmp_path)

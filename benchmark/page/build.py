@@ -13,7 +13,8 @@ from benchmark.page import sections
 from benchmark.page.contents import ENDLESS_DB, METRICS, Contents, read_contents, stored, value_of
 from benchmark.page.listening import DEFAULT_BYTES, excerpt, ranking, select_tracks
 from benchmark.page.markup import escape, json_island
-from benchmark.scoring.scores import WHOLE_TRACK
+from benchmark.scoring.metrics import METRICS as DEFINED
+from benchmark.scoring.metrics import WHOLE_TRACK
 from benchmark.tables.statistics import MEAN
 from benchmark.tables.summary import WHOLE
 from models.browser.build import PLAYER
@@ -203,6 +204,10 @@ def page_data(contents: Contents, audible: Sequence[str]) -> dict[str, Any]:
     return {
         "stems": contents.stems,
         "metrics": {name: title for name, (title, _, _) in _shown(contents).items()},
+        "units": {
+            name: f" ({DEFINED[metric].unit})" if DEFINED[metric].unit else ""
+            for name, (_, metric, _) in _shown(contents).items()
+        },
         "endless": ENDLESS_DB,
         "systems": [
             {"name": system.name, "label": system.label, "short": system.short, "tone": system.tone}
@@ -215,7 +220,10 @@ def page_data(contents: Contents, audible: Sequence[str]) -> dict[str, Any]:
 def _shown(contents: Contents) -> dict[str, tuple[str, str, tuple[str, ...]]]:
     """The scores that the script can show, by name: title, metric and the stems scored together."""
     shown = {}
+    scored = {name for system in contents.systems for scores in system.row["scores"].values() for name in scores}
     for metric, title in METRICS.items():
+        if metric not in scored:
+            continue
         sets = [WHOLE] if metric in WHOLE_TRACK else contents.sets
         for number, together in enumerate(sets):
             name = f"{metric}-{number}" if number else metric

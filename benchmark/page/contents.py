@@ -11,11 +11,12 @@ from typing import Any
 from benchmark.provenance.weights import OURS_ROLE, PEER_ROLE
 from benchmark.runs.record import Record, read_record
 from benchmark.runs.store import TrackId, track_id
+from benchmark.scoring import metrics
 from benchmark.tables.statistics import MEAN, stem_mean
 from benchmark.tables.summary import WHOLE, groups_of, interval_of, score_of, sets_of, summarise
 from models.tracks import STEMS
 
-METRICS = {"sdr": "Global SDR", "csdr": "cSDR", "si_sdr": "SI-SDR", "isr": "ISR", "sir": "SIR", "sar": "SAR"}
+METRICS = {name: metric.title for name, metric in metrics.METRICS.items()}
 ENDLESS_DB = 999.0
 """Replaces an infinite SDR in the page's data, which are strict json."""
 

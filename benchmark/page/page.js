@@ -26,7 +26,7 @@ function addTrackChoice() {
       else cell.dataset.sort = String(value);
     }));
     const stemName = stem.value === 'mean' ? 'mean over four stems' : data.stems[stem.value];
-    caption.textContent = `All tracks: ${data.metrics[metric.value]} (dB), ${stemName}`;
+    caption.textContent = `All tracks: ${data.metrics[metric.value]}${data.units[metric.value]}, ${stemName}`;
     orderRows(tracksTable);
   };
   metric.addEventListener('change', show);

@@ -11,19 +11,16 @@ from benchmark.page.contents import METRICS, Contents, System
 from benchmark.page.listening import EACH_END, ranking, track_score
 from benchmark.page.markup import NO_VALUE, Cell, escape, number, table
 from benchmark.provenance.weights import BOUND_ROLE
-from benchmark.scoring.scores import WHOLE_TRACK
+from benchmark.scoring import metrics
+from benchmark.scoring.metrics import WHOLE_TRACK
 from benchmark.tables.statistics import MEAN
 from benchmark.tables.summary import WHOLE, comparisons, measured_on
 from models.tracks import STEMS
 
 PUBLISHED_FILE = Path(__file__).parents[1] / "tables/published.csv"
 DEFINITIONS = {
-    "sdr": "ratio of a whole track in dB, mean over tracks; the score of the Music Demixing Challenges",
-    "csdr": "museval's SDR in dB: median over frames of 1 s, then median over tracks",
-    "si_sdr": "scale-invariant ratio of a whole track in dB, median over tracks",
-    "isr": "image to spatial distortion (BSSEval v4) in dB, medians as of cSDR",
-    "sir": "source to interference (BSSEval v4) in dB, medians as of cSDR",
-    "sar": "source to artifacts (BSSEval v4) in dB, medians as of cSDR",
+    name: f"{metric.definition}; {', '.join(filter(None, (metric.unit, metric.direction)))}"
+    for name, metric in metrics.METRICS.items()
 }
 SHOWN = ("sdr", "csdr")
 """The metrics whose tables are shown at once; the others are in a collapsed section."""
@@ -40,13 +37,15 @@ def results_section(contents: Contents) -> str:
             rows = [
                 [_name(system, contents), *(_score(system, metric, column, together) for column in columns)]
                 for system in contents.systems
-                if together in system.row["scores"]
+                if metric in system.row["scores"].get(together, {})
             ]
+            if not rows:
+                continue
             title = f"{name}: {DEFINITIONS[metric]}{set_words(together)}"
             tables[metric] = tables.get(metric, "") + table(title, ["system", *columns], rows)
-    others = [metric for metric in METRICS if metric not in SHOWN]
+    others = [metric for metric in tables if metric not in SHOWN]
     return (
-        "".join(tables[metric] for metric in SHOWN)
+        "".join(tables[metric] for metric in SHOWN if metric in tables)
         + f"<details><summary>{escape(', '.join(METRICS[metric] for metric in others))}</summary>"
         + "".join(tables[metric] for metric in others)
         + "</details>\n"

@@ -1,7 +1,7 @@
 """Measures one system on one track: separates, then scores, and records the time and memory of the separation."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, MutableMapping
 from functools import partial
 from typing import Any
 
@@ -9,8 +9,9 @@ import numpy as np
 
 from benchmark.provenance.machine import Stopwatch, peak_memory_bytes, reset_peak_memory
 from benchmark.runs.settings import Settings
-from benchmark.scoring.accompaniment import ACCOMPANIMENT, score_all, with_accompaniment
-from benchmark.scoring.scores import score
+from benchmark.scoring.accompaniment import ACCOMPANIMENT, with_accompaniment
+from benchmark.scoring.bsseval import BSSEval
+from benchmark.scoring.scores import score, score_all, score_extra
 from benchmark.systems.interface import System, TrackSystem
 from benchmark.workers.process import WorkerSystem
 from models.tracks import STEMS, Track
@@ -18,8 +19,8 @@ from models.tracks import STEMS, Track
 WARM_UP_S = 5.0
 
 Stems = Mapping[str, np.ndarray]
-Keep = Callable[[np.ndarray, Stems, Stems], dict[str, Any]]
-"""Stores audio: called with mixture, references and estimates; returns the entry for the result."""
+Keep = Callable[[np.ndarray, Stems, Stems], dict[str, Any] | None]
+"""Stores audio: called with mixture, references and estimates; returns the entry for the result, or None."""
 
 
 def measure(
@@ -58,17 +59,10 @@ def measure(
         if not np.isfinite(estimates[stem]).all():
             raise ValueError(f"{label}: expected finite samples, got NaN or infinity in {stem}")
     del separate  # it may hold the stems that an oracle read
-    references = track.read_stems(STEMS if ACCOMPANIMENT in stems else [stem for stem in STEMS if stem in stems])
-    true_shape = next(iter(references.values())).shape
-    if true_shape != shape:
-        raise ValueError(f"expected stems shaped like the mixture {shape}, got {true_shape}")
     estimates = {stem: estimates[stem] for stem in stems}
+    references = read_references(track, stems, shape)
     start = time.perf_counter()
-    scores = score_all(
-        references,
-        estimates,
-        partial(score, sample_rate=track.sample_rate, scorer=settings.scorer, workers=settings.threads),
-    )
+    scores = score_track(references, estimates, mixture, track.sample_rate, settings)
     score_s = time.perf_counter() - start
     audio = keep(mixture, with_accompaniment(references, stems), estimates) if keep else None
     return {
@@ -81,6 +75,40 @@ def measure(
         "peak_memory_bytes": peak_bytes,
         "audio": audio,
     }
+
+
+def read_references(track: Track, stems: Collection[str], shape: tuple[int, ...]) -> dict[str, np.ndarray]:
+    """The true stems [C, T] that scoring these stems needs.
+
+    Raises:
+        ValueError: they cannot be read, or are not shaped like the mixture.
+    """
+    references = track.read_stems(STEMS if ACCOMPANIMENT in stems else [stem for stem in STEMS if stem in stems])
+    true_shape = next(iter(references.values())).shape
+    if true_shape != shape:
+        raise ValueError(f"expected stems shaped like the mixture {shape}, got {true_shape}")
+    return references
+
+
+def score_track(
+    references: Stems,
+    estimates: Stems,
+    mixture: np.ndarray,
+    sample_rate: int,
+    settings: Settings,
+    equations: MutableMapping[tuple[str, ...], BSSEval] | None = None,
+) -> dict[str, Any]:
+    """All scores of a track that the settings ask for; `equations` as of `scores.score`."""
+    together = partial(
+        score,
+        sample_rate=sample_rate,
+        scorer=settings.scorer,
+        workers=settings.threads,
+        frame_s=settings.frame_s,
+        equations=equations,
+    )
+    scores = score_all(references, estimates, together)
+    return scores | score_extra(references, estimates, mixture, sample_rate, settings.metrics)
 
 
 def warm_up(system: System | TrackSystem) -> None:

@@ -6,14 +6,16 @@ import subprocess
 import traceback
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from benchmark.provenance.machine import machine
 from benchmark.provenance.weights import Source
 from benchmark.runs.audio import keep_audio
-from benchmark.runs.measure import measure, warm_up
+from benchmark.runs.estimates import write_about, write_estimates
+from benchmark.runs.measure import Stems, measure, warm_up
 from benchmark.runs.settings import Settings
 from benchmark.runs.store import result_path, track_id, write_result
 from benchmark.systems.catalog import load
@@ -69,8 +71,10 @@ def current_commit() -> str:
     return f"{commit}+changes" if changed else commit
 
 
-def prepare(source: Source, settings: Settings) -> tuple[System | TrackSystem, dict[str, Any]]:
-    """Load a system and warm it up; returns it, and its row in the table without scores.
+def prepare(
+    source: Source, settings: Settings, live: System | None = None
+) -> tuple[System | TrackSystem, dict[str, Any]]:
+    """Load a system, unless it is a live object, and warm it up; returns it, and its row in the table without scores.
 
     Raises:
         ValueError, OSError: it cannot be loaded.
@@ -78,7 +82,7 @@ def prepare(source: Source, settings: Settings) -> tuple[System | TrackSystem, d
     import torch
 
     torch.set_num_threads(settings.threads)
-    system = load(source, settings.device)
+    system = live or load(source, settings.device)
     warm_up(system)
     return system, {
         "label": source.label,
@@ -101,9 +105,28 @@ def measure_pair(
         out: folder of the results.
         settings: see Settings.
         origin: see Origin.
+
+    Raises:
+        ValueError: see `measure`.
+        OSError: the result, or audio that was to be kept, could not be written.
     """
-    keep = partial(keep_audio, out, pair.track, pair.key["audio"], pair.source.name, settings.keep_audio_s)
-    result = measure(system, pair.track, pair.source.label, settings, keep if settings.keep_audio_s else None)
+    files: dict[str, Any] = {}
+    problems: list[OSError] = []
+
+    def keep(mixture: np.ndarray, references: Stems, estimates: Stems) -> dict[str, Any] | None:
+        """Store what the settings ask for. If that fails, the scores are stored all the same."""
+        kept = None
+        try:
+            if settings.keep_audio_s:
+                names = pair.track, pair.key["audio"], pair.source.name
+                kept = keep_audio(out, *names, settings.keep_audio_s, mixture, references, estimates)
+            if settings.keep_estimates:
+                files.update(write_estimates(out, pair.key, pair.track.sample_rate, estimates))
+        except OSError as error:
+            problems.append(error)
+        return kept
+
+    result = measure(system, pair.track, pair.source.label, settings, keep)
     measured = {
         "machine": machine(settings.device),
         "threads": settings.threads,
@@ -116,6 +139,10 @@ def measure_pair(
     }
     result |= {"key": pair.key, "row": row, "measured": measured}
     write_result(result_path(out, pair.source.name, *track_id(pair.key)), result)
+    if problems:
+        raise OSError(f"its scores are stored, but not all of its audio ({' '.join(str(problems[0]).split())})")
+    if files:
+        write_about(out, pair.key, files, result)
 
 
 def describe(error: BaseException) -> str:

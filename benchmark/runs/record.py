@@ -23,11 +23,13 @@ class Record:
         data: description of its tracks.
         keys: the key of each of its results, sorted by system and track as given.
         failures: the failures; empty while it runs.
+        root: the data set's path; "" if it is not known.
     """
 
     data: str
     keys: tuple[dict[str, Any], ...]
     failures: tuple[Failure, ...] = ()
+    root: str = ""
 
     @property
     def systems(self) -> list[str]:
@@ -45,9 +47,11 @@ class Record:
         return [result for result in found if result is not None]
 
 
-def write_record(out: Path, data: str, keys: Iterable[dict[str, Any]], failures: Sequence[Failure] = ()) -> None:
+def write_record(
+    out: Path, data: str, keys: Iterable[dict[str, Any]], failures: Sequence[Failure] = (), root: str = ""
+) -> None:
     """Write a run's record."""
-    record = Record(data, tuple(keys), tuple(failures))
+    record = Record(data, tuple(keys), tuple(failures), root)
     out.mkdir(parents=True, exist_ok=True)
     atomic.write_json(out / RECORD_FILE, asdict(record), ensure_ascii=False)
 
@@ -66,7 +70,7 @@ def read_record(out: Path) -> Record:
         if not all(isinstance(key[name], str) for key in keys for name in ("system", "track", "split")):
             raise ValueError("a key names no system or track")
         failures = tuple(Failure(**failure) for failure in stored["failures"])
-        record = Record(str(stored["data"]), keys, failures)
+        record = Record(str(stored["data"]), keys, failures, str(stored.get("root", "")))
     except (FileNotFoundError, NotADirectoryError) as error:
         raise FileNotFoundError(
             f"expected the --out folder of `python -m benchmark run`, got {out}, which holds no run (no {RECORD_FILE})"

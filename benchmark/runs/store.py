@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.scoring.bsseval import METRICS
-from benchmark.scoring.scores import FRAME_MEDIANS, WHOLE_TRACK
+from benchmark.scoring.metrics import EXTRA, FRAME_MEDIANS, TOGETHER, WHOLE_TRACK
 from models.running import atomic
 from models.running.keyed_results import read_keyed
 
-FORMAT = 4
+FORMAT = 5
 """Increased when results of an older version must not be reused."""
+ALWAYS = frozenset(WHOLE_TRACK) - frozenset(EXTRA)
+"""The scores of whole tracks without which a result is damaged."""
 
 
 @dataclass(frozen=True)
@@ -75,11 +77,11 @@ def read_result(path: Path, key: dict[str, Any], frames: bool = True) -> dict[st
 def _with_numbers(result: dict[str, Any]) -> dict[str, Any]:
     """A result with the scores that `_to_json` wrote made numbers again."""
     scores = result["scores"]
-    for metric in WHOLE_TRACK:
+    for metric in ALWAYS | scores.keys() & set(WHOLE_TRACK):
         scores[metric] = {stem: _from_json(scores[metric][stem]) for stem in scores["stems"]}
     for group in scores["together"]:
         stems = group["stems"]
-        for metric in FRAME_MEDIANS:
+        for metric in FRAME_MEDIANS.keys() | group.keys() & set(TOGETHER):
             group[metric] = {stem: _from_json(group[metric][stem]) for stem in stems}
         by_frame = {metric: group["frames"][metric] for metric in METRICS}
         group["frames"] = {
@@ -107,6 +109,16 @@ def without_frames(result: dict[str, Any]) -> dict[str, Any]:
 def has_audio(result: dict[str, Any], seconds: int) -> bool:
     """Whether a result has the wanted seconds of audio; if not, it must be measured again."""
     return seconds == 0 or (result.get("audio") or {}).get("seconds") == seconds
+
+
+def has_metrics(result: dict[str, Any], metrics: Iterable[str]) -> bool:
+    """Whether a result has the wanted metrics; if not, it must be scored again."""
+    return set(metrics) <= set(stored_metrics(result))
+
+
+def stored_metrics(result: Mapping[str, Any]) -> tuple[str, ...]:
+    """The metrics of a result that are not always computed."""
+    return tuple(metric for metric in EXTRA if metric in result["scores"])
 
 
 def write_result(path: Path, result: dict[str, Any]) -> None:

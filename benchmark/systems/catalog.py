@@ -46,6 +46,7 @@ LOADERS: Mapping[str, Callable[[str, str], Any]] = {
     "msst": load_msst,
     "estimates": Estimates,
     "python": PythonSystem,
+    "object": PythonSystem,  # never called: a live object is its own system
 }
 """Functions that build a system from a source's location and a device, by the source's loader. A result's key contains
 the hash of the loader's module and of all that it imports, see `result_key`."""
@@ -162,7 +163,7 @@ def resolve_all(
         if source.name in taken:
             raise ValueError(
                 f"expected different names, got two systems named {source.name!r}; choose another NAME in --estimates "
-                "NAME=DIR"
+                "NAME=DIR or --system NAME=package.module:factory"
             )
         taken.add(source.name)
     first_bound = next(index for index, source in enumerate(sources) if source.loader == ORACLE)

@@ -73,13 +73,21 @@ class CheckpointSystem:
 
     Attributes:
         stems, sample_rate, parameters: see System.
+
+    Args:
+        location: folder of the checkpoint, or file of the ensemble.
+        device: where it runs.
+        precision: see ``models.running.precision``.
+        workers: chunks at once, see ``NetworkSeparator``.
     """
 
-    def __init__(self, location: str, device: str) -> None:
+    def __init__(self, location: str, device: str, precision: str = "float32", workers: int | None = None) -> None:
         from models.ensembles.ensemble import members_of, open_separator
 
         self._location = location
-        self._separator = open_separator([location], device=device)
+        self._separator = open_separator([location], device=device, precision=precision)
+        for member in members_of(self._separator):
+            member.workers = workers or member.workers
         self.stems, self.sample_rate = self._separator.stems, self._separator.sample_rate
         self.parameters = sum(count_parameters(member.network) for member in members_of(self._separator))
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.scoring.accompaniment import PAIR
+from benchmark.scoring.metrics import EXTRA, METRICS
 from benchmark.tables.statistics import MEAN, MIN_TRACKS, Comparison
 from benchmark.tables.summary import (
     COMPARED,
@@ -48,7 +49,7 @@ def write(
     out: Path, results: Sequence[dict[str, Any]], failures: "Sequence[Failure]", data: str, num_tracks: int
 ) -> str:
     """Write `table.md`, `scores.csv`, `summary.csv` and `comparisons.csv`; returns the table."""
-    rows, found = _rows(results), comparisons(results)
+    rows, found = _rows(results), comparisons(results, tuple(METRICS))
     table = _render(rows, found, failures, data, num_tracks)
     files = {
         "scores.csv": scores_frame(results).to_csv(index=False),
@@ -94,6 +95,7 @@ def _render(
         *_scores_table("sdr", WHOLE, labelled),
         *_of_four([(label, row) for label, row in labelled if STEMS in row["scores"]]),
         *(line for together in sets_of(rows) if together != STEMS for line in _of_set(together, labelled)),
+        *_of_each_stem(labelled),
         *([] if few else _differences(found)),
         *_cost(rows),
         *_systems(rows),
@@ -125,16 +127,16 @@ def _of_four(labelled: Sequence[tuple[str, Row]]) -> list[str]:
         "",
         *_scores_table("csdr", STEMS, labelled),
         "",
-        "**Mean of the four stems (dB)**: SI-SDR of whole tracks, and museval's ISR, SIR and SAR (medians over frames);"
-        " medians over tracks",
+        "**Mean of the four stems (dB)**: SI-SDR and SI-SAR of whole tracks, and museval's ISR, SIR and SAR (medians"
+        " over frames); medians over tracks",
         "",
         *_table(
-            ("system", "SI-SDR", "ISR", "SIR", "SAR", "NaN frames"),
+            ("system", "SI-SDR", "SI-SAR", "ISR", "SIR", "SAR", "NaN frames"),
             [
                 (
                     label,
                     _db(row, "si_sdr", MEAN),
-                    *(_db(row, metric, MEAN, STEMS) for metric in ("isr", "sir", "sar")),
+                    *(_db(row, metric, MEAN, STEMS) for metric in ("si_sar", "isr", "sir", "sar")),
                     _nan_frames(row, STEMS),
                 )
                 for label, row in labelled
@@ -172,6 +174,17 @@ def _of_set(together: tuple[str, ...], labelled: Sequence[tuple[str, Row]]) -> l
     ]
 
 
+def _of_each_stem(labelled: Sequence[tuple[str, Row]]) -> list[str]:
+    """A table for each metric of EXTRA that any system was scored by."""
+    lines = []
+    for metric in EXTRA:
+        scored = [(label, row) for label, row in labelled if metric in row["scores"].get(WHOLE, {})]
+        if scored:
+            words = METRICS[metric]
+            lines += ["", f"**{words.heading}**: {words.definition}", "", *_scores_table(metric, WHOLE, scored)]
+    return lines
+
+
 def _nan_frames(row: Row, together: tuple[str, ...]) -> str:
     nan_frames, num_frames = row["frames"][together]
     return f"{nan_frames} of {num_frames}"
@@ -181,6 +194,8 @@ def _differences(found: Sequence[Comparison]) -> list[str]:
     """The differences: in the mean of the stems if both systems have all of them, else in a stem of both."""
     pairs: dict[tuple[str, str], dict[str, Comparison]] = {}
     for comparison in found:  # the mean comes first
+        if comparison.metric not in COMPARED:
+            continue
         pairs.setdefault((comparison.first, comparison.second), {}).setdefault(comparison.metric, comparison)
     if not pairs:
         return []

@@ -10,6 +10,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from benchmark.scoring.metrics import METRICS
 from models.tracks import STEMS
 
 LEVEL = 0.95
@@ -128,7 +129,7 @@ class Comparison:
         stem: the stem, or "mean" of the stems.
         first, second: the systems.
         num_tracks: number of tracks with a finite score in both.
-        difference: mean or median of the tracks' differences, first minus second, in dB.
+        difference: mean or median of the tracks' differences, first minus second, in the metric's unit.
         low, high: its 95 % bootstrap interval.
         p: of the Wilcoxon signed-rank test that the differences are symmetric about 0.
         p_holm: the same, Holm-corrected for all comparisons of a metric.
@@ -158,7 +159,7 @@ class Comparison:
     def verdict(self) -> str:
         """Whether the first is "better" or "worse" than the second by the interval and the corrected p, else "?"."""
         if self.p_holm <= 1 - LEVEL and (self.low > 0 or self.high < 0):
-            return "better" if self.low > 0 else "worse"
+            return "better" if (self.low > 0) == METRICS[self.metric].higher_is_better else "worse"
         return "?"
 
 

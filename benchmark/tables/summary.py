@@ -9,7 +9,7 @@ import numpy as np
 
 from benchmark.provenance.weights import BOUND_ROLE
 from benchmark.runs.store import track_id
-from benchmark.scoring.scores import FRAME_MEDIANS, WHOLE_TRACK
+from benchmark.scoring.metrics import METRICS, TOGETHER, WHOLE_TRACK
 from benchmark.tables.statistics import MEAN, Column, Comparison, aggregate, bootstrap_intervals, compare, stem_mean
 from models.tracks import STEMS
 
@@ -19,26 +19,27 @@ if TYPE_CHECKING:
 ALL_STEMS = "all"
 WHOLE: tuple[str, ...] = ()
 """In place of the stems that were scored together: a score of whole tracks does not depend on them."""
-OVER_TRACKS = {name: "mean" if name == "sdr" else "median" for name in (*WHOLE_TRACK, *FRAME_MEDIANS)}
+OVER_TRACKS = {name: metric.over_tracks for name, metric in METRICS.items()}
 """How each score is aggregated over tracks: the mean of the global SDR as in the challenge, medians as in museval."""
 COMPARED = ("sdr", "csdr")
+"""The metrics whose differences are in `table.md`; `comparisons.csv` has all."""
 
 
 def groups_of(result: Mapping[str, Any]) -> dict[tuple[str, ...], dict[str, dict[str, float]]]:
-    """A result's scores {stems scored together: {metric: {stem: dB}}}; scores of whole tracks are under WHOLE."""
+    """A result's scores {stems scored together: {metric: {stem: value}}}; scores of whole tracks are under WHOLE."""
     scores = result["scores"]
-    groups = {WHOLE: {metric: scores[metric] for metric in WHOLE_TRACK}}
+    groups = {WHOLE: {metric: scores[metric] for metric in WHOLE_TRACK if metric in scores}}
     for group in scores["together"]:
-        groups[tuple(group["stems"])] = {metric: group[metric] for metric in FRAME_MEDIANS}
+        groups[tuple(group["stems"])] = {metric: group[metric] for metric in TOGETHER if metric in group}
     return groups
 
 
 def scores_frame(results: Iterable[Mapping[str, Any]]) -> "pandas.DataFrame":
     """The scores in tidy form: system, split, track, together, stem, metric, value.
 
-    Metrics, in dB for each stem: `sdr` and `si_sdr` of the whole track; `csdr`, `isr`, `sir` and `sar`, medians over
-    its frames (NaN if all frames are), with the stems that were scored together ("vocals+accompaniment"). For each set
-    of stems (stem "all"): `nan_frames` and `num_frames`.
+    The metrics of each stem are those of `scoring.metrics`, where units and directions are; those of TOGETHER are with
+    the stems that were scored together ("vocals+accompaniment"). For each set of stems (stem "all"): `nan_frames` and
+    `num_frames`.
     """
     import pandas
 
@@ -75,6 +76,8 @@ def summarise(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
     for together, metrics in each[0].items():
         values[together], intervals[together] = {}, {}
         for metric, of_stems in metrics.items():
+            if not all(metric in groups[together] for groups in each):  # not all of its tracks were scored by it
+                continue
             stems = list(of_stems)
             table = np.array([[groups[together][metric][stem] for groups in each] for stem in stems])  # [S, tracks]
             four = [stems.index(stem) for stem in STEMS if stem in stems]
@@ -154,11 +157,11 @@ def measured_on(rows: Iterable[Mapping[str, Any]]) -> str:
     return ", ".join(words + ([f"commit {' and '.join(commits)}"] if commits else []))
 
 
-def comparisons(results: Iterable[Mapping[str, Any]]) -> list[Comparison]:
-    """The differences in global SDR and cSDR between all systems except the bounds."""
+def comparisons(results: Iterable[Mapping[str, Any]], metrics: Sequence[str] = COMPARED) -> list[Comparison]:
+    """The differences between all systems except the bounds."""
     found: list[Comparison] = []
     results = [result for result in results if result["row"]["role"] != BOUND_ROLE]
-    for metric in COMPARED:
+    for metric in metrics:
         scores: dict[str, dict[Any, dict[Column, float]]] = {}
         for result in results:
             columns = {
@@ -166,19 +169,22 @@ def comparisons(results: Iterable[Mapping[str, Any]]) -> list[Comparison]:
                 for together, metrics in groups_of(result).items()
                 for stem, value in metrics.get(metric, {}).items()
             }
-            scores.setdefault(result["key"]["system"], {})[track_id(result["key"])] = columns
+            if columns:
+                scores.setdefault(result["key"]["system"], {})[track_id(result["key"])] = columns
         found += compare(scores, metric, OVER_TRACKS[metric])
     return found
 
 
 def summary_frame(rows: Iterable[Mapping[str, Any]]) -> "pandas.DataFrame":
-    """The rows in tidy form: system, metric, together, stem, over_tracks, value, low, high, num_tracks."""
+    """The rows in tidy form, with each metric's unit and direction, and intervals of 95 %."""
     import pandas
 
     columns = ["system", "metric", "together", "stem", "over_tracks", "value", "low", "high", "num_tracks"]
+    columns += ["unit", "direction"]
     lines = [
         (row["system"], metric, "+".join(together), stem, OVER_TRACKS[metric], value)
         + (*interval_of(row, metric, stem, together), row["num_tracks"])
+        + (METRICS[metric].unit, METRICS[metric].direction)
         for row in rows
         for together, metrics in row["scores"].items()
         for metric, values in metrics.items()

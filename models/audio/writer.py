@@ -1,34 +1,19 @@
 """Writes audio files block by block. A file appears under its name only when it is complete."""
 
 import contextlib
+import glob
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any
+
+from models.audio.formats import FORMATS
 
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
 _WAV_LIMIT_BYTES = 2**32 - 2**16  # a plain wav counts its bytes in 32 bits, header included
-
-
-class SampleFormat(NamedTuple):
-    """How samples are stored in a file."""
-
-    extension: str
-    container: str
-    subtype: str
-    sample_bytes: int
-
-
-FORMATS = {
-    "wav16": SampleFormat(".wav", "WAV", "PCM_16", 2),
-    "wav24": SampleFormat(".wav", "WAV", "PCM_24", 3),
-    "wavfloat": SampleFormat(".wav", "WAV", "FLOAT", 4),
-    "flac16": SampleFormat(".flac", "FLAC", "PCM_16", 2),
-    "flac24": SampleFormat(".flac", "FLAC", "PCM_24", 3),
-}
 
 
 class AudioWriter:
@@ -72,11 +57,12 @@ class AudioWriter:
         self._sample_rate = sample_rate
         self._channels = channels
         self._num_frames = 0
-        self._temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
+        self._temporary = temporary_name(self.path)
 
     def __enter__(self) -> "AudioWriter":
         import soundfile
 
+        remove_stale_parts(self.path)
         try:
             with self._one_line_errors():
                 self._file = soundfile.SoundFile(
@@ -110,7 +96,22 @@ class AudioWriter:
             self.clipped += int((np.abs(samples) > 1).sum())
             samples = samples.clip(-1, 1)
         with self._one_line_errors():
-            self._file.write(samples.T)
+            self._file.write(self._stored(samples))
+
+    def _stored(self, samples: "np.ndarray") -> Any:
+        """Samples [C, t] as an array [t, C] of the type that libsndfile stores without another rounding.
+
+        libsndfile would write a float x as 32767 x and read it as 1/32768 of that, which costs 0.0003 dB: the stems of
+        a song would not sum to it.
+        """
+        import numpy as np
+
+        if self._format.subtype == "FLOAT":
+            return samples.T
+        bits = 8 * self._format.sample_bytes
+        scale = 2.0 ** (bits - 1)
+        whole = (samples.T.astype(np.float64) * scale).round().clip(-scale, scale - 1).astype(np.int32)
+        return whole.astype(np.int16) if bits == 16 else whole << (32 - bits)
 
     def __exit__(self, error_type: object, *_: object) -> None:
         try:
@@ -203,6 +204,30 @@ def replace_together(moves: Mapping[Path, Path]) -> None:
     for _, _, old in done:
         if old:
             old.unlink()
+
+
+def temporary_name(path: Path) -> Path:
+    """The hidden file beside another that this process writes before it has its name."""
+    return path.with_name(f".{path.name}.{os.getpid()}.part")
+
+
+def remove_stale_parts(path: Path) -> None:
+    """Remove unfinished files that were to become ``path`` and whose process no longer runs: it was killed."""
+    for part in path.parent.glob(f".{glob.escape(path.name)}.*.part*"):
+        process = part.name.removeprefix(f".{path.name}.").split(".")[0]
+        if process.isdecimal() and not _runs(int(process)):
+            part.unlink(missing_ok=True)
+
+
+def _runs(process: int) -> bool:
+    """Whether another process has this number."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):  # it is somebody else's, or no number of a process
+        return True
+    return process != os.getpid()
 
 
 def write_audio(

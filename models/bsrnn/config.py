@@ -56,6 +56,9 @@ class BSRNNConfig:
     """Give each band its level and magnitudes as inputs; its norm removes them (Differs from the paper)."""
     attention_heads: int = 0
     """Heads of the attention over frames after each module's BLSTMs; 0, the paper's, has none."""
+    causal: bool = False
+    """Let no frame depend on a later one: LSTMs over time run forwards only, and the level is that of the loudest frame
+    so far. Such a network separates music as it comes, see ``models.separation.live``. Needs ``norm: rms``."""
 
     def __post_init__(self) -> None:
         """Check ranges and that the band scheme fits the FFT."""
@@ -80,6 +83,11 @@ class BSRNNConfig:
             raise ValueError(f"model.stereo: expected one of {', '.join(STEREO)}, got {self.stereo!r}")
         if self.mid_side and self.stereo == "tac":
             raise ValueError(f"model.mid_side: expected model.stereo folded or spatial, got {self.stereo}")
+        if self.causal and (self.norm != "rms" or self.attention_heads or self.stereo == "tac"):
+            raise ValueError(
+                "model.causal: expected norm=rms, attention_heads=0 and stereo=folded or spatial, "
+                f"got {self.norm}, {self.attention_heads} and {self.stereo}"
+            )
         _ = self.band_widths
 
     @property

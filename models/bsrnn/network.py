@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from models.bsrnn.config import BSRNNConfig
 from models.bsrnn.estimate import Estimate
 from models.bsrnn.mask import MaskEstimator
-from models.bsrnn.sequence import BandSequenceModule
+from models.bsrnn.norm import RunningLevel
+from models.bsrnn.sequence import BandSequenceModule, Memory
 from models.bsrnn.spatial import SpatialSplit
 from models.bsrnn.spectrogram import Spectrogram
 from models.bsrnn.split import BandSplit
@@ -41,9 +42,12 @@ class BSRNN(nn.Module):
         self.spectrogram = Spectrogram(config.n_fft, config.hop)
         self.split = BandSplit(widths, 1, config.features, config.norm, config.level_inputs)
         self.spatial = SpatialSplit(widths, config.features) if config.stereo == "spatial" else None
+        self.level = RunningLevel(config.n_fft) if config.causal else None
         exchange = config.stereo == "tac"
         self.sequence = nn.ModuleList(
-            BandSequenceModule(config.features, config.hidden, config.norm, config.attention_heads, exchange)
+            BandSequenceModule(
+                config.features, config.hidden, config.norm, config.attention_heads, exchange, config.causal
+            )
             for _ in range(config.layers)
         )
         self.masks = nn.ModuleList(MaskEstimator(widths, 1, config.features, hidden, config.norm) for _ in config.stems)
@@ -58,15 +62,24 @@ class BSRNN(nn.Module):
         """
         with torch.autocast(mixture.device.type, enabled=False):
             spectrogram = self.spectrogram(mixture.float())
-        mid_side = self.config.mid_side and channels is None and mixture.shape[1] == 2
-        if mid_side:
-            spectrogram = mid_and_side(spectrogram)
-        spectrograms = spectrogram[:, None, :channels] * self.estimate_masks(spectrogram, channels)
-        if mid_side:
-            spectrograms = mid_and_side(spectrograms)
+        spectrograms = self.separate_spectrogram(spectrogram, channels)
         return Estimate(self.spectrogram.inverse(spectrograms, mixture.shape[-1]), spectrograms)
 
-    def estimate_masks(self, spectrogram: Tensor, channels: int | None = None) -> Tensor:
+    def separate_spectrogram(
+        self, spectrogram: Tensor, channels: int | None = None, memory: Memory | None = None
+    ) -> Tensor:
+        """Spectrogram [B, C, F, L] to the stems' [B, S, C, F, L], of all channels or the first few.
+
+        ``memory``: of a causal network, what it keeps of the frames before, empty at first; it is changed.
+        """
+        mid_side = self.config.mid_side and channels is None and spectrogram.shape[1] == 2
+        if mid_side:
+            spectrogram = mid_and_side(spectrogram)
+        heard = self.level(spectrogram, memory) if self.level is not None else spectrogram
+        spectrograms = spectrogram[:, None, :channels] * self.estimate_masks(heard, channels, memory)
+        return mid_and_side(spectrograms) if mid_side else spectrograms
+
+    def estimate_masks(self, spectrogram: Tensor, channels: int | None = None, memory: Memory | None = None) -> Tensor:
         """Spectrogram [B, C, F, L] to complex masks [B, S, C, F, L], of all channels or the first few."""
         estimated = spectrogram[:, :channels]
         batch, channels = estimated.shape[:2]
@@ -74,7 +87,7 @@ class BSRNN(nn.Module):
         if self.spatial is not None:
             bands = bands + self.spatial(spectrogram, channels)
         for module in self.sequence:
-            bands = module(bands, channels)
+            bands = module(bands, channels, memory)
         frames = torch.stack([mask(bands).mT for mask in self.masks], dim=1)  # [B * C, S, 1, L, F], in memory order
         masks = frames.mT
         return masks.unflatten(0, (batch, -1)).transpose(1, 2).flatten(2, 3)
@@ -83,4 +96,10 @@ class BSRNN(nn.Module):
 def mid_and_side(stereo: Tensor) -> Tensor:
     """Left and right [..., 2, F, L] to (L + R) / sqrt(2) and (L - R) / sqrt(2), and back: it is its own inverse."""
     left, right = stereo.unbind(-3)
-    return torch.stack([left + right, left - right], dim=-3) * math.sqrt(0.5)
+    if stereo.requires_grad:
+        return torch.stack([left + right, left - right], dim=-3) * math.sqrt(0.5)
+    turned = torch.empty_like(stereo)  # in the memory order of the spectrogram, which the inverse transform needs
+    torch.add(left, right, out=turned.select(-3, 0))
+    torch.sub(left, right, out=turned.select(-3, 1))
+    torch.view_as_real(turned).mul_(math.sqrt(0.5))
+    return turned

@@ -1,6 +1,7 @@
-"""The two normalisations of a BSRNN; both accept sequences of any length."""
+"""The normalisations of a BSRNN: two of features, for sequences of any length, and one of the level as music comes."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -8,6 +9,11 @@ from torch import Tensor, nn
 NORMS = ("group", "rms")
 EPSILON = 1e-5
 
+FLOOR = 1e-4
+"""Of the running level: music below this peak stays quiet, about -80 dB."""
+
+Memory = dict[nn.Module, Any]
+"""What the modules of a causal network keep of the frames before; each has an entry of its own."""
 Norm = str | Callable[..., nn.Module]
 """The norm of a block: a kind of ``SequenceNorm``, or a function that makes another norm from the scale's shape."""
 
@@ -44,3 +50,34 @@ class SequenceNorm(nn.Module):
 def build_norm(norm: Norm, *shape: int) -> nn.Module:
     """A block's norm with a scale of this shape, see ``Norm``."""
     return SequenceNorm(norm, *shape) if isinstance(norm, str) else norm(*shape)
+
+
+class RunningLevel(nn.Module):
+    """Divide each frame of a spectrogram by the largest magnitude of all bins and channels so far.
+
+    The magnitudes that the network hears are thus those of music whose loudest tone has a peak of 1, whatever the
+    loudness, as soon as something has sounded. It takes the place of the division by the mixture's peak, which is in
+    the future.
+
+    Args:
+        n_fft: window length, samples; a tone of peak 1 has a magnitude of a quarter of it under a Hann window.
+    """
+
+    def __init__(self, n_fft: int) -> None:
+        super().__init__()
+        self.full_scale = n_fft / 4
+
+    def forward(self, spectrogram: Tensor, memory: Memory | None = None) -> Tensor:
+        """[B, C, F, L] complex to the same shape.
+
+        Args:
+            spectrogram: consecutive frames.
+            memory: the largest magnitude of the frames before, under this module; changed.
+        """
+        loudest = spectrogram.abs().amax(dim=(1, 2)) / self.full_scale  # [B, L]
+        if memory is not None:
+            loudest = torch.maximum(loudest, memory.get(self, torch.zeros_like(loudest[:, :1])))
+        loudest = loudest.cummax(dim=1).values
+        if memory is not None:
+            memory[self] = loudest[:, -1:]
+        return spectrogram / loudest.clamp_min(FLOOR)[:, None, None]

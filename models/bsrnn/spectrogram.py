@@ -1,7 +1,5 @@
 """Short-time Fourier transform and its inverse for signals of any length."""
 
-import functools
-
 import torch
 from torch import Tensor, nn
 
@@ -46,7 +44,8 @@ class Spectrogram(nn.Module):
 
     def _overlap_add(self, frames: Tensor) -> Tensor:
         """Sum overlapping frames [..., L, n_fft], one every hop, to [..., T]."""
-        blocks = -(-self.n_fft // self.hop)
-        parts = nn.functional.pad(frames, (0, blocks * self.hop - self.n_fft)).unflatten(-1, (blocks, self.hop))
-        shifted = (nn.functional.pad(parts[..., i, :], (0, 0, i, blocks - 1 - i)) for i in range(blocks))
-        return functools.reduce(torch.add, shifted).flatten(-2)
+        blocks, num_frames = -(-self.n_fft // self.hop), frames.shape[-2]
+        total = frames.new_zeros(*frames.shape[:-2], num_frames + blocks - 1, self.hop)
+        for block, part in enumerate(frames.split(self.hop, dim=-1)):
+            total[..., block : block + num_frames, : part.shape[-1]] += part
+        return total.flatten(-2)

@@ -47,11 +47,12 @@ class BandSplit(nn.Module):
 
     def forward(self, spectrogram: Tensor) -> Tensor:
         """[B, C, F, L] complex to [K, B, L, N]."""
-        return self.of_real(torch.view_as_real(spectrogram))
+        return self.of_real(torch.view_as_real(spectrogram.mT))
 
-    def of_real(self, spectrogram: Tensor) -> Tensor:
-        """As ``forward``, for real and imaginary parts [B, C, F, L, 2]."""
-        bins = spectrogram.permute(2, 0, 3, 1, 4)  # [F, B, L, C, 2]
+    def of_real(self, frames: Tensor) -> Tensor:
+        """As ``forward``, for real and imaginary parts [B, C, L, F, 2], the order of a spectrogram in memory."""
+        parts = frames.permute(0, 2, 1, 4, 3).contiguous()  # [B, L, C, 2, F]
+        bins = parts.permute(4, 0, 1, 2, 3)  # [F, B, L, C, 2]; bins of a band are neighbours in memory
         frame_power = bins.square().sum(dim=(0, 3, 4))[..., None] if self.level_inputs else None  # [B, L, 1]
         bands = []
         for part, norm, linear in zip(self.groups.split(bins), self.norms, self.linears, strict=True):

@@ -26,6 +26,8 @@ class StreamedNetworks(nn.Module):
         ValueError: the checkpoint is one network.
     """
 
+    is_reentrant = False  # two calls at once would hold two networks
+
     def __init__(self, preset: Preset, folder: Path) -> None:
         super().__init__()
         if not isinstance(preset.model, SeveralConfig):

@@ -2,6 +2,7 @@
 
 python -m models separate song.mp3 --out stems/
 python -m models separate song.mp3 --out stems/ --stems vocals --device cpu --format flac24
+python -m models separate MUSIC --two-stems vocals --format mp3 --jobs 2
 python -m models separate song.mp3 --out stems/ --checkpoint small --checkpoint tiny
 python -m models separate song.mp3 --out stems/ --onnx small.onnx
 
@@ -10,29 +11,30 @@ With ``--onnx`` nothing here imports torch.
 
 import argparse
 import contextlib
+import dataclasses
+import json
 import signal
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, NoReturn
+from typing import Any, NoReturn
 
-from models.audio.reader import open_audio
-from models.audio.writer import FORMATS, AudioWriter, AudioWriters
+from models.audio.formats import extension
+from models.audio.tags import Tags, read_tags
 from models.presets.settings import parse_assignments
-from models.separation.progress import show_progress
+from models.running.memory import keep_freed_memory
+from models.running.processors import num_cpus
+from models.separation.channels import ChannelSeparator
+from models.separation.sums import ACCOMPANIMENT, RESIDUAL, SHARED, names_with_rest
+from models.songs.find import Song, find_songs
+from models.songs.jobs import FAILED, Jobs, Outcome
+from models.songs.names import FIELDS, ONE_SONG, SEVERAL_SONGS, check_targets, stem_paths, template_fields
+from models.songs.report import print_outcome, summary, write_report
+from models.songs.separate_song import Output
 
-if TYPE_CHECKING:
-    from models.ensembles.ensemble import EnsembleSeparator
-    from models.onnx.separator import OnnxSeparator
-    from models.separation.separator import NetworkSeparator
-
-
-class StemFile(NamedTuple):
-    """A written stem."""
-
-    path: Path
-    clipped: int
+RECORD_VERSION = 1
+"""Raised when the same network and options give other stems: what was made before is then made again."""
 
 
 def run(args: argparse.Namespace) -> int:
@@ -50,120 +52,102 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _separate_all(args: argparse.Namespace) -> int:
-    folders = output_folders(args.inputs, args.out)
-    separator, is_large = _open(args)
-    check_no_input_is_output(args.inputs, folders, separator.stems, args.format)
-    status = 0
-    for path, folder in zip(args.inputs, folders, strict=True):
-        try:
-            written = separate_file(separator, path, folder, args.format, is_large or sys.stderr.isatty())
-        except (ValueError, OSError) as error:
-            print(f"{path}: {_one_line(error).removeprefix(f'{path}: ')}", file=sys.stderr)
-            status = 2
-        except (KeyboardInterrupt, SystemExit) as end:
+    keep_freed_memory()
+    sums, wanted = chosen_sums(args)
+    output = Output(args.format, sums, args.clip)
+    if args.names:
+        template_fields(args.names)  # before the network is loaded
+    songs = list(dict.fromkeys(find_songs(args.inputs, args.out)))
+    separator, facts, say_cost = _open(args, wanted)
+    has_folder = any(path.is_dir() for path in args.inputs)
+    template = args.names or (ONE_SONG if len(songs) == 1 and not has_folder else SEVERAL_SONGS)
+    targets = _targets(songs, names_with_rest(separator.stems, sums), args.out, template, args.format)
+    is_large = say_cost()
+    key = result_key(facts, separator.stems, output)
+    jobs = Jobs(separator, targets, output, args.out, key, args.jobs == 1 and (is_large or sys.stderr.isatty()))
+    outcomes: list[Outcome] = []
+    try:
+        with contextlib.closing(jobs.run(args.jobs)) as done:
+            for outcome in done:
+                outcomes.append(outcome)
+                print_outcome(outcome, str(output.clip))
+    except (KeyboardInterrupt, SystemExit) as end:
+        for path in jobs.unfinished:
             print(f"{path}: interrupted, none of its stems were written", file=sys.stderr)
-            return 130 if isinstance(end, KeyboardInterrupt) else int(end.code or 0)
-        else:
-            _report(path, written)
-    return status
+        return 130 if isinstance(end, KeyboardInterrupt) else int(end.code or 0)
+    finally:
+        if args.report:
+            write_report(args.report, key, outcomes)
+    if has_folder:
+        print(summary(outcomes))
+    return 2 if any(outcome.status == FAILED for outcome in outcomes) else 0
 
 
-def _open(args: argparse.Namespace) -> tuple["NetworkSeparator | EnsembleSeparator | OnnxSeparator", bool]:
-    """The separator that was asked for, and whether it is costly.
+def _open(
+    args: argparse.Namespace, stems: list[str] | None
+) -> tuple[ChannelSeparator, dict[str, Any], Callable[[], bool]]:
+    """The separator that was asked for, what decides its stems, and what prints the cost of a large network.
 
     Raises:
         ValueError: a graph was asked for, and an option that only checkpoints have.
     """
+    settings = parse_assignments(args.set)
+    threads = args.threads or (None if args.jobs == 1 else max(1, num_cpus() // args.jobs))
     if args.onnx is None:
         from models.commands.separators import open_checkpoints
 
-        return open_checkpoints(args)
+        return open_checkpoints(args, stems, settings, threads)
     from models.onnx.separator import OnnxSeparator
 
-    for option in ("checkpoint", "device", "one_at_a_time"):
-        if getattr(args, option):
+    for option, default in (("checkpoint", None), ("device", None), ("one_at_a_time", False), ("precision", "auto")):
+        if getattr(args, option) != default:
             raise ValueError(f"--{option.replace('_', '-')} is for checkpoints: --onnx runs {args.onnx} on the CPU")
-    return OnnxSeparator(args.onnx, args.stems, args.overlap, parse_assignments(args.set)), False
+    separator = OnnxSeparator(args.onnx, stems, args.overlap, settings, threads)
+    facts = {"model": separator.name, "settings": [dataclasses.asdict(separator.settings)], "precision": ["onnx"]}
+    return separator, facts, lambda: False
 
 
-def separate_file(
-    separator: "NetworkSeparator | EnsembleSeparator | OnnxSeparator",
-    path: Path,
-    folder: Path,
-    sample_format: str = "wav16",
-    progress: bool = False,
-) -> list[StemFile]:
-    """Separate one song into `folder`/<stem>.<extension>; stems of an earlier run are replaced.
-
-    The stems have the song's sample rate, channels and length. All appear when the song is done; none appears if it
-    fails or is interrupted.
-
-    Args:
-        separator: one network, an ensemble or an exported graph.
-        path: the song.
-        folder: made if absent.
-        sample_format: one of `models.audio.writer.FORMATS`.
-        progress: whether to show a progress bar.
+def chosen_sums(args: argparse.Namespace) -> tuple[str | None, list[str] | None]:
+    """What is done with the rest of the mixture, and the stems that the separator is to return (None: all).
 
     Raises:
-        FileNotFoundError: there is no such song.
-        ValueError: the song is damaged, truncated or not an audio file, or one of its stems would overwrite it.
-        OSError: the stems cannot be written.
+        ValueError: options that exclude each other.
     """
-    song = open_audio(path)
-    check_no_input_is_output([path], [folder], separator.stems, sample_format)
-    pieces = separator.separate_stream(song.arrays(), song.sample_rate)
-    if progress:
-        pieces = show_progress(pieces, song.num_frames, song.sample_rate, Path(path).stem)
-    folder.mkdir(parents=True, exist_ok=True)
-    writers = {
-        stem: AudioWriter(
-            stem_path(folder, stem, sample_format), song.sample_rate, song.channels, sample_format, song.num_frames
+    if args.two_stems:
+        if args.stems:
+            raise ValueError("--two-stems names the only stem: give it without --stems")
+        return ACCOMPANIMENT, [args.two_stems]
+    if args.sum_to_mix and args.stems:
+        raise ValueError(
+            "--sum-to-mix shares the rest out among all stems: give it without --stems, or take --residual"
         )
-        for stem in separator.stems
+    return RESIDUAL if args.residual else SHARED if args.sum_to_mix else None, args.stems
+
+
+def result_key(facts: Mapping[str, Any], stems: Sequence[str], output: Output) -> dict[str, Any]:
+    """What decides the stems of a song: weights, settings and options, as json holds them. Not the device."""
+    key = {"version": RECORD_VERSION, **facts, "stems": stems, "output": dataclasses.asdict(output)}
+    return json.loads(json.dumps(key))
+
+
+def _targets(
+    songs: Sequence[Song], stems: Sequence[str], out: Path, template: str, sample_format: str
+) -> dict[Song, dict[str, Path]]:
+    """The stem files of each song; the songs' tags are read if the template names one."""
+    has_tags = bool(template_fields(template) & (set(FIELDS) - {"song", "stem"}))
+    targets = {
+        song: stem_paths(
+            song,
+            stems,
+            out,
+            template,
+            extension(sample_format),
+            read_tags(song.path, with_cover=False) if has_tags else Tags(),
+        )
+        for song in songs
     }
-    with AudioWriters(list(writers.values())):
-        for piece in pieces:
-            for stem, samples in piece.items():
-                writers[stem].write(samples)
-    return [StemFile(writer.path, writer.clipped) for writer in writers.values()]
-
-
-def stem_path(folder: Path, stem: str, sample_format: str) -> Path:
-    """The file of a stem."""
-    return folder / f"{stem}{FORMATS[sample_format].extension}"
-
-
-def output_folders(inputs: list[Path], out: Path) -> list[Path]:
-    """The folder for each song's stems: `out` itself for one song, `out`/<song> for several.
-
-    Raises:
-        ValueError: two songs have the same name.
-    """
-    if len(inputs) == 1:
-        return [out]
-    folders: dict[Path, Path] = {}
-    for path in inputs:
-        folder = out / (path.name if path.stem in (".", "..") else path.stem)
-        if folder in folders:
-            raise ValueError(f"{folders[folder]} and {path} would both write to {folder}: separate them one at a time")
-        folders[folder] = path
-    return list(folders)
-
-
-def check_no_input_is_output(
-    inputs: Iterable[Path], folders: Iterable[Path], stems: Iterable[str], sample_format: str
-) -> None:
-    """Check that no stem overwrites a song.
-
-    Raises:
-        ValueError: a stem has the path of one of the inputs.
-    """
-    songs = {Path(path).resolve() for path in inputs}
-    targets = (stem_path(folder, stem, sample_format) for folder in folders for stem in stems)
-    for target in targets:
-        if target.resolve() in songs:
-            raise ValueError(f"{target} is an input and would be overwritten by a stem: choose another output folder")
+    check_targets({song: paths.values() for song, paths in targets.items()})
+    return targets
 
 
 @contextlib.contextmanager
@@ -180,15 +164,3 @@ def _ended_by_signals() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _report(path: Path, written: list[StemFile]) -> None:
-    """Print the written files and the number of clipped samples."""
-    print(f"{path} -> {' '.join(str(stem.path) for stem in written)}")
-    for stem in written:
-        if stem.clipped:
-            print(f"{stem.path}: {stem.clipped} samples clipped; --format wavfloat keeps them", file=sys.stderr)
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())

@@ -1,17 +1,15 @@
 """Several networks as one separator: the weighted mean of their estimates, with weights for each stem."""
 
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from torch import Tensor
 
 from models.checkpoints.checkpoint import CONFIG, find_checkpoint, read_config
 from models.ensembles.config import member_shares, read_ensemble
-from models.separation.separator import NetworkSeparator, load_separator
-from models.separation.stream import chosen_stems
-from models.separation.whole_mixture import Stems, Waveform, length, separate_whole
+from models.separation.separator import NetworkSeparator, chosen_stems, load_separator
+from models.separation.streams import aligned, copied
+from models.separation.whole_mixture import Stems, Waveform, separate_whole
 
 
 class EnsembleSeparator:
@@ -25,6 +23,7 @@ class EnsembleSeparator:
         stems: names of the stems it returns, in order.
         sample_rate: the rate all members work at, Hz.
         channels: input channels of all members.
+        shares: weight of each member in each of its stems.
     """
 
     def __init__(
@@ -51,8 +50,8 @@ class EnsembleSeparator:
         self.members = tuple(members)
         self.name = " + ".join(member.name for member in members)
         self.sample_rate, self.channels = members[0].sample_rate, members[0].channels
-        self._shares = shares or [dict.fromkeys(member.stems, 1.0) for member in members]
-        self.stems = chosen_stems(stems, all_stems(self._shares))
+        self.shares = shares or [dict.fromkeys(member.stems, 1.0) for member in members]
+        self.stems = chosen_stems(stems, all_stems(self.shares))
 
     def separate(
         self, mixture: Waveform, sample_rate: int | None = None, progress: bool = False
@@ -73,7 +72,7 @@ class EnsembleSeparator:
     def _mean(self, stem: str, pieces: Sequence[Stems]) -> Tensor:
         """The weighted mean of one stem, [C, t]."""
         parts = [
-            (shares[stem], piece[stem]) for shares, piece in zip(self._shares, pieces, strict=True) if stem in shares
+            (shares[stem], piece[stem]) for shares, piece in zip(self.shares, pieces, strict=True) if stem in shares
         ]
         total = sum(share for share, _ in parts)
         return sum((share * part for share, part in parts[1:]), parts[0][0] * parts[0][1]) / total
@@ -84,52 +83,6 @@ def all_stems(parts: Iterable[Iterable[str]]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(stem for part in parts for stem in part))
 
 
-def copied(blocks: Iterable[Any], count: int) -> list[Iterator[Any]]:
-    """Copies of a stream; a block is kept until all copies have read it.
-
-    Differs: itertools.tee keeps up to 57 more blocks, which is minutes of audio.
-    """
-    source = iter(blocks)
-    queues: list[deque[Any]] = [deque() for _ in range(count)]
-
-    def copy(own: deque[Any]) -> Iterator[Any]:
-        while True:
-            if not own:
-                block = next(source, None)
-                if block is None:
-                    return
-                for queue in queues:
-                    queue.append(block)
-            yield own.popleft()
-
-    return [copy(queue) for queue in queues]
-
-
-def aligned(streams: Sequence[Iterator[Stems]]) -> Iterator[list[Stems]]:
-    """Cut equally long streams into pieces of equal length.
-
-    The stream that is behind is read next, so at most one piece of each stream is in memory.
-
-    Args:
-        streams: each yields consecutive pieces {stem: [C, t]}.
-
-    Yields:
-        One piece of each stream, all of the same length.
-    """
-    rest = [next(stream, None) for stream in streams]
-    while True:
-        for index, stream in enumerate(streams):
-            while (piece := rest[index]) is not None and length(piece) == 0:
-                rest[index] = next(stream, None)
-        ready = [piece for piece in rest if piece is not None]
-        if not ready:
-            return
-        assert len(ready) == len(streams), "the streams of an ensemble are equally long"
-        size = min(length(piece) for piece in ready)
-        yield [{stem: samples[..., :size] for stem, samples in piece.items()} for piece in ready]
-        rest = [{stem: samples[..., size:] for stem, samples in piece.items()} for piece in ready]
-
-
 def open_separator(
     checkpoints: Sequence[str],
     device: str | None = None,
@@ -137,6 +90,7 @@ def open_separator(
     overlap: float | None = None,
     settings: Mapping[str, str | int | float] | None = None,
     one_at_a_time: bool = False,
+    precision: str = "float32",
 ) -> NetworkSeparator | EnsembleSeparator:
     """Load the separator that a command line names: one checkpoint, the mean of several, or an ensemble's file.
 
@@ -144,7 +98,7 @@ def open_separator(
 
     Args:
         checkpoints: names of shipped checkpoints, or folders; or one YAML file, see ``models.ensembles.config``.
-        device, overlap, settings, one_at_a_time: see ``models.separation.separator.load_separator``.
+        device, overlap, settings, one_at_a_time, precision: see ``models.separation.separator.load_separator``.
         stems: the stems to return, all by default.
 
     Raises:
@@ -153,14 +107,14 @@ def open_separator(
     """
     config = read_ensemble(checkpoints)
     if len(config.checkpoints) == 1:
-        return load_separator(config.checkpoints[0], device, stems, overlap, settings, one_at_a_time)
+        return load_separator(config.checkpoints[0], device, stems, overlap, settings, one_at_a_time, precision)
     have = [read_config(find_checkpoint(name) / CONFIG)[0].model.stems for name in config.checkpoints]
     shares = member_shares(config, have)
     wanted = chosen_stems(stems, all_stems(have))
     members, counting = [], []
     for name, own in zip(config.checkpoints, shares, strict=True):
         if kept := {stem: own[stem] for stem in wanted if stem in own}:
-            members.append(load_separator(name, device, list(kept), overlap, settings, one_at_a_time))
+            members.append(load_separator(name, device, list(kept), overlap, settings, one_at_a_time, precision))
             counting.append(kept)
     return EnsembleSeparator(members, counting, wanted)
 

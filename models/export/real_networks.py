@@ -22,6 +22,8 @@ class RealBSRNN(nn.Module):
 
     def __init__(self, network: BSRNN) -> None:
         super().__init__()
+        if network.config.causal:
+            raise ValueError("a causal network cannot be exported yet")
         self.network = network
         self.spectrogram = RealSpectrogram(network.spectrogram)
 
@@ -30,10 +32,9 @@ class RealBSRNN(nn.Module):
         network, (batch, channels, length) = self.network, mixture.shape
         waveforms = _mid_and_side(mixture) if network.config.mid_side else mixture
         frames = self.spectrogram(waveforms)  # [B, C, L, F, 2]
-        spectrogram = frames.transpose(2, 3)
-        bands = network.split.of_real(spectrogram.flatten(0, 1).unsqueeze(1))
+        bands = network.split.of_real(frames.flatten(0, 1).unsqueeze(1))
         if network.spatial is not None:
-            bands = bands + network.spatial.of_real(spectrogram, channels)
+            bands = bands + network.spatial.of_real(frames, channels)
         for module in network.sequence:
             bands = module(bands, channels)
         masks = torch.stack(_masks(network, bands), dim=1)  # [B * C, S, 1, L, F, 2]
@@ -56,7 +57,7 @@ class RealMagronp(nn.Module):
         peak = mixture.abs().amax(dim=(1, 2), keepdim=True)
         peak = torch.where(peak < SILENCE, torch.ones_like(peak), peak)
         frames = self.spectrogram(mixture / peak)  # [B, C, L, F, 2]
-        grouped = frames.transpose(2, 3).flatten(0, 1).unflatten(0, (-1, network.group))
+        grouped = frames.flatten(0, 1).unflatten(0, (-1, network.group))
         bands = network.split.of_real(grouped)
         for module in network.sequence:
             bands = module(bands, channels // network.group)
@@ -103,7 +104,7 @@ class RealAmanteur(nn.Module):
         power = centred.square().sum(dim=(1, 2, 3, 4), keepdim=True) / (count - 1)
         deviation = power.sqrt()
         standardised = centred / (deviation + DEVIATION_FLOOR)
-        bands = network.split.of_real(standardised.transpose(2, 3))
+        bands = network.split.of_real(standardised)
         for module in network.sequence:
             bands = module(bands)
         stems = _product(network.mask.in_real(bands), standardised) * deviation + mean

@@ -9,7 +9,8 @@ from models.audio.reader import BLOCK_S
 from models.onnx.graph import Graph
 from models.presets.settings import override
 from models.separation.progress import Stems
-from models.separation.stream import OTHER, check_residual, chosen_stems, separate_in_chunks
+from models.separation.stream import OTHER, check_residual, chosen_stems, separate_at_own_rate
+from models.signal.chunking import overlap_add
 
 
 class OnnxSeparator:
@@ -24,6 +25,9 @@ class OnnxSeparator:
         channels: input channels of the network; a mono mixture is copied to all of them.
         settings: how the mixture is cut into chunks.
     """
+
+    on_arrays = True
+    """Its streams are of numpy arrays."""
 
     def __init__(
         self,
@@ -88,7 +92,15 @@ class OnnxSeparator:
         Raises:
             ValueError: the mixture is empty, has another number of channels, or is not finite.
         """
-        return separate_in_chunks(self, (np.asarray(block, np.float32) for block in blocks), sample_rate)
+        settings, rate = self.settings, self.sample_rate
+        window, hop = settings.window_size(rate), settings.hop_size(rate)
+        arrays = (np.asarray(block, np.float32) for block in blocks)
+        return separate_at_own_rate(
+            self,
+            arrays,
+            sample_rate,
+            lambda mixture: overlap_add(self.separate_chunks, mixture, window, hop, settings.batch),
+        )
 
     def separate_chunks(self, mixtures: np.ndarray) -> np.ndarray:
         """Run the graph on chunks [B, C, t]; returns the chosen stems [B, S, C, t].

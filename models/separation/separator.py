@@ -12,10 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from models.presets.settings import override
+from models.running.precision import compute_dtype
+from models.separation.live import LiveStems, is_causal, separate_live
 from models.separation.progress import Stems
-from models.separation.stream import OTHER, check_residual, chosen_stems, separate_in_chunks
+from models.separation.stream import OTHER, check_residual, chosen_stems, separate_at_own_rate
 from models.separation.whole_mixture import Waveform, separate_whole
-from models.signal.chunking import SeparateConfig
+from models.signal.chunking import SeparateConfig, overlap_add
 
 
 class Separator(Protocol):
@@ -45,9 +47,14 @@ class NetworkSeparator:
         network: the network, in evaluation mode, on the device.
         settings: how the mixture is cut into chunks.
         device: where the network runs.
+        precision: what it computes in, ``float32`` or ``bfloat16``.
         stems: names of the stems it returns, in order.
         sample_rate: the rate the network works at, Hz.
         channels: input channels of the network; a mono mixture is copied to all of them.
+        workers: chunks that are separated at once; by default None, as many as PyTorch has threads. On other devices
+            than the CPU, and for a network that is read from disk in parts, it is 1.
+        latency: of a causal network, how many samples at its rate a stream's stems are late at most; else None. Such a
+            network goes through a mixture from beginning to end, without chunks and shifts.
     """
 
     def __init__(
@@ -57,6 +64,7 @@ class NetworkSeparator:
         device: str | torch.device = "cpu",
         stems: Sequence[str] | None = None,
         name: str = "network",
+        precision: str = "float32",
     ) -> None:
         """Put the network into evaluation mode and onto the device.
 
@@ -67,14 +75,16 @@ class NetworkSeparator:
             device: where the network runs.
             stems: the stems to return, all of the network's by default.
             name: of the network, for messages and tables.
+            precision: what the network computes in, see ``models.running.precision``.
 
         Raises:
-            ValueError: the network does not have a stem, or this machine does not have the device.
+            ValueError: the network does not have a stem, or this machine does not have the device or the precision.
         """
         traits: Any = network  # for type checkers: every attribute of a Module is a Tensor or a Module
         self.name = name
         self.settings = settings
         self.device = _usable_device(device)
+        self.precision = str(compute_dtype(precision, self.device)).removeprefix("torch.")
         self.network = network.eval().to(self.device)
         self.sample_rate: int = traits.sample_rate
         self.stems = chosen_stems(stems, traits.stems)
@@ -83,6 +93,9 @@ class NetworkSeparator:
         if self.stems == traits.stems:
             self._stem_selection = slice(None)  # indexing by a slice makes a view, by a list a copy
         self.channels: int = traits.channels
+        self.latency: int | None = LiveStems(traits).latency if is_causal(network) else None
+        is_reentrant = self.device.type == "cpu" and getattr(network, "is_reentrant", True)
+        self.workers: int | None = None if is_reentrant else 1
 
     def separate(
         self, mixture: Waveform, sample_rate: int | None = None, progress: bool = False
@@ -116,7 +129,15 @@ class NetworkSeparator:
         Raises:
             ValueError: as `separate`.
         """
-        return separate_in_chunks(self, map(torch.as_tensor, blocks), sample_rate)
+        return separate_at_own_rate(self, map(torch.as_tensor, blocks), sample_rate, self._separate_mixture)
+
+    def _separate_mixture(self, mixture: Iterable[Tensor]) -> Iterator[Tensor]:
+        """Pieces [C, t] at the network's rate to pieces [S, C, t'] of the stems."""
+        if self.latency is not None:
+            return (piece[self._stem_selection] for piece in separate_live(self.network, mixture, self.device))
+        window, hop = self.settings.window_size(self.sample_rate), self.settings.hop_size(self.sample_rate)
+        workers = self.workers or torch.get_num_threads()
+        return overlap_add(self.separate_chunks, mixture, window, hop, self.settings.batch, workers)
 
     def separate_chunks(self, mixtures: Tensor) -> Tensor:
         """Run the network on chunks [B, C, t] on the CPU; returns the chosen stems [B, S, C, t], also on the CPU.
@@ -127,7 +148,8 @@ class NetworkSeparator:
         peaks = mixtures.abs().amax(dim=(1, 2), keepdim=True)
         is_audible = peaks.flatten() > 0
         if is_audible.all():
-            with torch.inference_mode():
+            half = torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bfloat16")
+            with torch.inference_mode(), half:
                 stems = self._estimate((mixtures / peaks).to(self.device))[:, self._stem_selection].float().cpu()
                 return stems * peaks[:, None]
         num_chunks, channels, length = mixtures.shape
@@ -173,6 +195,7 @@ def load_separator(
     overlap: float | None = None,
     settings: Mapping[str, str | int | float] | None = None,
     one_at_a_time: bool = False,
+    precision: str = "float32",
 ) -> NetworkSeparator:
     """Load a trained network, ready to separate.
 
@@ -183,10 +206,12 @@ def load_separator(
         overlap: fraction of a chunk that it shares with the next one, the checkpoint's own setting by default.
         settings: other settings of the checkpoint to change, such as `{"separate.segment_s": 20}`.
         one_at_a_time: for a checkpoint of several networks: hold one in memory, and read each again for every chunk.
+        precision: what the network computes in, see ``models.running.precision``.
 
     Raises:
         FileNotFoundError: there is no such checkpoint.
-        ValueError: an unknown stem or setting, a value out of range, or this machine does not have the device.
+        ValueError: an unknown stem or setting, a value out of range, or this machine does not have the device or the
+            precision.
     """
     from models.checkpoints.checkpoint import find_checkpoint, load_checkpoint
     from models.checkpoints.streamed import load_streamed
@@ -204,7 +229,7 @@ def load_separator(
     network: Any = checkpoint.network
     if stems is not None and hasattr(network, "keep_stems"):
         network.keep_stems(chosen_stems(stems, network.stems))
-    return NetworkSeparator(network, chunks, device, stems, checkpoint.identity)
+    return NetworkSeparator(network, chunks, device, stems, checkpoint.identity, precision)
 
 
 def _usable_device(name: str | torch.device) -> torch.device:

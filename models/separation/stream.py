@@ -1,13 +1,13 @@
 """Separates a mixture of any length chunk by chunk, with bounded memory: on torch tensors or numpy arrays."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 
 from models.audio.reader import check_finite
 from models.separation.progress import Stems
-from models.signal.chunking import SeparateConfig, overlap_add
+from models.signal.chunking import SeparateConfig
 from models.signal.library import library_of
 from models.signal.resampling import resample_blocks
 
@@ -15,38 +15,48 @@ OTHER = "other"
 """The stem that takes what no other one claims."""
 
 
-class ChunkSeparator(Protocol):
-    """Separates chunks.
+class RateSeparator(Protocol):
+    """Separates at one rate.
 
     Attributes:
         name: for messages.
         stems: names of the S stems it returns, in order.
         sample_rate: the rate it works at, Hz.
         channels: its input channels C.
-        settings: how a mixture is cut into chunks.
     """
 
     name: str
     stems: tuple[str, ...]
     sample_rate: int
     channels: int
-    settings: SeparateConfig
-
-    def separate_chunks(self, mixtures: Any) -> Any:
-        """Chunks [B, C, t] to their stems [B, S, C, t]."""
-        ...
 
 
-def separate_in_chunks(separator: ChunkSeparator, blocks: Iterable[Any], sample_rate: int) -> Iterator[Stems]:
-    """Separate consecutive pieces [C, t] of a mixture; see ``models.separation.separator.separate_stream``."""
+def separate_at_own_rate(
+    separator: RateSeparator,
+    blocks: Iterable[Any],
+    sample_rate: int,
+    separate: Callable[[Iterator[Any]], Iterator[Any]],
+) -> Iterator[Stems]:
+    """Separate a mixture of any rate, mono or with the separator's channels.
+
+    Args:
+        separator: its traits.
+        blocks: consecutive pieces [C, t] of the mixture.
+        sample_rate: their rate, Hz.
+        separate: pieces at the separator's rate to pieces [S, C, t'] of its stems.
+
+    Yields:
+        Consecutive pieces {stem: [C, t']} at the mixture's rate.
+
+    Raises:
+        ValueError: the mixture is empty, has another number of channels, or is not finite; or the stems are not.
+    """
     if not (isinstance(sample_rate, int | np.integer) and sample_rate > 0):
         raise ValueError(f"the sample rate must be a positive whole number of Hz, got {sample_rate!r}")
     sample_rate = int(sample_rate)
+    rate = separator.sample_rate
     source = _CheckedMixture(blocks, sample_rate, separator.channels)
-    mixture = resample_blocks(source, sample_rate, separator.sample_rate)
-    settings, rate = separator.settings, separator.sample_rate
-    window, hop = settings.window_size(rate), settings.hop_size(rate)
-    separated = overlap_add(separator.separate_chunks, mixture, window, hop, settings.batch)
+    separated = separate(resample_blocks(source, sample_rate, rate))
     separated = check_finite(separated, rate, f"output of {separator.name}")
     num_out = 0
     for piece in resample_blocks(separated, rate, sample_rate):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from models.signal.in_order import map_in_order
 from models.signal.library import library_of
 
 if TYPE_CHECKING:
@@ -124,12 +125,17 @@ def batch_chunks(chunks: Iterable[Samples], batch: int) -> Iterator[Samples]:
 
 
 def overlap_add(
-    process: Callable[[Samples], Samples], blocks: Iterable[Samples], window: int, hop: int, batch: int
+    process: Callable[[Samples], Samples],
+    blocks: Iterable[Samples],
+    window: int,
+    hop: int,
+    batch: int,
+    workers: int = 1,
 ) -> Iterator[Samples]:
     """Apply a function of chunks to a stream and join the results with unity gain.
 
     There is no padding: the last chunk has only the remaining samples. A piece is yielded as soon as no later chunk
-    overlaps it, so the batch bounds the memory, for a stream of any length.
+    overlaps it, so batch and workers bound the memory, for a stream of any length.
 
     Args:
         process: maps chunks [B, C, t] to [B, ..., t].
@@ -137,6 +143,7 @@ def overlap_add(
         window: length of a chunk, samples.
         hop: distance between the starts of neighbouring chunks, samples, at most `window`.
         batch: chunks in one call of ``process``.
+        workers: calls of ``process`` at once, see ``models.signal.in_order``.
 
     Yields:
         Consecutive pieces of the result, each [..., t].
@@ -144,8 +151,8 @@ def overlap_add(
     weights = triangle_weights(window)
     total: Any = None
     gain: Any = None  # sums of the weighted results and of the weights, from the start of the newest chunk on
-    for chunks in batch_chunks(cut_chunks(blocks, window, hop), batch):
-        for result in process(chunks):
+    for results in map_in_order(process, batch_chunks(cut_chunks(blocks, window, hop), batch), workers):
+        for result in results:
             weight = library_of(result).asarray(weights[: result.shape[-1]].copy())
             weighted = result * weight
             if total is not None:

@@ -16,13 +16,14 @@ import torch
 
 from models.checkpoints.checkpoint import save_checkpoint
 from models.presets.preset import Preset
+from models.running.memory import keep_freed_memory
 from models.training.clock import Clock
 from models.training.data.loader import load_batches
 from models.training.data.mixing import Batch, RandomMixer
 from models.training.data.packs import Pack
 from models.training.initial import initialise
 from models.training.loss import build_loss
-from models.training.machine import describe_hardware, git_commit, keep_freed_memory, stop_on_signal
+from models.training.machine import describe_hardware, git_commit, stop_on_signal
 from models.training.optimizer import learning_rate
 from models.training.record.card import model_card
 from models.training.record.log import Log, say, show_step

@@ -69,9 +69,26 @@ class ComplexL1Loss(nn.Module):
         estimated = estimate.spectrograms
         if estimated is None:
             estimated = self.spectrogram(estimate.waveforms)
-        error = estimated - reference
         waveform_error = (estimate.waveforms - targets).abs().mean()
-        return error.real.abs().mean() + error.imag.abs().mean() + waveform_error
+        return _ComplexL1.apply(estimated, reference) + waveform_error
+
+
+class _ComplexL1(torch.autograd.Function):
+    """Mean of |real| + |imaginary| of the difference of two complex tensors; only the first has a gradient.
+
+    The gradient is written out, from signs, where autograd goes over real and imaginary parts apart.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, estimate: Tensor, reference: Tensor) -> Tensor:
+        error = torch.view_as_real(estimate - reference)
+        ctx.save_for_backward(error.sign())
+        return error.abs_().sum() / reference.numel()
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        (signs,) = ctx.saved_tensors
+        return torch.view_as_complex(signs * (gradient * 2 / signs.numel())), None
 
 
 class MultiResolutionLoss(nn.Module):

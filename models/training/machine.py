@@ -1,8 +1,6 @@
 """What training asks of the machine, and what it says about it."""
 
-import ctypes
 import os
-import platform
 import signal
 import subprocess
 import sys
@@ -36,15 +34,6 @@ def stop_on_signal(stopped: list[int]) -> Iterator[None]:
     finally:
         for name, handler in previous.items():
             signal.signal(name, handler)
-
-
-def keep_freed_memory() -> None:
-    """Ask glibc to keep freed blocks: fresh pages for each step's tensors cost a fifth of a CPU step."""
-    if sys.platform == "linux" and "glibc" in platform.libc_ver()[0]:
-        libc = ctypes.CDLL(None)
-        m_trim_threshold, m_mmap_threshold, two_gib = -1, -3, (1 << 31) - 1
-        libc.mallopt(m_mmap_threshold, 1 << 30)
-        libc.mallopt(m_trim_threshold, two_gib)
 
 
 def can_bfloat16(device: str) -> bool:

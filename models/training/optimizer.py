@@ -24,9 +24,11 @@ def orthogonalise(matrices: Tensor, dtype: torch.dtype = torch.float32) -> Tenso
     wide = matrices.shape[-1] >= matrices.shape[-2]
     x = matrices if wide else matrices.mT
     x = (x / x.norm(dim=(-2, -1), keepdim=True).clamp_min(1e-7)).to(dtype)
+    x = x.reshape(-1, *x.shape[-2:])
     for _ in range(ORTHOGONAL_STEPS):
         gram = x @ x.mT
-        x = a * x + (b * gram + c * gram @ gram) @ x
+        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    x = x.reshape(*matrices.shape[:-2], *x.shape[-2:])
     return (x if wide else x.mT).to(matrices.dtype)
 
 

@@ -9,23 +9,26 @@ from models.presets.preset import Preset
 from models.presets.training import TrainConfig
 
 SILENCE = 1e-8
+SILENT_SHARE = 1e-2
+"""Frames 20 dB below the mean of their stem in a batch begin to count as silent."""
 FRAME_SAMPLES = 2048
 """Samples in a frame whose error is judged, 46 ms at 44.1 kHz."""
 
 
 class TruncatedLoss(nn.Module):
-    """A loss that leaves out the examples, or the frames, with the largest errors of a batch.
+    """A loss that leaves out the examples, or the frames, whose targets the network misses most in a batch.
 
-    A network learns what most targets have in common before it learns what is wrong with a few: so a target that it
-    misses by far is likely to be wrong. For each stem the mean absolute errors of the waveforms are compared over the
-    batch (examples), or over the batch and time (frames); those above the quantile are replaced by their targets, which
-    gives them neither loss nor gradient. At least one is always kept.
+    A network learns what most targets have in common before it learns what is wrong with a few: so a target that is
+    not in its estimate is likely to be wrong. For each stem the missed shares of the targets, see ``missed_share``, are
+    compared over the batch (examples), or over the batch and time (frames); those above the quantile are replaced by
+    their targets, which gives them neither loss nor gradient. At least one is always kept.
 
     Source: the winners of board A in Fabbro et al. 2023 (arXiv 2308.06979), after Kang & Hashimoto 2020 ("Improved
     natural language generation via loss truncation"); over time as Kim, Lee & Jung 2023 (TFC-TDF-UNet v3, arXiv
     2306.09382) against bleeding.
-    Differs: the error is the waveform's whatever the loss is; the sum is over all examples, so that fewer kept ones
-    make the loss smaller.
+    Differs: all of these compare errors. Ours differ by 40 dB between loud and quiet targets: without the quarter of
+    the largest, which are the loud ones, a network learned silence. The sum is over all examples, so that fewer kept
+    ones make the loss smaller.
 
     Args:
         loss: (``Estimate``, targets) to a scalar.
@@ -47,13 +50,13 @@ class TruncatedLoss(nn.Module):
         """Estimate and targets [B, S, C, T] to a scalar."""
         if self.step < self.begin:
             return self.loss(estimate, targets)
-        error = (estimate.waveforms.detach() - targets).abs().mean(dim=2)  # [B, S, T]
-        kept = torch.ones_like(error, dtype=torch.bool)
+        batch, stems, _, length = targets.shape
+        kept = torch.ones(batch, stems, length, dtype=torch.bool, device=targets.device)
         if self.keep_examples < 1:
-            kept &= least(error.mean(dim=-1, keepdim=True), self.keep_examples)
+            kept &= least(missed_share(estimate.waveforms.detach(), targets, length), self.keep_examples)
         if self.keep_frames < 1:
-            frames = nn.functional.avg_pool1d(error, FRAME_SAMPLES, FRAME_SAMPLES, ceil_mode=True)  # [B, S, L]
-            kept &= least(frames, self.keep_frames).repeat_interleave(FRAME_SAMPLES, dim=-1)[..., : error.shape[-1]]
+            frames = missed_share(estimate.waveforms.detach(), targets, FRAME_SAMPLES)
+            kept &= least(frames, self.keep_frames).repeat_interleave(FRAME_SAMPLES, dim=-1)[..., :length]
         return self.loss(self._with_targets(estimate, targets, kept), targets)
 
     def _with_targets(self, estimate: Estimate, targets: Tensor, kept: Tensor) -> Estimate:
@@ -68,6 +71,22 @@ class TruncatedLoss(nn.Module):
         num_frames = spectrograms.shape[-1]
         places = (torch.arange(num_frames, device=kept.device) * transform.hop).clamp(max=kept.shape[-1] - 1)
         return Estimate(waveforms, torch.where(kept[:, :, None, None, places], spectrograms, reference))
+
+
+def missed_share(waveforms: Tensor, targets: Tensor, frame: int) -> Tensor:
+    """How much of each frame of a target is not in its estimate: 1 - <estimate, target> / |target|^2, [B, S, L].
+
+    What else is in the estimate does not count. It is 0 for a frame that is silent beside the others of its stem.
+
+    Args:
+        waveforms: estimates [B, S, C, T].
+        targets: as them.
+        frame: samples in a frame; the last may be shorter.
+    """
+    pair = torch.stack([targets * (targets - waveforms), targets.square()]).mean(dim=3)  # [2, B, S, T]
+    missed, energy = nn.functional.avg_pool1d(pair.flatten(0, 1), frame, frame, ceil_mode=True).unflatten(0, (2, -1))
+    floor = SILENT_SHARE * energy.mean(dim=(0, 2), keepdim=True) + SILENCE**2
+    return missed / (energy + floor)
 
 
 def least(errors: Tensor, share: float) -> Tensor:

@@ -21,6 +21,24 @@ def test_the_bounds_on_a_small_data_set(hq_root, tmp_path, capsys):
     assert files == {path: path.stat().st_mtime_ns for path in out.glob("tracks/*/*/*.json")}
 
 
+def test_kept_estimates_are_scored_by_the_command(hq_root, tmp_path, capsys, short_filters):
+    out = tmp_path / "out"
+    arguments = ["run", "--data", str(hq_root), "--systems", "mixture", "--out", str(out), "--threads", "1"]
+    assert command.main([*arguments, "--metrics", "none", "--keep-estimates", "flac"]) == 0
+    assert "disk: about" in capsys.readouterr().err and len(list(out.rglob("*.flac"))) == 5  # the mixture only once
+    assert command.main(["score", str(out), "--metrics", "l1_freq,silence", "--threads", "1"]) == 0
+    printed = capsys.readouterr()
+    assert printed.out.startswith(f"data: {hq_root}") and "**L1-frequency, higher is better**" in printed.out
+    summary = pandas.read_csv(out / "summary.csv").set_index(["system", "metric", "stem"])
+    assert summary.loc[("oracle", "l1_freq", "mean"), "value"] > summary.loc[("mixture", "l1_freq", "mean"), "value"]
+    assert summary.loc[("oracle", "silence", "vocals"), "direction"] == "lower is better"
+    assert command.main([*arguments, "--metrics", "l1_freq", "--keep-estimates", "flac"]) == 0
+    assert "2 results are already in" in capsys.readouterr().err
+    assert command.main(["score", str(out), "--metrics", "pesq"]) == 2
+    with pytest.raises(SystemExit, match="2"):
+        command.main(["score", str(out), "--frame", "0"])
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -37,7 +37,7 @@ def test_train_resume_and_separate(hq_root, tmp_path, capsys, mixture):
     soundfile.write(tmp_path / "song.wav", mixture.T, SAMPLE_RATE, subtype="FLOAT")
     best = str(tmp_path / "run" / "best")
     arguments = [str(tmp_path / "song.wav"), "--out", str(tmp_path / "stems"), "--checkpoint", best]
-    assert main(["separate", *arguments, "--format", "wavfloat"]) == 0
+    assert main(["separate", *arguments, "--format", "wavfloat", "--precision", "float32"]) == 0
     from_python = load_separator(best).separate(mixture, SAMPLE_RATE)
     for stem in STEMS:
         audio, rate = soundfile.read(tmp_path / "stems" / f"{stem}.wav", dtype="float32")

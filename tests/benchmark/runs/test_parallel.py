@@ -58,14 +58,14 @@ def test_jobs_share_the_processors_and_reach_the_run(hq_root, tmp_path, monkeypa
     arguments = ["run", "--data", str(hq_root), "--systems", "mixture", "--out", str(tmp_path)]
     for options in ([], ["--jobs", "3"], ["--jobs", "9"], ["--address", "auto", "--threads", "5", "--museval"]):
         assert main([*arguments, *options]) == 0
-    assert [(settings.threads, jobs, address) for *_, settings, _, jobs, address, _ in seen] == [
+    assert [(settings.threads, jobs, address) for *_, settings, _, jobs, address, _, _, _ in seen] == [
         (8, None, None),
         (2, 3, None),
         (1, 9, None),
         (5, None, "auto"),
     ]
-    assert [settings.scorer for *_, settings, _, _, _, _ in seen] == ["bandsplit"] * 3 + ["museval"]
-    assert seen[1][-1].startswith("python -m benchmark run --data ") and seen[1][-1].endswith("--jobs 3")
+    assert [settings.scorer for *_, settings, _, _, _, _, _, _ in seen] == ["bandsplit"] * 3 + ["museval"]
+    assert seen[1][-3].startswith("python -m benchmark run --data ") and seen[1][-3].endswith("--jobs 3")
 
 
 def test_an_address_without_a_cluster_is_one_line(hq_root, tmp_path, monkeypatch, capsys):

@@ -44,7 +44,7 @@ def test_a_run_of_another_version_is_one_clear_line(tmp_path):
     key = {"format": 3, "system": "mixture", "track": "song", "split": "test", "threads": 2}
     record = {"data": "music", "machine": "Abacus", "keys": [key], "failures": []}
     (tmp_path / RECORD_FILE).write_text(json.dumps(record))
-    with pytest.raises(ValueError, match=r"holds a run of another version .*format 3, this one reads 4.* run` again"):
+    with pytest.raises(ValueError, match=r"holds a run of another version .*format 3, this one reads 5.* run` again"):
         read_record(tmp_path)
 
 

@@ -19,19 +19,18 @@ CHECKPOINT = Source("bsrnn", "BSRNN", "checkpoint", "", "", "1")
 
 
 def files_of(loader):
-    return set(made_of([module.MEASURE, LOADERS[loader].__module__]).files)
+    return set(made_of([LOADERS[loader].__module__, module.TRACKS]).files)
 
 
 def test_the_code_of_a_system_is_only_what_it_runs():
     ours, mixture, demucs = files_of("checkpoint"), files_of("mixture"), files_of("demucs official")
     network = {"models/bsrnn/mask.py", "models/separation/separator.py", "models/signal/chunking.py"}
-    scoring = {
-        "benchmark/scoring/toeplitz.py",
-        "benchmark/scoring/accompaniment.py",
-        "models/metrics.py",
-        "models/signal/resampling.py",
-    }
-    assert network | scoring <= ours and scoring <= mixture and not network & mixture
+    scoring = {"benchmark/scoring/toeplitz.py", "benchmark/scoring/spectral.py", "models/metrics.py"}
+    tracks = {"models/tracks/folder.py", "models/tracks/stem_file.py"}
+    assert network <= ours and tracks <= ours & mixture and not network & mixture
+    assert scoring <= set(made_of([module.MEASURE]).files)
+    for loader in LOADERS:  # else a changed metric would separate again
+        assert not scoring & files_of(loader)
     assert "benchmark/systems/demucs.py" in demucs and "models/separation/separator.py" not in demucs
     for other in (
         "benchmark/tables/report.py",
@@ -47,15 +46,18 @@ def test_a_changed_file_or_package_changes_the_key(tmp_path, monkeypatch):
     assert made_by(CHECKPOINT, "bandsplit") == before and {"torch", "scipy", "demucs"} <= set(before["packages"])
     assert "museval" not in before["packages"] and "museval" in made_by(CHECKPOINT, "museval")["packages"]
     original = module.made_of
+    touched = []
 
     def changed(modules):
         code = original(modules)
-        copy = tmp_path / "mask.py"
-        copy.write_bytes(code.files["models/bsrnn/mask.py"].read_bytes() + b"\n")
-        return type(code)(code.files | {"models/bsrnn/mask.py": copy}, code.packages)
+        copy = tmp_path / "changed.py"
+        copy.write_bytes(b"changed")
+        return type(code)(code.files | {place: copy for place in {touched[-1]} & set(code.files)}, code.packages)
 
     monkeypatch.setattr(module, "made_of", changed)
-    assert differences(before, made_by(CHECKPOINT, "bandsplit")) == ["our code"]
+    for place, words in (("models/bsrnn/mask.py", "our code"), ("models/metrics.py", "our code that scores")):
+        touched.append(place)
+        assert differences(before, made_by(CHECKPOINT, "bandsplit")) == [words]
     monkeypatch.setattr(module, "made_of", original)
     monkeypatch.setattr(module, "version_of", lambda name: "9" if name == "scipy" else version_of(name))
     assert differences(before, made_by(CHECKPOINT, "bandsplit")) == [f"scipy {version_of('scipy')} to 9"]

@@ -50,7 +50,7 @@ def test_a_run_resumes(tracks, tmp_path, measured, capsys):
     assert all("frames" not in group for result in results for group in result["scores"]["together"])
     again, _ = run([source()], tracks[:2], tmp_path, SETTINGS)
     assert again == results and len(measured) == 2
-    assert f"2 of 2 results are already in {tmp_path}\n" in capsys.readouterr().err
+    assert f"2 results are already in {tmp_path}\n" in capsys.readouterr().err
     assert not list(Path(tmp_path).rglob("*.part"))
 
 
@@ -64,6 +64,8 @@ def test_other_threads_keep_the_scores_and_are_stored_with_the_times(tracks, tmp
     ("change", "reason"),
     [
         ({"code": "1234"}, "our code (1)"),
+        ({"scoring": "1234"}, "our code that scores (1)"),
+        ({"frame_s": 2.0}, "the length of frames (1)"),
         ({"packages": {"torch": "1.0"}}, "torch 2.11.0 to 1.0 (1)"),
         ({"digest": "2"}, "the system's files (1)"),
         ({"audio": "2"}, "the track's audio (1)"),

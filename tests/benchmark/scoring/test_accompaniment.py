@@ -6,8 +6,8 @@ from functools import partial
 import numpy as np
 import pytest
 
-from benchmark.scoring.accompaniment import PAIR, accompaniment, score_all, with_accompaniment
-from benchmark.scoring.scores import score
+from benchmark.scoring.accompaniment import PAIR, accompaniment, with_accompaniment
+from benchmark.scoring.scores import score, score_all
 from models.metrics import csdr, frame_sdr, global_sdr
 from models.tracks import STEMS
 
@@ -42,7 +42,7 @@ def test_four_stems_are_scored_together_and_vocals_with_accompaniment_too(stems)
     assert scores["stems"] == [*STEMS, "accompaniment"]
     four, pair = scores["together"]
     alone = SCORE(stacked(stems, STEMS), stacked(estimates, STEMS), STEMS)
-    for name in ("csdr", "isr", "sir", "sar", "num_frames", "nan_frames", "stems"):
+    for name in ("csdr", "isr", "sir", "sar", "si_sar", "num_frames", "nan_frames", "stems"):
         assert four[name] == alone[name]
     for name in ("sdr", "si_sdr"):
         assert {stem: scores[name][stem] for stem in STEMS} == alone[name]
@@ -63,7 +63,7 @@ def test_the_same_audio_scores_the_same_as_two_stems_and_in_the_pair_of_four(ste
     of_two, of_four = score_all(stems, two, SCORE), score_all(stems, estimates, SCORE)
     assert of_two["stems"] == list(PAIR)
     (alone,), (four, pair) = of_two["together"], of_four["together"]
-    for name in ("csdr", "isr", "sir", "sar"):
+    for name in ("csdr", "isr", "sir", "sar", "si_sar"):
         assert alone[name] == pair[name]
     assert {stem: of_four["sdr"][stem] for stem in PAIR} == of_two["sdr"]
     assert abs(four["sar"]["vocals"] - pair["sar"]["vocals"]) > 0.5

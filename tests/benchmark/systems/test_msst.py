@@ -153,7 +153,7 @@ def test_the_command(root, tmp_path, monkeypatch, capsys):
     write_folder(tmp_path / "two", two)
     name = f"msst:{tmp_path / 'two'}"
     arguments = ["run", "--data", str(root), "--systems", name, "--out", str(tmp_path / "out"), "--threads", "1"]
-    assert command.main([*arguments, "--keep-audio", "0"]) == 0
+    assert command.main([*arguments, "--keep-estimates", "none"]) == 0
     assert "BS-RoFormer (two, local folder) [training data unknown]" in capsys.readouterr().out
     scores = pandas.read_csv(tmp_path / "out" / "scores.csv").query("system == @name and metric == 'sdr'")
     assert set(scores.stem) == {"vocals", "accompaniment"} and np.isfinite(scores.value).all()

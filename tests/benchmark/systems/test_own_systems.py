@@ -11,10 +11,11 @@ from benchmark.runs.measure import measure
 from benchmark.runs.settings import Settings
 from benchmark.systems.catalog import load, parse_systems, resolve_all
 from benchmark.systems.estimates import Estimates, estimate_files, resolve_estimates
-from benchmark.systems.python_object import PythonSystem, resolve_python
+from benchmark.systems.python_object import PythonSystem, resolve_python, source_of_object
 from conftest import SAMPLE_RATE, TEST_TRACK
 from models.running.repository import ROOT
 from models.tracks import open_tracks
+from separator_fakes import Halves
 
 pytestmark = pytest.mark.usefixtures("short_filters")
 
@@ -133,12 +134,34 @@ def test_an_object_of_the_users_is_scored(track):
         assert PythonSystem(f"separator_fakes:{name}").parameters == 5
 
 
+def test_a_factory_gets_a_name_arguments_and_the_device():
+    source = resolve_python("mine=separator_fakes:Built?depth=3,kind=fast")
+    assert (source.name, source.label) == ("mine", "mine (Python)") and source.location.endswith("kind=fast")
+    assert load(source, "meta")._separator.made == (3, "fast", "meta")
+    assert source.digest != resolve_python("mine=separator_fakes:Built?depth=4,kind=fast").digest
+    given = resolve_python("separator_fakes:Built?depth=2.5,device='cpu'")
+    assert given.name == "separator_fakes:Built?depth=2.5,device='cpu'"
+    assert load(given, "meta")._separator.made == (2.5, "slow", "cpu")
+
+
+def test_a_live_objects_identity_is_its_state_and_its_code():
+    one, two = Halves(), Halves()
+    two.network.load_state_dict(one.network.state_dict())
+    assert source_of_object("a", one).digest == source_of_object("a", two).digest
+    two.network.weight.data += 1
+    assert source_of_object("a", one).digest != source_of_object("a", two).digest
+    one.hidden = lambda: None  # cannot be pickled: never reused
+    assert source_of_object("a", one).digest != source_of_object("a", one).digest
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("module", "--system: expected package.module:factory, got 'module'"),
-        ("module:", "--system: expected package.module:factory, got 'module:'"),
-        ("a b:c", "--system: expected package.module:factory, got 'a b:c'"),
+        ("module", "--system: expected package.module:factory, or NAME=.* got 'module'"),
+        ("module:", "--system: expected package.module:factory, or NAME=.* got 'module:'"),
+        ("a b:c", "--system: expected package.module:factory, or NAME=.* got 'a b:c'"),
+        ("=separator_fakes:Halves", "--system: expected package.module:factory, or NAME="),
+        ("x=separator_fakes:Built?3", r"expected argument=value after the \?, got '3'"),
         ("no_such_module:make", "expected a module in sys.path, got no_such_module"),
         ("no_such_package.module:make", r"no_such_package.module cannot be imported \(No module named"),
     ],
@@ -151,8 +174,11 @@ def test_wrong_names_are_one_line(text, message):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
+        ("Halves?depth=3", "does not take these arguments .*unexpected keyword argument 'depth'"),
+        ("Built", "does not take these arguments .*missing a required argument: 'depth'"),
+        ("Namespace.made?depth=3", "expected no arguments, since Namespace.made is an object that is made already"),
         ("Missing", "expected a name in separator_fakes, got Missing"),
-        ("NoSeparator", "expected a separator, got NoSeparator without sample_rate, separate"),
+        ("NoSeparator", "expected a separator, got NoSeparator without separate"),
     ],
 )
 def test_an_object_that_is_not_a_separator_is_refused(name, message):
@@ -210,7 +236,7 @@ def test_the_command_scores_both(folder, hq_root, tmp_path, monkeypatch, capsys)
     monkeypatch.syspath_prepend(str(ROOT / "tests"))
     out = tmp_path / "out"
     options = ["--systems", "mixture", "--estimates", f"mine={folder}", "--system", "separator_fakes:Halves"]
-    options += ["--system", "separator_fakes:fails", "--keep-audio", "0", "--threads", "1", "--out", str(out)]
+    options += ["--system", "separator_fakes:fails", "--keep-estimates", "none", "--threads", "1", "--out", str(out)]
     assert command.main(["run", "--data", str(hq_root), *options]) == 1
     error = capsys.readouterr().err.splitlines()[-1]
     assert error == "failed: separator_fakes:fails, every track left: KeyError: 'weights'"

@@ -262,7 +262,7 @@ def test_the_command_scores_vocals_and_accompaniment(hq_root, tmp_path, capsys):
 
     from benchmark import __main__ as command
 
-    options = ["--systems", "spleeter", "--keep-audio", "0", "--threads", "1", "--out", str(tmp_path)]
+    options = ["--systems", "spleeter", "--keep-estimates", "none", "--threads", "1", "--out", str(tmp_path)]
     assert command.main(["run", "--data", str(hq_root), *options]) == 0
     table = capsys.readouterr().out
     assert "| accompaniment |" in table and "only vocals, accompaniment scored" in table

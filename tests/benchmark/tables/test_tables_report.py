@@ -6,6 +6,7 @@ import math
 import pandas
 
 from benchmark.runs.store import Failure
+from benchmark.scoring.metrics import METRICS
 from benchmark.tables import report
 from benchmark.tables.summary import comparisons, comparisons_frame, scores_frame
 from benchmark_scores import RESULTS, make_result, many_results
@@ -35,7 +36,7 @@ def test_each_metric_has_its_own_block(tmp_path):
     sdr, csdr, others, cost, systems = (table[start:end] for start, end in zip(order[:-1], order[1:], strict=True))
     assert "| A                           |   4.00 |  2.00 | 3.00 |  4.00 | 3.25 |" in sdr
     assert "| A      |   1.00 |  1.00 | 2.00 |  3.00 | 1.75 |" in csdr and "VOCALS ONLY" not in csdr
-    assert "| A      |   4.00 | 5.00 | 6.00 | 7.00 |    2 of 15 |" in others
+    assert "| A      |   4.00 |   8.00 | 5.00 | 6.00 | 7.00 |    2 of 15 |" in others
     assert "**Vocals alone (dB)**" in others and "|        5.00 |       8.00 |       9.00 |" in others
     assert "| VOCALS ONLY [1 of 3 tracks] |   5.00 |     – |    – |     – |    – |" in sdr
     assert "| a           |      0.100 |     0.200 | 0.150 |     2048 |     1.25 M |    3.0 |  1.5 |       2 |" in cost
@@ -49,6 +50,15 @@ def test_each_metric_has_its_own_block(tmp_path):
     assert "- b, two: it broke" in table and "- c, every track left: no memory" in table
     read = pandas.read_csv(io.StringIO((tmp_path / "scores.csv").read_text())).fillna({"together": ""})
     pandas.testing.assert_frame_equal(read, scores_frame(RESULTS))
+
+
+def test_each_extra_metric_has_a_table_with_its_direction():
+    results = many_results("a")
+    for index, result in enumerate(results):
+        result["scores"]["fullness"] = dict.fromkeys(STEMS, 20.0 + index)
+    table = report.render([*results, *many_results("b")], [], "x", 12)
+    block = table[table.index("**Fullness, higher is better**: 0 to 100") : table.index("**Differences")]
+    assert "| A      | 25.50 [" in block and "| B " not in block and "lower is better" not in table
 
 
 def test_three_tracks_show_no_interval_and_no_difference():
@@ -71,8 +81,8 @@ def test_many_tracks_show_intervals_and_differences(tmp_path):
     assert [row.count("[") for row in rows] == [5]
     assert all(len(line) < 150 for line in table.splitlines() if line.startswith("|"))
     read = pandas.read_csv(tmp_path / "comparisons.csv").fillna({"together": ""})
-    pandas.testing.assert_frame_equal(read, comparisons_frame(comparisons(results)))
-    assert len(pandas.read_csv(tmp_path / "summary.csv")) == 6 * (5 + 5 + 2)
+    pandas.testing.assert_frame_equal(read, comparisons_frame(comparisons(results, tuple(METRICS))))
+    assert len(pandas.read_csv(tmp_path / "summary.csv")) == 7 * (5 + 5 + 2)
 
 
 def test_systems_of_two_and_of_four_stems_are_in_one_table_as_a_pair():

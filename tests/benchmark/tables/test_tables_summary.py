@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from benchmark.scoring.metrics import EXTRA
 from benchmark.scoring.scores import score
 from benchmark.tables.statistics import bootstrap_intervals
 from benchmark.tables.summary import (
@@ -27,7 +28,7 @@ def test_every_score_is_summarised():
     noise = np.random.default_rng(0).normal(size=(2, 2, 3000))
     scores = score(noise, noise + 0.1, STEMS[:2], 1000)
     by_stem = {name for name, values in scores.items() if isinstance(values, dict) and name != "frames"}
-    assert set(OVER_TRACKS) == by_stem
+    assert set(OVER_TRACKS) == by_stem | set(EXTRA)
     assert all(set(scores[name]) == set(STEMS[:2]) for name in by_stem)
 
 
@@ -63,6 +64,32 @@ def test_one_perfect_and_one_silent_stem_have_no_mean():
     assert all(each.num_tracks == 0 for each in found if each.stem in ("vocals", "drums", "mean"))
 
 
+def scored_too(results, metric, values):
+    """The results with a metric of EXTRA, the same value for all stems."""
+    changed = []
+    for result, value in zip(results, values, strict=True):
+        scores = result["scores"] | {metric: dict.fromkeys(STEMS, value)}
+        changed.append(result | {"scores": scores})
+    return changed
+
+
+def test_an_extra_metric_has_a_row_with_unit_and_direction_and_is_compared():
+    shifted = [5 + 1.3 * index + 0.01 * index**2 for index in range(12)]
+    one = scored_too(many_results("a"), "mrstft", [2 + 0.1 * index for index in range(12)])
+    two = scored_too(many_results("b"), "mrstft", shifted)
+    row = summarise(one)
+    assert score_of(row, "mrstft", "mean") == pytest.approx(2.55)
+    frame = summary_frame([row]).set_index(["metric", "stem"])
+    line = frame.loc[("mrstft", "mean")]
+    assert (line["unit"], line["direction"], line["over_tracks"]) == ("", "lower is better", "median")
+    assert line["low"] < 2.55 < line["high"] and frame.loc[("sdr", "mean"), "unit"] == "dB"
+    found = comparisons([*one, *two], ("mrstft",))
+    assert found[0].stem == "mean" and found[0].difference < -3 and found[0].verdict == "better"
+    assert {each.metric for each in comparisons([*one, *two])} == {"sdr", "csdr"}
+    partly = [*one[:-1], many_results("a")[-1]]  # a metric that some tracks lack is no figure of all
+    assert math.isnan(score_of(summarise(partly), "mrstft", "mean"))
+
+
 def test_intervals_are_those_of_the_bootstrap():
     results = many_results("a")
     row = summarise(results)
@@ -74,14 +101,14 @@ def test_intervals_are_those_of_the_bootstrap():
     frame = summary_frame([row]).set_index(["metric", "stem"])
     assert tuple(frame.loc[("csdr", "mean"), ["low", "high"]]) == interval_of(row, "csdr", "mean", STEMS)
     assert frame.loc[("csdr", "mean"), "together"] == "+".join(STEMS) and frame.loc[("sdr", "mean"), "together"] == ""
-    assert frame.loc[("sdr", "vocals"), "over_tracks"] == "mean" and len(frame) == len(OVER_TRACKS) * 5
+    assert frame.loc[("sdr", "vocals"), "over_tracks"] == "mean" and len(frame) == 7 * 5
     assert all(math.isnan(bound) for bound in interval_of(summarise(results[:3]), "sdr", "mean"))
 
 
 def test_scores_are_tidy():
     frame = scores_frame([*RESULTS, make_result("a", "one", (1.0,) * 4, split="train")])
     assert list(frame.columns) == ["system", "split", "track", "together", "stem", "metric", "value"]
-    assert len(frame) == 4 * (6 * 4 + 2) + 6 + 2
+    assert len(frame) == 4 * (7 * 4 + 2) + 7 + 2
     assert not frame.duplicated(["system", "split", "track", "together", "stem", "metric"]).any()
     frame = frame[frame.split == "test"]
     sdr = frame[(frame.system == "a") & (frame.metric == "sdr")].groupby("stem").value.mean()

@@ -44,11 +44,13 @@ def test_table_gives_medians_and_the_ratio_to_the_first():
 def test_peers_have_their_official_size():
     factories = speed_systems()
     sizes = {name: factory().parameters for name, factory in factories.items() if not name.startswith("BSRNN")}
-    umx, filtered, htdemucs = sizes.values()
+    umx, filtered, htdemucs, scnet = sizes.values()
     assert round(umx / 1e6, 1) == round(filtered / 1e6, 1) == 35.6
     assert round(htdemucs / 1e6) == 42
+    assert round(scnet / 1e6, 1) == 10.6
     noise = np.zeros((2, 4410), dtype=np.float32) + 0.01
     assert speed._umxhq(1).separate(noise, 44100)["vocals"].shape == noise.shape
+    assert speed._scnet_small().separate(noise, 44100)["vocals"].shape == noise.shape
 
 
 def test_unknown_checkpoint_is_one_line(capsys):

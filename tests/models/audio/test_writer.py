@@ -1,7 +1,7 @@
 """Files appear under their name only when they are complete, and samples are not rescaled."""
 
-import resource
-import signal
+import os
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -56,17 +56,6 @@ def test_failure_leaves_the_old_file_and_no_other(tmp_path):
         raise KeyboardInterrupt
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
-
-
-@pytest.fixture
-def full_disk():
-    """No file of this process may grow beyond 64 KiB."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (2**16, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    signal.signal(signal.SIGXFSZ, handler)
 
 
 @pytest.mark.parametrize("name", list(FORMATS))
@@ -151,3 +140,24 @@ def test_arrays_are_written_and_read_as_tensors_are(tmp_path):
     arrays = list(open_audio(tmp_path / "a.wav").arrays(0.01))
     assert all(isinstance(block, np.ndarray) and block.dtype == np.float32 for block in arrays)
     assert np.array_equal(np.concatenate(arrays, axis=-1), read_audio(tmp_path / "a.wav")[0].numpy())
+
+
+@pytest.mark.parametrize(("name", "bits"), [("wav16", 16), ("flac16", 16), ("wav24", 24), ("flac24", 24)])
+def test_samples_of_the_format_are_stored_exactly(tmp_path, name, bits):
+    """Full scale included: libsndfile's own conversion of floats would scale by 32767 / 32768."""
+    whole = torch.randint(-(2 ** (bits - 1)), 2 ** (bits - 1), (2, 4000), generator=torch.Generator().manual_seed(0))
+    whole[:, :2] = torch.tensor([-(2 ** (bits - 1)), 2 ** (bits - 1) - 1])
+    waveform = whole.float() / 2 ** (bits - 1)
+    assert write_audio(tmp_path / "x", waveform, RATE, name) == 0
+    assert torch.equal(read_audio(tmp_path / "x")[0], waveform)
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path):
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    stale = [tmp_path / f".x.wav.{ended.pid}.part{end}" for end in ("", ".old")]
+    kept = [tmp_path / name for name in (f".x.wav.{os.getppid()}.part", f".y.wav.{ended.pid}.part", ".x.wav.me.part")]
+    for path in (*stale, *kept):
+        path.touch()
+    write_audio(tmp_path / "x.wav", noise(100), RATE)
+    assert sorted(tmp_path.iterdir()) == sorted([*kept, tmp_path / "x.wav"])

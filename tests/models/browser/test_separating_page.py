@@ -79,7 +79,16 @@ def download(page, folder, name):
 
 
 def test_a_song_s_stems_are_the_command_s(page, folder):
-    command = ["separate", str(folder / "song.wav"), "--checkpoint", "tiny", "--device", "cpu"]
+    command = [
+        "separate",
+        str(folder / "song.wav"),
+        "--checkpoint",
+        "tiny",
+        "--device",
+        "cpu",
+        "--precision",
+        "float32",
+    ]
     assert main([*command, "--out", str(folder / "stems")]) == 0
     page.choose_file("#file", folder / "song.wav")
     page.wait_for("!document.getElementById('work').hidden")

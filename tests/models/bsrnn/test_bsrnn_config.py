@@ -28,6 +28,7 @@ def test_the_defaults_are_the_papers():
         "mid_side": False,
         "level_inputs": False,
         "attention_heads": 0,
+        "causal": False,
     }
     assert BSRNNConfig().num_bins == 1025
 

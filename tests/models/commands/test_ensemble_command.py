@@ -111,7 +111,16 @@ def test_the_written_ensemble_separates(hq_root, tmp_path, mixture):
     assert find(hq_root, tmp_path / "e.yaml", str(tmp_path / "a"), str(tmp_path / "b")) == 0
     shares = {w["stem"]: w["shares"] for w in yaml.safe_load((tmp_path / "e.yaml").read_text())["weights"]}
     soundfile.write(tmp_path / "song.wav", mixture.T, SAMPLE_RATE, subtype="FLOAT")
-    command = ["separate", str(tmp_path / "song.wav"), "--format", "wavfloat", "--device", "cpu"]
+    command = [
+        "separate",
+        str(tmp_path / "song.wav"),
+        "--format",
+        "wavfloat",
+        "--device",
+        "cpu",
+        "--precision",
+        "float32",
+    ]
     assert main([*command, "--out", str(tmp_path / "w"), "--checkpoint", str(tmp_path / "e.yaml")]) == 0
     both = ["--checkpoint", str(tmp_path / "a"), "--checkpoint", str(tmp_path / "b")]
     assert main([*command, "--out", str(tmp_path / "m"), *both]) == 0

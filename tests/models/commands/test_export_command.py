@@ -27,7 +27,8 @@ def test_a_song_through_both(song, capsys):
     assert main(["export", str(folder / "made"), "--onnx", str(folder / "made.onnx")]) == 0
     assert f"{folder / 'made'} -> {folder / 'made.onnx'} (" in capsys.readouterr().out
     common = ["separate", str(folder / "song.wav"), "--format", "wavfloat", "--set", "separate.shifts=2"]
-    assert main([*common, "--checkpoint", str(folder / "made"), "--out", str(folder / "a"), "--device", "cpu"]) == 0
+    exact = ["--device", "cpu", "--precision", "float32"]
+    assert main([*common, "--checkpoint", str(folder / "made"), "--out", str(folder / "a"), *exact]) == 0
     # A process of its own, in which importing torch or its friends is an error.
     program = (
         "import sys\nfor name in ('torch', 'torchaudio', 'yaml', 'scipy', 'soxr', 'onnx', 'safetensors'):\n"
@@ -48,7 +49,7 @@ def test_bad_input_is_one_line(song, capsys):
     out = ["--out", song / "out"]
     assert "no checkpoint 'none'" in fails(capsys, "export", "none", "--onnx", song / "x.onnx")
     assert "no such file" in fails(capsys, "separate", song / "song.wav", "--onnx", song / "x.onnx", *out)
-    for option in (["--checkpoint", "small"], ["--device", "cpu"], ["--one-at-a-time"]):
+    for option in (["--checkpoint", "small"], ["--device", "cpu"], ["--one-at-a-time"], ["--precision", "float32"]):
         line = fails(capsys, "separate", song / "song.wav", "--onnx", song / "x.onnx", *out, *option)
         assert line == f"error: {option[0]} is for checkpoints: --onnx runs {song / 'x.onnx'} on the CPU"
     assert not (song / "out").exists()

@@ -14,11 +14,12 @@ import soundfile
 import torch
 
 from models.arguments import add_separate_arguments
-from models.audio.writer import FORMATS
-from models.commands.separate import run, separate_file
+from models.audio.formats import FORMATS
+from models.commands.separate import run
 from models.running.repository import ROOT
 from models.separation.separator import NetworkSeparator
-from scaled_copies import RATE, SETTINGS, STEMS, ScaledCopies, noise
+from models.songs.records import FOLDER
+from scaled_copies import RATE, SETTINGS, ScaledCopies, noise
 
 pytestmark = pytest.mark.usefixtures("shipped")
 
@@ -38,7 +39,9 @@ def separate(*arguments: object) -> int:
 
 
 def names(folder: Path) -> list[str]:
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    """Files below a folder; the records of what is done are in a hidden folder."""
+    files = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    return sorted(str(path) for path in files if FOLDER not in path.parts)
 
 
 @pytest.mark.parametrize("channels", [1, 2])
@@ -94,10 +97,7 @@ def test_a_bad_song_among_several(tmp_path, capsys):
     (tmp_path / "empty.mp3").touch()
     content = (tmp_path / "a.wav").read_bytes()
     (tmp_path / "cut.wav").write_bytes(content[: len(content) // 2])
-    soundfile.write(tmp_path / "wide.wav", np.zeros((100, 6)), RATE)
-    songs = [
-        tmp_path / name for name in ("text.wav", "a.wav", "empty.mp3", "cut.wav", "gone.ogg", "wide.wav", "b.flac")
-    ]
+    songs = [tmp_path / name for name in ("text.wav", "a.wav", "empty.mp3", "cut.wav", "gone.ogg", "b.flac")]
     assert separate(*songs, "--out", tmp_path / "out", "--stems", "vocals") == 2
     assert names(tmp_path / "out") == ["a/vocals.wav", "b/vocals.wav"]
     lines = capsys.readouterr().err.splitlines()
@@ -107,7 +107,7 @@ def test_a_bad_song_among_several(tmp_path, capsys):
         "cut": "truncated",
         "gone": "no such file",
     }
-    for (name, message), line in zip({**expected, "wide": "with 1 or 2 channels"}.items(), lines, strict=True):
+    for (name, message), line in zip(expected.items(), lines, strict=True):
         assert line.startswith(f"{tmp_path / name}.") and line.count(f"{name}.") == 1
         assert any(part in line for part in message.split("|"))
 
@@ -127,8 +127,6 @@ def test_an_input_is_never_overwritten(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ValueError, match="vocals.wav is an input"):
         separate("vocals.wav", "--out", ".")
-    with pytest.raises(ValueError, match="vocals.wav is an input"):
-        separate_file(NetworkSeparator(ScaledCopies(), SETTINGS), Path("vocals.wav"), tmp_path)
     assert names(tmp_path) == ["vocals.wav"]
     assert (tmp_path / "vocals.wav").read_bytes() == before
     assert separate("vocals.wav", "--out", ".", "--stems", "drums") == 0
@@ -189,7 +187,8 @@ def test_names_that_the_terminal_cannot_show_are_escaped(tmp_path, encoding):
     songs = [tmp_path / name for name in odd]
     done = run_command(*songs, "--out", tmp_path / "out", "--stems", "bass", "--checkpoint", "tiny", env=environment)
     assert done.returncode == 0, done.stderr
-    assert sorted(folder.name for folder in (tmp_path / "out").iterdir()) == sorted(Path(name).stem for name in odd)
+    folders = {folder.name for folder in (tmp_path / "out").iterdir()} - {FOLDER}
+    assert folders == {Path(name).stem for name in odd}
     assert done.stdout.count(b"\n") == 3
 
 
@@ -234,20 +233,3 @@ def test_an_error_of_the_network_names_the_song(tmp_path, capsys, monkeypatch):
     assert names(tmp_path / "out") == []
     last = capsys.readouterr().err.splitlines()[-1]
     assert "song.wav: output of network" in last and "at 0.000 s" in last
-
-
-def test_long_song_in_blocks(tmp_path):
-    """More than two reading blocks, through the file and back."""
-    song = write_song(tmp_path / "song.wav", length=21 * RATE)
-    written = separate_file(
-        NetworkSeparator(ScaledCopies(), SETTINGS, stems=["vocals"]), tmp_path / "song.wav", tmp_path
-    )
-    assert [stem.clipped for stem in written] == [0]
-    stem, _ = soundfile.read(written[0].path, dtype="float32")
-    np.testing.assert_allclose(stem, song.T, atol=1e-4)
-
-
-def test_all_stems_by_default(tmp_path):
-    write_song(tmp_path / "song.wav")
-    written = separate_file(NetworkSeparator(ScaledCopies(), SETTINGS), tmp_path / "song.wav", tmp_path / "out")
-    assert [stem.path.name for stem in written] == [f"{stem}.wav" for stem in STEMS]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.ensembles.ensemble import EnsembleSeparator, aligned, members_of, open_separator
+from models.ensembles.ensemble import EnsembleSeparator, members_of, open_separator
 from models.separation.separator import NetworkSeparator, load_separator
 from models.signal.chunking import SeparateConfig
 from scaled_copies import RATE, SETTINGS, STEMS, ScaledCopies, Squashed, noise
@@ -65,19 +65,6 @@ def test_streams_stay_aligned_whatever_the_blocks(size):
     pieces = list(ensemble.separate_stream(iter(mixture.split(size, dim=-1)), RATE))
     drums = torch.cat([piece["drums"] for piece in pieces], dim=-1)
     torch.testing.assert_close(drums, 7 / 3 * mixture, rtol=1e-5, atol=1e-5)
-
-
-def test_pieces_are_cut_at_the_same_places_and_empty_ones_passed_over():
-    def stream(*lengths):
-        start = 0
-        for length in lengths:
-            yield {"vocals": torch.arange(start, start + length)[None]}
-            start += length
-
-    pieces = list(aligned([stream(3, 0, 5, 2), stream(0, 1, 9, 0)]))
-    for first, second in pieces:
-        assert torch.equal(first["vocals"], second["vocals"]) and first["vocals"].numel() > 0
-    assert torch.cat([first["vocals"] for first, _ in pieces], dim=-1).tolist() == [list(range(10))]
 
 
 def test_memory_is_bounded():

@@ -147,3 +147,11 @@ def test_without_onnx_it_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "onnx", None)
     with pytest.raises(ValueError, match="needs the package onnx: pip install"):
         export_checkpoint("tiny", tmp_path / "graph.onnx")
+
+
+def test_a_causal_network_is_refused(tmp_path):
+    preset = dataclasses.replace(PRESET, model=dataclasses.replace(PRESET.model, causal=True, norm="rms"))
+    save_checkpoint(tmp_path / "live", preset.build_network().state_dict(), preset, INFO, "card")
+    with pytest.raises(ValueError, match="live: a causal network cannot be exported yet"):
+        export_checkpoint(tmp_path / "live", tmp_path / "graph.onnx")
+    assert not (tmp_path / "graph.onnx").exists()

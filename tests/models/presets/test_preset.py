@@ -73,6 +73,7 @@ def test_paper_presets_are_the_papers(stem):
         "mid_side": False,
         "level_inputs": False,
         "attention_heads": 0,
+        "causal": False,
     }
     assert preset["data"] == {
         "sources": list(STEMS),

@@ -15,20 +15,25 @@ from models.training import clock
 from models.training.data.packs import prepare_pack
 from models.training.loop import train
 from models.training.loss import ComplexL1Loss, LogErrorLoss, MultiResolutionLoss, WaveformL1Loss, build_loss
-from models.training.robust import FRAME_SAMPLES, TruncatedLoss, least, taught_targets
+from models.training.robust import FRAME_SAMPLES, TruncatedLoss, least, missed_share, taught_targets
 
 LENGTH = 4 * FRAME_SAMPLES
 LOSSES = [WaveformL1Loss(), LogErrorLoss(), MultiResolutionLoss((64, 16)), ComplexL1Loss(512, 128)]
 
 
 def pair(batch: int = 4) -> tuple[torch.Tensor, torch.Tensor]:
-    """Estimates, of which those of example 1 are far off for stem 0, and of example 2 for stem 1; and targets."""
+    """Estimates that hold nothing of example 1 for stem 0 and of example 2 for stem 1; and targets.
+
+    Their error is not the largest: example 3 is ten times as loud.
+    """
     generator = torch.Generator().manual_seed(0)
     targets = torch.randn(batch, 2, 1, LENGTH, generator=generator)
     error = 0.1 * torch.randn(batch, 2, 1, LENGTH, generator=generator)
     if batch > 2:
-        error[1, 0] *= 20
-        error[2, 1] *= 20
+        targets[3] *= 10
+        error[3] *= 20
+        error[1, 0] = 0.1 * error[1, 0] - targets[1, 0]
+        error[2, 1] = 0.1 * error[2, 1] - targets[2, 1]
     return (targets + error).requires_grad_(), targets
 
 
@@ -41,7 +46,7 @@ def gradient(loss: nn.Module, estimates: torch.Tensor, targets: torch.Tensor, sp
 
 @pytest.mark.parametrize("spectral", [False, True])
 @pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: type(loss).__name__)
-def test_the_examples_with_the_largest_errors_teach_nothing(loss, spectral):
+def test_the_examples_that_are_missed_most_teach_nothing(loss, spectral):
     estimates, targets = pair()
     energy = gradient(TruncatedLoss(loss, 0.75, 1.0, 0), estimates, targets, spectral)
     assert energy[1, 0] == energy[2, 1] == 0
@@ -50,10 +55,10 @@ def test_the_examples_with_the_largest_errors_teach_nothing(loss, spectral):
 
 
 @pytest.mark.parametrize("spectral", [False, True])
-def test_the_frames_with_the_largest_errors_teach_nothing(spectral):
+def test_the_frames_that_are_missed_most_teach_nothing(spectral):
     estimates, targets = pair(2)
     with torch.no_grad():
-        estimates[1, 0, :, FRAME_SAMPLES : 2 * FRAME_SAMPLES] += 5
+        estimates[1, 0, :, FRAME_SAMPLES : 2 * FRAME_SAMPLES] *= -0.1
     loss = ComplexL1Loss(512, 128)
     gradient(TruncatedLoss(loss, 1.0, 0.875, 0), estimates, targets, spectral)
     bad = estimates.grad[1, 0, :, FRAME_SAMPLES + 512 : 2 * FRAME_SAMPLES - 512]
@@ -65,6 +70,25 @@ def test_the_frames_with_the_largest_errors_teach_nothing(spectral):
 def test_something_is_kept_at_batch_size_one(examples, frames):
     estimates, targets = pair(1)
     assert (gradient(TruncatedLoss(WaveformL1Loss(), examples, frames, 0), estimates, targets) > 0).all()
+
+
+def test_the_missed_share_of_a_target():
+    time = torch.arange(40.0)
+    target, other = torch.sin(time * torch.pi / 5), torch.cos(time * torch.pi / 5)
+    targets = torch.stack([target, target, target, 0 * target])[None, :, None]  # [1, S, 1, T]
+    estimates = torch.stack([0.25 * target, target + 3 * other, other, other])[None, :, None]
+    expected = torch.tensor([0.75, 0.0, 1.0, 0.0]) / 1.01  # by the floor below which a frame counts as silent
+    for frame in (40, 20, 10):
+        shares = missed_share(estimates, targets, frame)
+        assert shares.shape == (1, 4, 40 // frame)
+        torch.testing.assert_close(shares, expected[:, None].expand(4, 40 // frame)[None], atol=1e-5, rtol=0)
+    assert missed_share(estimates, targets, 15).shape == (1, 4, 3)
+
+
+def test_silent_stretches_of_a_target_are_not_missed():
+    targets = torch.ones(1, 1, 1, 20)
+    targets[..., 10:] = 1e-3
+    assert missed_share(0 * targets, targets, 10)[0, 0].tolist() == pytest.approx([1, 0], abs=0.02)
 
 
 def test_the_least_errors_of_each_stem_over_batch_and_time():
@@ -80,7 +104,7 @@ def test_all_count_until_the_first_step_of_truncation():
     loss.step = 9
     assert loss(Estimate(estimates), targets) == plain
     loss.step = 10
-    assert loss(Estimate(estimates), targets) < plain / 2
+    assert loss(Estimate(estimates), targets) < 0.9 * plain
 
 
 def test_presets_truncate_only_where_they_say_so():

@@ -1,0 +1,69 @@
+"""The options of `python -m benchmark run`, `score` and `compare`."""
+
+import argparse
+import math
+from pathlib import Path
+from typing import Any
+
+from models.running.arguments import positive
+
+
+def add_keep_and_metrics(run: argparse.ArgumentParser) -> None:
+    """Add the options of a run that say what is computed and kept."""
+    run.add_argument(
+        "--metrics",
+        default="all",
+        metavar="NAMES",
+        help="comma-separated: log_wmse, mrstft, l1_freq, bleedless, fullness, silence; all, or none; the SDR's and"
+        " SI-SAR are always computed (default: %(default)s)",
+    )
+    run.add_argument(
+        "--keep-estimates",
+        default="excerpts",
+        choices=("excerpts", "flac", "none"),
+        help="excerpts: the loudest 15 s of each track as mp3 for the report; flac: the whole estimates too, so that"
+        " `score` needs no separation; none: nothing (default: %(default)s)",
+    )
+
+
+def add_score(commands: Any) -> None:
+    """Add the command `score`."""
+    score = commands.add_parser("score", help="score the kept estimates of a run again, without separating")
+    score.add_argument("folder", type=Path, metavar="DIR", help="the --out folder of a run with --keep-estimates flac")
+    score.add_argument("--metrics", default="all", metavar="NAMES", help="as of `run` (default: %(default)s)")
+    score.add_argument("--data", help="data set with the true stems (default: that of the run)")
+    score.add_argument(
+        "--frame",
+        type=_seconds,
+        metavar="SECONDS",
+        help="length of the frames of cSDR, ISR, SIR, SAR (default: the run's)",
+    )
+    score.add_argument("--threads", type=positive, metavar="N", help="CPU threads (default: all)")
+
+
+def add_compare(commands: Any) -> None:
+    """Add the command `compare`."""
+    compare = commands.add_parser(
+        "compare", help="compare two systems track by track; exit code 1 where the second is worse"
+    )
+    compare.add_argument("first", metavar="A", help="folder of a run, or FOLDER:SYSTEM")
+    compare.add_argument("second", metavar="B", help="the same; of two folders, systems of the same name are compared")
+    compare.add_argument("--metric", default="sdr", help="as in summary.csv (default: %(default)s)")
+    compare.add_argument(
+        "--margin",
+        type=float,
+        default=0.1,
+        metavar="M",
+        help="B is worse only if it is by more than this, in the metric's unit (default: %(default)s)",
+    )
+    compare.add_argument("--plot", type=Path, metavar="FILE", help="write the forest plot (svg, png or pdf)")
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0.01 <= value <= 3600:
+        raise argparse.ArgumentTypeError(f"expected seconds from 0.01 to 3600, got {text!r}")
+    return value
