@@ -42,7 +42,24 @@ def test_a_song_through_both(song, capsys):
         assert rate == 48000 and ours.shape == (60_000, 2) and np.abs(ours).max() > 1e-3
         np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-4)
     assert main([*common, "--onnx", str(folder / "made.onnx"), "--stems", "bass", "--out", str(folder / "c")]) == 0
-    assert [path.name for path in (folder / "c").iterdir()] == ["bass.wav"]
+    assert [path.name for path in (folder / "c").glob("*.wav")] == ["bass.wav"]
+
+
+@pytest.mark.parametrize("options", [["--two-stems", "bass", "--clip", "rescale"], ["--sum-to-mix"], ["--residual"]])
+def test_sums_of_a_folder_are_those_of_pytorch(song, options):
+    folder = song
+    (folder / "music").mkdir()
+    (folder / "song.wav").rename(folder / "music/song.wav")
+    assert main(["export", str(folder / "made"), "--onnx", str(folder / "made.onnx")]) == 0
+    common = ["separate", str(folder / "music"), "--jobs", "2", "--format", "wav24", *options]
+    exact = ["--checkpoint", str(folder / "made"), "--device", "cpu", "--precision", "float32"]
+    assert main([*common, *exact, "--out", str(folder / "a")]) == 0
+    assert main([*common, "--onnx", str(folder / "made.onnx"), "--out", str(folder / "b")]) == 0
+    files = sorted(path.relative_to(folder / "a") for path in (folder / "a").rglob("*.wav"))
+    assert len(files) >= 2
+    for file in files:
+        (ours, _), (theirs, _) = (soundfile.read(folder / way / file) for way in "ba")
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-4)
 
 
 def test_bad_input_is_one_line(song, capsys):
