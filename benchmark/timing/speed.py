@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmark.provenance.energy import EnergyMeter
 from benchmark.provenance.machine import Stopwatch
 from benchmark.systems.checkpoint import CheckpointSystem
 from benchmark.systems.demucs import DemucsSystem
@@ -39,6 +40,7 @@ class Timing:
         gmacs_per_second: 10^9 multiply-accumulates for a second of audio.
         real_time_factors: separation time over audio duration of each run.
         cpu_factors: processor time over audio duration of each run.
+        watt_hours: for an hour of audio, median over the runs; None where no counter can be read.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Timing:
     gmacs_per_second: float
     real_time_factors: tuple[float, ...]
     cpu_factors: tuple[float, ...]
+    watt_hours: float | None = None
 
     @property
     def median(self) -> float:
@@ -92,11 +95,17 @@ def measure_speed(
     for system in built.values():
         system.separate(noise[:, : WARM_UP_S * SAMPLE_RATE], SAMPLE_RATE)
     watches: dict[str, list[Stopwatch]] = {name: [] for name in built}
+    meter = EnergyMeter(device)
+    energies: dict[str, list[float]] = {name: [] for name in built}
     for _ in range(repeats):
         for name, system in built.items():
+            before = meter.joules()
             with Stopwatch(device) as watch:
                 system.separate(noise, SAMPLE_RATE)
             watches[name].append(watch)
+            after = meter.joules()
+            if before is not None and after is not None:
+                energies[name].append(after - before)
     duration_s = noise.shape[-1] / SAMPLE_RATE
     return [
         Timing(
@@ -105,6 +114,7 @@ def measure_speed(
             system.gmacs_per_second() if isinstance(system, Counted) else math.nan,
             tuple(watch.wall_s / duration_s for watch in watches[name]),
             tuple(watch.cpu_s / duration_s for watch in watches[name]),
+            statistics.median(energies[name]) / duration_s if energies[name] else None,
         )
         for name, system in built.items()
     ]
@@ -116,18 +126,20 @@ def render_speed(timings: list[Timing], seconds: float, threads: int) -> str:
     lines = [
         f"{len(timings[0].real_time_factors)} runs each of {seconds:g} s of stereo noise in turns, {threads} threads, "
         f"load {load} at the end; RTF (real-time factor) is time over audio duration, CPU processor time over "
-        "audio duration; four stems.",
+        "audio duration; Wh the energy of the whole machine's processors, or of the GPU, for an hour of audio; four "
+        "stems.",
         "",
-        "| system | parameters | GMAC/s | RTF median | RTF range | CPU median | times the first |",
-        "|---|--:|--:|--:|--:|--:|--:|",
+        "| system | parameters | GMAC/s | RTF median | RTF range | CPU median | times the first | Wh |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|",
     ]
     for timing in timings:
         spread = f"{min(timing.real_time_factors):.3f}–{max(timing.real_time_factors):.3f}"
         ratio = f"{timing.median / timings[0].median:.1f}"
+        energy = "not readable" if timing.watt_hours is None else f"{timing.watt_hours:.1f}"
         cpu = statistics.median(timing.cpu_factors)
         lines.append(
             f"| {timing.name} | {timing.parameters / 1e6:.1f} M | {timing.gmacs_per_second:.1f} "
-            f"| {timing.median:.3f} | {spread} | {cpu:.3f} | {ratio} |"
+            f"| {timing.median:.3f} | {spread} | {cpu:.3f} | {ratio} | {energy} |"
         )
     return "\n".join(lines)
 

@@ -35,10 +35,10 @@ def test_systems_take_turns_on_the_same_audio():
 
 def test_table_gives_medians_and_the_ratio_to_the_first():
     first = Timing("a", 1_000_000, 3.04, (0.1, 0.2, 0.9), (0.3,) * 3)
-    second = Timing("b", 0, 0.5, (0.5, 0.6, 0.7), (1.0,) * 3)
+    second = Timing("b", 0, 0.5, (0.5, 0.6, 0.7), (1.0,) * 3, 12.34)
     table = render_speed([first, second], 30, 2)
-    assert "| a | 1.0 M | 3.0 | 0.200 | 0.100–0.900 | 0.300 | 1.0 |" in table
-    assert "| b | 0.0 M | 0.5 | 0.600 | 0.500–0.700 | 1.000 | 3.0 |" in table
+    assert "| a | 1.0 M | 3.0 | 0.200 | 0.100–0.900 | 0.300 | 1.0 | not readable |" in table
+    assert "| b | 0.0 M | 0.5 | 0.600 | 0.500–0.700 | 1.000 | 3.0 | 12.3 |" in table
 
 
 def test_peers_have_their_official_size():
