@@ -63,8 +63,11 @@ programs:
 	  echo "setup: going on; only rendering MIDI songs, and its tests, need it" >&2; \
 	fi
 
-# The report is tested in it; without it that test alone is left out.
-browser:
+# The report and the separating page are tested in it; without it, or without onnxruntime-web, those tests are left out.
+browser: setup
+	@[ -d $(VENV)/onnxruntime-web ] || ! command -v npm >/dev/null || $(BIN)/python -c \
+	  "from pathlib import Path; from models.browser import runtime; runtime.provide('npm', Path('$(VENV)/onnxruntime-web'))" \
+	  || echo "setup: no onnxruntime-web: the separating page will not be tested in a browser" >&2
 	@for program in $(BROWSERS); do if command -v $$program >/dev/null; then exit 0; fi; done; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	  echo "setup: installing chromium through apt"; \

@@ -1,8 +1,10 @@
-"""Command line: ``python -m models COMMAND``; ``--help`` lists the commands.
+"""Command line: ``python -m models COMMAND``, or ``bandsplit COMMAND``; ``--help`` lists the commands.
 
 python -m models separate song.mp3 --out stems/
 python -m models separate MUSIC --two-stems vocals --format mp3 --jobs 2
 python -m models list
+python -m models export small --onnx small.onnx
+python -m models page --runtime npm --out page
 python -m models ensemble --validate MUSDB18-HQ --checkpoint small --checkpoint tiny --out ensemble.yaml
 python -m models train --preset small --data MUSDB18-HQ --out runs/small --max-minutes 60
 python -m models prepare --data MUSDB18-HQ --out packs/musdb
@@ -15,9 +17,13 @@ python -m models import weights/separator.ckpt --out oBSRNN-SIMO
 
 import argparse
 import sys
+from pathlib import Path
 
 from models import arguments as command_arguments
 from models.running.console import run_command
+
+INSTALLED = "bandsplit"
+"""What pip names this command line."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -26,10 +32,13 @@ def main(arguments: list[str] | None = None) -> int:
     Returns:
         The exit code: 0, 2 for bad input, 130 after Ctrl-C.
     """
-    parser = argparse.ArgumentParser(prog="python -m models", description="Band-Split RNN music demixing.")
+    prog = INSTALLED if Path(sys.argv[0]).stem == INSTALLED else "python -m models"
+    parser = argparse.ArgumentParser(prog=prog, description="Band-Split RNN music demixing.")
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, text, add_arguments, run in (
         ("separate", "separate songs into stems", command_arguments.add_separate_arguments, _separate),
+        ("export", "write a network as an ONNX graph", command_arguments.add_export_arguments, _export),
+        ("page", "write a web page that separates songs", command_arguments.add_page_arguments, _page),
         ("ensemble", "find the weights of an ensemble", command_arguments.add_ensemble_arguments, _ensemble),
         ("train", "train a preset's network, or resume a run", command_arguments.add_train_arguments, _train),
         ("prepare", "decode data folders into a pack for training", command_arguments.add_prepare_arguments, _prepare),
@@ -54,6 +63,18 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _separate(args: argparse.Namespace) -> int:
     from models.commands.separate import run
+
+    return run(args)
+
+
+def _export(args: argparse.Namespace) -> int:
+    from models.commands.export import run
+
+    return run(args)
+
+
+def _page(args: argparse.Namespace) -> int:
+    from models.commands.page import run
 
     return run(args)
 

@@ -42,6 +42,7 @@ def add_separate_arguments(parser: argparse.ArgumentParser) -> None:
         help="a shipped checkpoint's name or a folder (default: small); given several times, the mean of their stems;"
         " or an ensemble's .yaml of `models ensemble`",
     )
+    parser.add_argument("--onnx", type=Path, metavar="FILE", help="a graph of `models export` instead, without PyTorch")
     parser.add_argument("--stems", type=_comma_list, metavar="A,B", help="stems to write (default: all)")
     rest = parser.add_mutually_exclusive_group()
     rest.add_argument(
@@ -124,6 +125,22 @@ def add_ensemble_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--out", type=Path, required=True, metavar="FILE.yaml", help="the ensemble's file, a new one")
     parser.add_argument("--device", help="cpu, cuda, cuda:1, ... (default: a GPU if there is one)")
+
+
+def add_export_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``export``."""
+    parser.add_argument("checkpoint", metavar="NAME_OR_FOLDER", help="a shipped checkpoint's name or a folder")
+    parser.add_argument("--onnx", type=Path, required=True, metavar="FILE", help="the graph: waveform to stems")
+
+
+def add_page_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``page``."""
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the page; serve it as it is")
+    network = parser.add_mutually_exclusive_group()
+    network.add_argument("--checkpoint", default="small", metavar="NAME_OR_FOLDER", help="to export (default: small)")
+    network.add_argument("--onnx", type=Path, metavar="FILE", help="a graph of `models export` instead")
+    text = "onnxruntime-web: the folder of its package, or npm to fetch it from the npm registry"
+    parser.add_argument("--runtime", required=True, metavar="DIR|npm", help=text)
 
 
 def add_train_arguments(parser: argparse.ArgumentParser) -> None:

@@ -1,5 +1,6 @@
 """A headless Chromium that a test drives through its own DevTools protocol, over a pipe: no driver to install."""
 
+import base64
 import fcntl
 import json
 import os
@@ -36,11 +37,15 @@ class Chromium:
     """One browser with one page; a context manager.
 
     Attributes:
-        problems: errors and exceptions of the page, and its requests to any address but its own file.
+        problems: errors and exceptions of the page, and its requests to any address but its own file or server.
+        server: where its own files are, for a page that is not a file: ``http://127.0.0.1:8000/``.
     """
 
-    def __init__(self, program: str, profile: Path, width: int = 1400, height: int = 900) -> None:
+    def __init__(
+        self, program: str, profile: Path, width: int = 1400, height: int = 900, server: str = "file:"
+    ) -> None:
         self.problems: list[str] = []
+        self.server = server
         self._next_id = 0
         self._buffer = b""
         self._session: str | None = None
@@ -89,7 +94,10 @@ class Chromium:
         )
 
     def open(self, path: Path, fragment: str = "") -> None:
-        self.call("Page.navigate", url=path.resolve().as_uri() + fragment)
+        self.go(path.resolve().as_uri() + fragment)
+
+    def go(self, url: str) -> None:
+        self.call("Page.navigate", url=url)
         self.wait_for("document.readyState === 'complete'")
 
     def evaluate(self, expression: str) -> Any:
@@ -100,13 +108,23 @@ class Chromium:
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         return answer["result"].get("value")
 
-    def wait_for(self, expression: str) -> Any:
+    def wait_for(self, expression: str, timeout_s: float = TIMEOUT_S) -> Any:
         """Wait until a JavaScript expression is true, and return its value."""
-        deadline = time.monotonic() + TIMEOUT_S
+        deadline = time.monotonic() + timeout_s
         while not (value := self.evaluate(expression)):
             assert time.monotonic() < deadline, f"still not true: {expression}; the page's problems: {self.problems}"
             time.sleep(0.03)
         return value
+
+    def choose_file(self, selector: str, path: Path) -> None:
+        """Choose a file in an input, as its dialog would."""
+        chosen = self.call("Runtime.evaluate", expression=f"document.querySelector({json.dumps(selector)})")
+        self.call("DOM.setFileInputFiles", files=[str(path)], objectId=chosen["result"]["objectId"])
+
+    def screenshot(self, path: Path) -> None:
+        """Write a picture of the whole page, PNG."""
+        picture = self.call("Page.captureScreenshot", captureBeyondViewport=True)
+        path.write_bytes(base64.b64decode(picture["data"]))
 
     def click(self, selector: str) -> None:
         """Press the left mouse button in the middle of an element's first line, as a person would."""
@@ -162,5 +180,5 @@ class Chromium:
             self.problems.append(f"log: {event['entry']['text']}")
         elif method == "Network.requestWillBeSent":
             url = event["request"]["url"]
-            if not url.startswith(("file:", "data:", "about:", "blob:")):
+            if not url.startswith((self.server, "data:", "about:", "blob:")):
                 self.problems.append(f"request: {url}")

@@ -119,6 +119,7 @@ def hq_original(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def shipped(monkeypatch: pytest.MonkeyPatch) -> None:
     """The only checkpoint is called small; its network returns known multiples of the mixture."""
+    import models.commands.separators  # noqa: F401 - it keeps the real functions, imported before they are replaced
     from models.checkpoints import checkpoint as checkpoint_module
     from scaled_copies import SETTINGS, FakePreset, ScaledCopies
 

@@ -38,6 +38,9 @@ ORDER = {
         "checkpoints",
         "separation",
         "songs",
+        "export",
+        "onnx",
+        "browser",
         "training.data",
         "training.record",
         "training",
@@ -197,7 +200,7 @@ def test_help_loads_no_heavy_package():
     assert result.returncode == 0, result.stderr
     *commands, modules = result.stdout.splitlines()
     assert commands == [
-        "models separate ensemble train prepare corrupt clean refine render list import catalog download",
+        "models separate export page ensemble train prepare corrupt clean refine render list import catalog download",
         "benchmark run score compare speed scorer-speed install report",
         "tuning run report promote ablate",
         "submission check evaluate package",

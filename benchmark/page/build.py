@@ -17,10 +17,16 @@ from benchmark.page.listening import DEFAULT_BYTES, excerpt, inside, ranking, se
 from benchmark.page.markup import json_island
 from benchmark.page.verdict import sentences, verdict_of
 from benchmark.provenance.weights import BOUND_ROLE
+from models.browser.build import PLAYER
 from models.running import atomic
 
 FOLDER = Path(__file__).parent
-SCRIPTS = ("copy.js", "table.js", "player.js", "plot.js", "matrix.js", "track.js", "blind.js", "page.js")
+SCRIPTS = (
+    FOLDER / "copy.js",
+    FOLDER / "table.js",
+    PLAYER,
+    *(FOLDER / name for name in ("plot.js", "matrix.js", "track.js", "blind.js", "page.js")),
+)
 
 
 @dataclass(frozen=True)
@@ -137,7 +143,7 @@ def render(
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
-    script = "(() => {\n'use strict';\n" + "".join((FOLDER / name).read_text("utf-8") for name in SCRIPTS) + "})();\n"
+    script = "(() => {\n'use strict';\n" + "".join(path.read_text("utf-8") for path in SCRIPTS) + "})();\n"
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     files = "img-src 'self' data:; connect-src 'self'" if beside else "img-src data:"
     verdict = verdict_of(contents)

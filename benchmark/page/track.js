@@ -190,3 +190,8 @@ class TrackView {
     }
   }
 }
+
+function readExcerpt(index, data) {
+  const island = document.getElementById(`audio-${index}`);
+  return island ? { ...JSON.parse(island.textContent), beside: data.beside } : null;
+}

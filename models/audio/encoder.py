@@ -13,6 +13,7 @@ from models.audio.tags import Tags, ffmpeg_tags
 from models.audio.writer import AudioWriter, remove_stale_parts, temporary_name
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import Tensor
 
 
@@ -70,15 +71,17 @@ class EncodedWriter(AudioWriter):
         )
         return self
 
-    def write(self, block: "Tensor") -> None:
-        """Append a block [C, t].
+    def write(self, block: "Tensor | np.ndarray") -> None:
+        """Append a block [C, t], a tensor on the CPU or an array.
 
         Raises:
             OSError: the encoder failed, or the disk is full.
         """
+        import numpy as np
+
         assert self._process is not None and self._process.stdin is not None
         try:
-            self._process.stdin.write(block.T.contiguous().numpy().tobytes())
+            self._process.stdin.write(np.asarray(block).T.tobytes())
         except OSError as error:
             raise self._failed() from error
 

@@ -1,10 +1,12 @@
 """Reads audio files in blocks of bounded size.
 
-Waveforms are float32 tensors [C, T]. soundfile decodes wav, flac, ogg, mp3 and aiff; ffmpeg decodes other formats (m4a,
-mp4, webm, ...) and sends the samples through a pipe. A damaged or truncated file raises an error that names it.
+Waveforms are float32 [C, T], tensors or arrays; torch is imported for tensors only. soundfile decodes wav, flac, ogg,
+mp3 and aiff; ffmpeg decodes other formats (m4a, mp4, webm, ...) and sends the samples through a pipe. A damaged or
+truncated file raises an error that names it.
 """
 
 import json
+import math
 import os
 import shutil
 import struct
@@ -13,10 +15,14 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING, TypeVar
 
-import torch
-from torch import Tensor
+import numpy as np
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Samples = TypeVar("Samples", np.ndarray, "Tensor")
 
 BLOCK_S = 10.0
 _UNKNOWN_FRAMES = 2**62  # libsndfile's frame count is at least this if the header states none
@@ -39,7 +45,13 @@ class AudioFile:
     decoder: str
     """``soundfile`` or ``ffmpeg``."""
 
-    def blocks(self, block_s: float = BLOCK_S) -> Iterator[Tensor]:
+    def blocks(self, block_s: float = BLOCK_S) -> Iterator["Tensor"]:
+        """Read the file as ``arrays`` does, into tensors."""
+        import torch
+
+        return map(torch.from_numpy, self.arrays(block_s))
+
+    def arrays(self, block_s: float = BLOCK_S) -> Iterator[np.ndarray]:
         """Read the file in consecutive blocks [C, t] of ``block_s`` seconds (the last one shorter).
 
         Raises:
@@ -81,18 +93,20 @@ def open_audio(path: str | Path) -> AudioFile:
     return file
 
 
-def read_audio(path: str | Path) -> tuple[Tensor, int]:
+def read_audio(path: str | Path) -> tuple["Tensor", int]:
     """Read a whole file: its waveform [C, T] and its sample rate.
 
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: not an audio file, empty, damaged or truncated, or it holds NaN or infinite samples.
     """
+    import torch
+
     file = open_audio(path)
     return torch.cat(list(file.blocks()), dim=-1), file.sample_rate
 
 
-def check_finite(blocks: Iterable[Tensor], sample_rate: int, source: str) -> Iterator[Tensor]:
+def check_finite(blocks: Iterable[Samples], sample_rate: int, source: str) -> Iterator[Samples]:
     """Pass consecutive blocks [..., t] on unchanged and check them.
 
     Raises:
@@ -100,16 +114,18 @@ def check_finite(blocks: Iterable[Tensor], sample_rate: int, source: str) -> Ite
     """
     start = 0
     for block in blocks:
-        if not block.sum().isfinite():  # cheap first check; the sum of large finite samples may be infinite too
-            is_finite = block.isfinite().flatten(0, -2).all(dim=0)
+        with np.errstate(over="ignore", invalid="ignore"):
+            total = float(block.sum())
+        if not math.isfinite(total):  # cheap first check; the sum of large finite samples may be infinite too
+            is_finite = np.isfinite(np.asarray(block)).reshape(-1, block.shape[-1]).all(axis=0)
             if not is_finite.all():
-                position_s = (start + int(is_finite.int().argmin())) / sample_rate
+                position_s = (start + int(is_finite.argmin())) / sample_rate
                 raise ValueError(f"{source}: expected finite samples, got NaN or infinity at {position_s:.3f} s")
         start += block.shape[-1]
         yield block
 
 
-def _soundfile_blocks(file: AudioFile, block_frames: int) -> Iterator[Tensor]:
+def _soundfile_blocks(file: AudioFile, block_frames: int) -> Iterator[np.ndarray]:
     import soundfile
 
     num_frames = 0
@@ -119,7 +135,7 @@ def _soundfile_blocks(file: AudioFile, block_frames: int) -> Iterator[Tensor]:
             promised = sound.frames if sound.format != "MP3" or _find_xing(file.path) else 0
             while len(samples := sound.read(block_frames, dtype="float32", always_2d=True)):
                 num_frames += len(samples)
-                yield torch.from_numpy(samples.T.copy())
+                yield samples.T.copy()
     except soundfile.SoundFileError as error:
         stop_s = num_frames / file.sample_rate
         raise ValueError(
@@ -129,7 +145,7 @@ def _soundfile_blocks(file: AudioFile, block_frames: int) -> Iterator[Tensor]:
         raise ValueError(f"{file.path}: truncated, expected {promised} samples, got {num_frames}")
 
 
-def _ffmpeg_blocks(file: AudioFile, block_frames: int) -> Iterator[Tensor]:
+def _ffmpeg_blocks(file: AudioFile, block_frames: int) -> Iterator[np.ndarray]:
     source = ["-nostdin", "-v", "error", "-xerror", "-i", f"file:{file.path}", "-map", "0:a:0"]
     target = ["-ar", str(file.sample_rate), "-ac", str(file.channels), "-f", "f32le", "-"]
     with tempfile.TemporaryFile() as messages:
@@ -137,8 +153,7 @@ def _ffmpeg_blocks(file: AudioFile, block_frames: int) -> Iterator[Tensor]:
         assert process.stdout is not None
         try:
             while data := process.stdout.read(block_frames * file.channels * 4):
-                samples = torch.frombuffer(bytearray(data), dtype=torch.float32)
-                yield samples.reshape(-1, file.channels).T.contiguous()
+                yield np.frombuffer(data, np.float32).reshape(-1, file.channels).T.copy()
             status = process.wait()
         finally:
             process.kill()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from models.audio.formats import FORMATS
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import Tensor
 
 _WAV_LIMIT_BYTES = 2**32 - 2**16  # a plain wav counts its bytes in 32 bits, header included
@@ -78,34 +79,39 @@ class AudioWriter:
             raise
         return self
 
-    def write(self, block: "Tensor") -> None:
-        """Append a block [C, t].
+    def write(self, block: "Tensor | np.ndarray") -> None:
+        """Append a block [C, t], a tensor on the CPU or an array.
 
         Raises:
             OSError: the disk is full.
             ValueError: the file would exceed what a wav file can hold.
         """
-        self._num_frames += block.shape[-1]
+        import numpy as np
+
+        samples = np.asarray(block)
+        self._num_frames += samples.shape[-1]
         if self._container == "WAV" and self._num_frames * self._frame_bytes > _WAV_LIMIT_BYTES:
             raise ValueError(f"{self.path}: a wav file holds at most 4 GiB; write flac16 or flac24, or split the input")
         if self._format.subtype != "FLOAT":
-            self.clipped += int((block.abs() > 1).sum())
-            block = block.clamp(-1, 1)
+            self.clipped += int((np.abs(samples) > 1).sum())
+            samples = samples.clip(-1, 1)
         with self._one_line_errors():
-            self._file.write(self._stored(block))
+            self._file.write(self._stored(samples))
 
-    def _stored(self, block: "Tensor") -> Any:
+    def _stored(self, samples: "np.ndarray") -> Any:
         """Samples [C, t] as an array [t, C] of the type that libsndfile stores without another rounding.
 
         libsndfile would write a float x as 32767 x and read it as 1/32768 of that, which costs 0.0003 dB: the stems of
         a song would not sum to it.
         """
+        import numpy as np
+
         if self._format.subtype == "FLOAT":
-            return block.T.numpy()
+            return samples.T
         bits = 8 * self._format.sample_bytes
         scale = 2.0 ** (bits - 1)
-        whole = (block.T.double() * scale).round().clamp(-scale, scale - 1).int()
-        return whole.short().numpy() if bits == 16 else (whole << (32 - bits)).numpy()
+        whole = (samples.T.astype(np.float64) * scale).round().clip(-scale, scale - 1).astype(np.int32)
+        return whole.astype(np.int16) if bits == 16 else whole << (32 - bits)
 
     def __exit__(self, error_type: object, *_: object) -> None:
         try:
@@ -224,7 +230,9 @@ def _runs(process: int) -> bool:
     return process != os.getpid()
 
 
-def write_audio(path: str | Path, waveform: "Tensor", sample_rate: int, sample_format: str = "wav16") -> int:
+def write_audio(
+    path: str | Path, waveform: "Tensor | np.ndarray", sample_rate: int, sample_format: str = "wav16"
+) -> int:
     """Write a waveform [C, T] to a file as ``AudioWriter`` does; returns the number of clipped samples."""
     with AudioWriter(path, sample_rate, waveform.shape[0], sample_format, waveform.shape[-1]) as writer:
         writer.write(waveform)

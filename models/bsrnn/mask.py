@@ -48,14 +48,17 @@ class MaskEstimator(nn.Module):
 
     def forward(self, bands: Tensor) -> Tensor:
         """[K, B, L, N] to a complex mask [B, C, F, L]."""
+        return torch.view_as_complex(self.in_real(bands)).transpose(-1, -2)
+
+    def in_real(self, bands: Tensor) -> Tensor:
+        """[K, B, L, N] to the mask's real and imaginary parts [B, C, L, F, 2], the memory order of the spectrogram."""
         hidden = torch.tanh(self.hidden(self.norm(bands)))
         for layer in self.deeper:
             hidden = torch.tanh(layer(hidden))
         bins = []
         for part, output in zip(self.groups.split_bands(hidden), self.outputs, strict=True):
             bins.append(self.in_bins(nn.functional.glu(output(part), dim=-1)))  # [B, C, L, k * w, 2]
-        mask = self.groups.join_bins(bins, dim=3).float()  # [B, C, L, F, 2]: the memory order of the spectrogram
-        return torch.view_as_complex(mask).transpose(-1, -2)
+        return self.groups.join_bins(bins, dim=3).float()
 
     def in_bins(self, values: Tensor) -> Tensor:
         """The values of k bands of w bins, [k, B, L, w * C * 2], as bins [B, C, L, k * w, 2]."""

@@ -38,6 +38,8 @@ class ResidualBLSTM(nn.Module):
         if memory is not None:
             outputs, memory[self] = self.blstm(steps, memory.get(self))
             return sequences + self.linear(outputs).transpose(0, 1)
+        if torch.jit.is_tracing():  # a traced graph has no fixed number of parts, and does not run on cuDNN
+            return sequences + self.linear(self.blstm(steps)[0]).transpose(0, 1)
         parts = [self.blstm(part)[0] for part in steps.split(MAX_SEQUENCES, dim=1)]
         return sequences + self.linear(parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)).transpose(0, 1)
 

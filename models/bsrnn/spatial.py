@@ -36,7 +36,11 @@ class SpatialSplit(nn.Module):
 
     def forward(self, spectrogram: Tensor, channels: int) -> Tensor:
         """[B, C, F, L] complex to [K, B * channels, L, N], for the first ``channels`` channels."""
-        cues = spatial_cues(spectrogram, channels).flatten(0, 1).permute(2, 0, 3, 1)  # [F, B', L, 3]
+        return self.of_real(torch.view_as_real(spectrogram.mT), channels)
+
+    def of_real(self, frames: Tensor, channels: int) -> Tensor:
+        """As ``forward``, for real and imaginary parts [B, C, L, F, 2], the order of a spectrogram in memory."""
+        cues = real_cues(frames, channels).flatten(0, 1).permute(2, 0, 3, 1)  # [F, B', L, 3]
         bands = [
             linear(part.permute(0, 2, 3, 4, 1).flatten(3))  # [k, B', L, 3 * w]
             for part, linear in zip(self.groups.split(cues), self.linears, strict=True)
@@ -46,10 +50,14 @@ class SpatialSplit(nn.Module):
 
 def spatial_cues(spectrogram: Tensor, channels: int) -> Tensor:
     """Cues [B, channels, 3, F, L] of the first channels of [B, C, F, L] complex, see ``SpatialSplit``."""
-    frames, num_channels = spectrogram.mT, spectrogram.shape[1]  # [B, C, L, F], its order in memory
-    here = frames[:, :channels]
+    return real_cues(torch.view_as_real(spectrogram.mT), channels)
+
+
+def real_cues(frames: Tensor, channels: int) -> Tensor:
+    """As ``spatial_cues``, for real and imaginary parts [B, C, L, F, 2], the order of a spectrogram in memory."""
+    here, num_channels = frames[:, :channels], frames.shape[1]
     others = here if num_channels == 1 else (frames.sum(dim=1, keepdim=True) - here) / (num_channels - 1)
-    (a, b), (c, d) = torch.view_as_real(here).unbind(-1), torch.view_as_real(others).unbind(-1)
+    a, b, c, d = here[..., 0], here[..., 1], others[..., 0], others[..., 1]
     power, other_power = a * a + b * b, c * c + d * d
     scale = 1 / (power + other_power + POWER_FLOOR)
     level, real, imaginary = power - other_power, 2 * (a * c + b * d), 2 * (b * c - a * d)

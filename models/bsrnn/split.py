@@ -47,7 +47,11 @@ class BandSplit(nn.Module):
 
     def forward(self, spectrogram: Tensor) -> Tensor:
         """[B, C, F, L] complex to [K, B, L, N]."""
-        parts = torch.view_as_real(spectrogram.mT).permute(0, 2, 1, 4, 3).contiguous()  # [B, L, C, 2, F]
+        return self.of_real(torch.view_as_real(spectrogram.mT))
+
+    def of_real(self, frames: Tensor) -> Tensor:
+        """As ``forward``, for real and imaginary parts [B, C, L, F, 2], the order of a spectrogram in memory."""
+        parts = frames.permute(0, 2, 1, 4, 3).contiguous()  # [B, L, C, 2, F]
         bins = parts.permute(4, 0, 1, 2, 3)  # [F, B, L, C, 2]; bins of a band are neighbours in memory
         frame_power = bins.square().sum(dim=(0, 3, 4))[..., None] if self.level_inputs else None  # [B, L, 1]
         bands = []

@@ -4,6 +4,9 @@ python -m models separate song.mp3 --out stems/
 python -m models separate song.mp3 --out stems/ --stems vocals --device cpu --format flac24
 python -m models separate MUSIC --two-stems vocals --format mp3 --jobs 2
 python -m models separate song.mp3 --out stems/ --checkpoint small --checkpoint tiny
+python -m models separate song.mp3 --out stems/ --onnx small.onnx
+
+With ``--onnx`` nothing here imports torch.
 """
 
 import argparse
@@ -13,22 +16,16 @@ import json
 import signal
 import sys
 import threading
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-import torch
-
 from models.audio.formats import extension
 from models.audio.tags import Tags, read_tags
-from models.checkpoints.checkpoint import CONFIG, find_checkpoint, read_config
-from models.ensembles.config import read_ensemble
-from models.ensembles.ensemble import EnsembleSeparator, members_of, open_separator
 from models.presets.settings import parse_assignments
 from models.running.memory import keep_freed_memory
 from models.running.processors import num_cpus
-from models.separation.separator import NetworkSeparator
+from models.separation.channels import ChannelSeparator
 from models.separation.sums import ACCOMPANIMENT, RESIDUAL, SHARED, names_with_rest
 from models.songs.find import Song, find_songs
 from models.songs.jobs import FAILED, Jobs, Outcome
@@ -36,8 +33,6 @@ from models.songs.names import FIELDS, ONE_SONG, SEVERAL_SONGS, check_targets, s
 from models.songs.report import print_outcome, summary, write_report
 from models.songs.separate_song import Output
 
-LARGE_GMACS = 20.0
-"""Above this cost for a second of audio the command prints the cost first and always shows a progress bar."""
 RECORD_VERSION = 1
 """Raised when the same network and options give other stems: what was made before is then made again."""
 
@@ -63,17 +58,12 @@ def _separate_all(args: argparse.Namespace) -> int:
     if args.names:
         template_fields(args.names)  # before the network is loaded
     songs = list(dict.fromkeys(find_songs(args.inputs, args.out)))
-    settings = parse_assignments(args.set)
-    checkpoints = args.checkpoint or ["small"]
-    torch.set_num_threads(args.threads or (torch.get_num_threads() if args.jobs == 1 else _share_of(args.jobs)))
-    separator = open_separator(
-        checkpoints, args.device, wanted, args.overlap, settings, args.one_at_a_time, args.precision
-    )
+    separator, facts, say_cost = _open(args, wanted)
     has_folder = any(path.is_dir() for path in args.inputs)
     template = args.names or (ONE_SONG if len(songs) == 1 and not has_folder else SEVERAL_SONGS)
     targets = _targets(songs, names_with_rest(separator.stems, sums), args.out, template, args.format)
-    is_large = _say_cost(checkpoints, separator)
-    key = result_key(separator, output)
+    is_large = say_cost()
+    key = result_key(facts, separator.stems, output)
     jobs = Jobs(separator, targets, output, args.out, key, args.jobs == 1 and (is_large or sys.stderr.isatty()))
     outcomes: list[Outcome] = []
     try:
@@ -93,6 +83,30 @@ def _separate_all(args: argparse.Namespace) -> int:
     return 2 if any(outcome.status == FAILED for outcome in outcomes) else 0
 
 
+def _open(
+    args: argparse.Namespace, stems: list[str] | None
+) -> tuple[ChannelSeparator, dict[str, Any], Callable[[], bool]]:
+    """The separator that was asked for, what decides its stems, and what prints the cost of a large network.
+
+    Raises:
+        ValueError: a graph was asked for, and an option that only checkpoints have.
+    """
+    settings = parse_assignments(args.set)
+    threads = args.threads or (None if args.jobs == 1 else max(1, num_cpus() // args.jobs))
+    if args.onnx is None:
+        from models.commands.separators import open_checkpoints
+
+        return open_checkpoints(args, stems, settings, threads)
+    from models.onnx.separator import OnnxSeparator
+
+    for option, default in (("checkpoint", None), ("device", None), ("one_at_a_time", False), ("precision", "auto")):
+        if getattr(args, option) != default:
+            raise ValueError(f"--{option.replace('_', '-')} is for checkpoints: --onnx runs {args.onnx} on the CPU")
+    separator = OnnxSeparator(args.onnx, stems, args.overlap, settings, threads)
+    facts = {"model": separator.name, "settings": [dataclasses.asdict(separator.settings)], "precision": ["onnx"]}
+    return separator, facts, lambda: False
+
+
 def chosen_sums(args: argparse.Namespace) -> tuple[str | None, list[str] | None]:
     """What is done with the rest of the mixture, and the stems that the separator is to return (None: all).
 
@@ -110,47 +124,10 @@ def chosen_sums(args: argparse.Namespace) -> tuple[str | None, list[str] | None]
     return RESIDUAL if args.residual else SHARED if args.sum_to_mix else None, args.stems
 
 
-def result_key(separator: NetworkSeparator | EnsembleSeparator, output: Output) -> dict[str, Any]:
+def result_key(facts: Mapping[str, Any], stems: Sequence[str], output: Output) -> dict[str, Any]:
     """What decides the stems of a song: weights, settings and options, as json holds them. Not the device."""
-    shares = separator.shares if isinstance(separator, EnsembleSeparator) else None
-    key = {
-        "version": RECORD_VERSION,
-        "model": separator.name,
-        "settings": [dataclasses.asdict(member.settings) for member in members_of(separator)],
-        "precision": [member.precision for member in members_of(separator)],
-        "shares": shares,
-        "stems": separator.stems,
-        "output": dataclasses.asdict(output),
-    }
+    key = {"version": RECORD_VERSION, **facts, "stems": stems, "output": dataclasses.asdict(output)}
     return json.loads(json.dumps(key))
-
-
-def stored_gmacs(folder: Path) -> float:
-    """10^9 multiply-accumulates for a second of audio, from a checkpoint's `config.json`; 0 if it has no such value."""
-    cost = read_config(folder / CONFIG)[1].get("gmacs_per_second")
-    return float(cost) if isinstance(cost, int | float) else 0.0
-
-
-def measure_work(separator: NetworkSeparator) -> float:
-    """Seconds of work for a second of audio on this machine, overlaps included; measured on one second of noise."""
-    noise = 0.1 * torch.randn(1, separator.channels, separator.sample_rate, generator=torch.Generator().manual_seed(0))
-    start = time.perf_counter()
-    separator.separate_chunks(noise)
-    settings, rate = separator.settings, separator.sample_rate
-    return (time.perf_counter() - start) * settings.shifts * settings.window_size(rate) / settings.hop_size(rate)
-
-
-def _say_cost(checkpoints: Sequence[str], separator: NetworkSeparator | EnsembleSeparator) -> bool:
-    """Print the cost of a large network; returns whether it is one."""
-    gmacs = sum(stored_gmacs(find_checkpoint(name)) for name in read_ensemble(checkpoints).checkpoints)
-    if gmacs < LARGE_GMACS:
-        return False
-    work_s = sum(measure_work(member) for member in members_of(separator))
-    print(
-        f"{separator.name}: {gmacs:.0f} GMAC for a second of audio, about {work_s:.1f} s on this machine",
-        file=sys.stderr,
-    )
-    return True
 
 
 def _targets(
@@ -171,11 +148,6 @@ def _targets(
     }
     check_targets({song: paths.values() for song, paths in targets.items()})
     return targets
-
-
-def _share_of(jobs: int) -> int:
-    """Processor threads of one of several jobs."""
-    return max(1, num_cpus() // jobs)
 
 
 @contextlib.contextmanager

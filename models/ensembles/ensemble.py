@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+import numpy as np
 from torch import Tensor
 
 from models.checkpoints.checkpoint import CONFIG, find_checkpoint, read_config
@@ -58,7 +59,7 @@ class EnsembleSeparator:
         """Separate a whole mixture; see ``models.separation.separator.NetworkSeparator.separate``."""
         return separate_whole(self, mixture, sample_rate, progress)
 
-    def separate_stream(self, blocks: Iterable[Tensor], sample_rate: int) -> Iterator[Stems]:
+    def separate_stream(self, blocks: Iterable[Tensor | np.ndarray], sample_rate: int) -> Iterator[Stems]:
         """Separate a mixture of any length; see ``models.separation.separator.NetworkSeparator.separate_stream``.
 
         Memory holds only the part of the mixture that the member with the longest chunks reads ahead.

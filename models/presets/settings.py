@@ -6,12 +6,11 @@ message has the nearest known name.
 
 import dataclasses
 import difflib
+import functools
 import typing
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
-
-import yaml
 
 T = TypeVar("T")
 
@@ -116,8 +115,10 @@ def read_yaml(path: Path) -> dict[str, Any]:
         ValueError: not YAML, a key given twice, or not a mapping.
         FileNotFoundError: no such file.
     """
+    import yaml
+
     try:
-        values = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeyLoader)
+        values = yaml.load(path.read_text(encoding="utf-8"), _unique_key_loader())
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: not valid YAML ({' '.join(str(error).split())})") from None
     if not isinstance(values, dict):
@@ -125,17 +126,22 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return values
 
 
-class _UniqueKeyLoader(yaml.SafeLoader):
+@functools.cache
+def _unique_key_loader() -> Any:
     """The safe loader, but a key given twice is an error; ``SafeLoader`` silently uses the last one."""
+    import yaml
 
-    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
-        node = super().compose_mapping_node(anchor)
-        seen = set()
-        for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode) and (key.tag, key.value) in seen:
-                raise yaml.YAMLError(f"line {key.start_mark.line + 1}: {key.value!r} is given twice")
-            seen.add((key.tag, str(key.value)))
-        return node
+    class UniqueKeyLoader(yaml.SafeLoader):
+        def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+            node = super().compose_mapping_node(anchor)
+            seen = set()
+            for key, _ in node.value:
+                if isinstance(key, yaml.ScalarNode) and (key.tag, key.value) in seen:
+                    raise yaml.YAMLError(f"line {key.start_mark.line + 1}: {key.value!r} is given twice")
+                seen.add((key.tag, str(key.value)))
+            return node
+
+    return UniqueKeyLoader
 
 
 def _convert(kind: Any, value: Any, name: str) -> Any:

@@ -1,22 +1,34 @@
 """Separates mixtures of any number of channels: the channels that belong together go through the network together."""
 
 from collections.abc import Iterable, Iterator
-from typing import Protocol
+from typing import Any, Protocol
 
-import torch
-from torch import Tensor
-
+from models.separation.progress import Stems
 from models.separation.streams import aligned, copied
-from models.separation.whole_mixture import Stems, StreamSeparator
+from models.signal.library import library_of
 
 SURROUND = {3: (2, 1), 5: (2, 1, 2), 6: (2, 1, 1, 2), 8: (2, 1, 1, 2, 2)}
 """Neighbouring channels that are pairs of loudspeakers, for 3.0, 5.0, 5.1 and 7.1 in the order of wav files."""
 
 
-class ChannelSeparator(StreamSeparator, Protocol):
-    """A separator whose network has a fixed number of input channels."""
+class ChannelSeparator(Protocol):
+    """A separator whose network has a fixed number of input channels.
 
+    Attributes:
+        name: for messages.
+        stems: names of the stems it returns, in order.
+        sample_rate: the rate it works at, Hz.
+        channels: of its input.
+    """
+
+    name: str
+    stems: tuple[str, ...]
+    sample_rate: int
     channels: int
+
+    def separate_stream(self, blocks: Iterable[Any], sample_rate: int) -> Iterator[Stems]:
+        """Separate consecutive pieces [C, t] into consecutive pieces {stem: [C, t']}."""
+        ...
 
 
 def channel_groups(channels: int, most: int) -> tuple[int, ...]:
@@ -35,7 +47,7 @@ def channel_groups(channels: int, most: int) -> tuple[int, ...]:
 
 
 def separate_channels(
-    separator: ChannelSeparator, blocks: Iterable[Tensor], channels: int, sample_rate: int
+    separator: ChannelSeparator, blocks: Iterable[Any], channels: int, sample_rate: int
 ) -> Iterator[Stems]:
     """Separate a mixture of any number of channels with bounded memory.
 
@@ -62,9 +74,10 @@ def separate_channels(
         for copy, start, size in zip(copies, starts, groups, strict=True)
     ]
     for pieces in aligned(streams):
-        yield {stem: torch.cat([piece[stem] for piece in pieces]) for stem in separator.stems}
+        library = library_of(next(iter(pieces[0].values())))
+        yield {stem: library.concatenate([piece[stem] for piece in pieces]) for stem in separator.stems}
 
 
-def _some_channels(blocks: Iterable[Tensor], start: int, size: int) -> Iterator[Tensor]:
+def _some_channels(blocks: Iterable[Any], start: int, size: int) -> Iterator[Any]:
     for block in blocks:
         yield block[start : start + size]

@@ -11,16 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from models.audio.reader import check_finite
 from models.presets.settings import override
 from models.running.precision import compute_dtype
 from models.separation.live import LiveStems, is_causal, separate_live
-from models.separation.whole_mixture import Stems, Waveform, separate_whole
+from models.separation.progress import Stems
+from models.separation.stream import OTHER, check_residual, chosen_stems, separate_at_own_rate
+from models.separation.whole_mixture import Waveform, separate_whole
 from models.signal.chunking import SeparateConfig, overlap_add
-from models.signal.resampling import resample_blocks
-
-OTHER = "other"
-"""The stem that takes what no other one claims."""
 
 
 class Separator(Protocol):
@@ -91,9 +88,7 @@ class NetworkSeparator:
         self.network = network.eval().to(self.device)
         self.sample_rate: int = traits.sample_rate
         self.stems = chosen_stems(stems, traits.stems)
-        if settings.residual and (OTHER not in traits.stems or len(traits.stems) < 2):
-            got = ", ".join(traits.stems)
-            raise ValueError(f"separate.residual: expected a network of {OTHER} and more stems, got {got}; set it to 0")
+        check_residual(settings, traits.stems)
         self._stem_selection: list[int] | slice = [traits.stems.index(stem) for stem in self.stems]
         if self.stems == traits.stems:
             self._stem_selection = slice(None)  # indexing by a slice makes a view, by a list a copy
@@ -121,11 +116,11 @@ class NetworkSeparator:
         """
         return separate_whole(self, mixture, sample_rate, progress)
 
-    def separate_stream(self, blocks: Iterable[Tensor], sample_rate: int) -> Iterator[Stems]:
+    def separate_stream(self, blocks: Iterable[Tensor | np.ndarray], sample_rate: int) -> Iterator[Stems]:
         """Separate a mixture of any length with bounded memory.
 
         Args:
-            blocks: consecutive float32 pieces of one mixture on the CPU, each [C, t] with any t.
+            blocks: consecutive float32 pieces of one mixture on the CPU, each [C, t] with any t, tensors or arrays.
             sample_rate: their rate, Hz.
 
         Yields:
@@ -134,25 +129,15 @@ class NetworkSeparator:
         Raises:
             ValueError: as `separate`.
         """
-        if not (isinstance(sample_rate, int | np.integer) and sample_rate > 0):
-            raise ValueError(f"the sample rate must be a positive whole number of Hz, got {sample_rate!r}")
-        sample_rate = int(sample_rate)
-        source = _CheckedMixture(blocks, sample_rate, self.channels)
-        mixture = resample_blocks(source, sample_rate, self.sample_rate)
+        return separate_at_own_rate(self, map(torch.as_tensor, blocks), sample_rate, self._separate_mixture)
+
+    def _separate_mixture(self, mixture: Iterable[Tensor]) -> Iterator[Tensor]:
+        """Pieces [C, t] at the network's rate to pieces [S, C, t'] of the stems."""
+        if self.latency is not None:
+            return (piece[self._stem_selection] for piece in separate_live(self.network, mixture, self.device))
         window, hop = self.settings.window_size(self.sample_rate), self.settings.hop_size(self.sample_rate)
         workers = self.workers or torch.get_num_threads()
-        if self.latency is None:
-            separated = overlap_add(self.separate_chunks, mixture, window, hop, self.settings.batch, workers)
-        else:
-            separated = (piece[self._stem_selection] for piece in separate_live(self.network, mixture, self.device))
-        separated = check_finite(separated, self.sample_rate, f"output of {self.name}")
-        num_out = 0
-        for piece in resample_blocks(separated, self.sample_rate, sample_rate):
-            piece = piece[..., : source.num_samples - num_out]  # resampling twice may add a sample at the end
-            num_out += piece.shape[-1]
-            if source.is_mono:
-                piece = piece.mean(dim=1, keepdim=True)
-            yield dict(zip(self.stems, piece, strict=True))
+        return overlap_add(self.separate_chunks, mixture, window, hop, self.settings.batch, workers)
 
     def separate_chunks(self, mixtures: Tensor) -> Tensor:
         """Run the network on chunks [B, C, t] on the CPU; returns the chosen stems [B, S, C, t], also on the CPU.
@@ -203,29 +188,6 @@ class NetworkSeparator:
         return stems + given
 
 
-class _CheckedMixture:
-    """Passes the blocks of a mixture on: checks and counts them, and copies mono to the network's channels."""
-
-    def __init__(self, blocks: Iterable[Tensor], sample_rate: int, channels: int) -> None:
-        self.num_samples = 0
-        self.is_mono = False
-        self._blocks = check_finite(blocks, sample_rate, "mixture")
-        self._channels = channels
-
-    def __iter__(self) -> Iterator[Tensor]:
-        for block in self._blocks:
-            self.is_mono = block.shape[0] == 1 and self._channels > 1
-            if block.shape[0] != self._channels and not self.is_mono:
-                expected = "1" if self._channels == 1 else f"1 or {self._channels}"
-                raise ValueError(
-                    f"the mixture must be [channels, samples] with {expected} channels, got {block.shape[0]}"
-                )
-            self.num_samples += block.shape[-1]
-            yield block.expand(self._channels, -1)
-        if self.num_samples == 0:
-            raise ValueError("the mixture is empty: expected at least 1 sample, got 0")
-
-
 def load_separator(
     name_or_path: str = "small",
     device: str | None = None,
@@ -268,18 +230,6 @@ def load_separator(
     if stems is not None and hasattr(network, "keep_stems"):
         network.keep_stems(chosen_stems(stems, network.stems))
     return NetworkSeparator(network, chunks, device, stems, checkpoint.identity, precision)
-
-
-def chosen_stems(wanted: Sequence[str] | None, available: tuple[str, ...]) -> tuple[str, ...]:
-    """Check the wanted stems and return them; all available ones by default.
-
-    Raises:
-        ValueError: no stem, a stem named twice, or a stem that is not available.
-    """
-    chosen = available if wanted is None else tuple(wanted)
-    if not chosen or len(set(chosen)) < len(chosen) or not set(chosen) <= set(available):
-        raise ValueError(f"stems must be different ones of {', '.join(available)}, got {', '.join(chosen) or 'none'}")
-    return chosen
 
 
 def _usable_device(name: str | torch.device) -> torch.device:

@@ -2,21 +2,20 @@
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
-from torch import Tensor
-
-from models.separation.whole_mixture import Stems, length
+from models.separation.progress import Stems, length
 
 
-def copied(blocks: Iterable[Tensor], count: int) -> list[Iterator[Tensor]]:
+def copied(blocks: Iterable[Any], count: int) -> list[Iterator[Any]]:
     """Copies of a stream; a block is kept until all copies have read it.
 
     Differs: itertools.tee keeps up to 57 more blocks, which is minutes of audio.
     """
     source = iter(blocks)
-    queues: list[deque[Tensor]] = [deque() for _ in range(count)]
+    queues: list[deque[Any]] = [deque() for _ in range(count)]
 
-    def copy(own: deque[Tensor]) -> Iterator[Tensor]:
+    def copy(own: deque[Any]) -> Iterator[Any]:
         while True:
             if not own:
                 block = next(source, None)

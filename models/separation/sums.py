@@ -4,11 +4,11 @@ Law: what is yielded sums to the mixture, to the accuracy of float32; after ``on
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
-from torch import Tensor
-
+from models.separation.progress import Stems
 from models.separation.streams import aligned, copied
-from models.separation.whole_mixture import Stems
+from models.signal.library import library_of
 
 ACCOMPANIMENT, RESIDUAL, SHARED = "accompaniment", "residual", "shared"
 SUMS = (ACCOMPANIMENT, RESIDUAL, SHARED)
@@ -33,7 +33,7 @@ def names_with_rest(stems: Sequence[str], sums: str | None) -> tuple[str, ...]:
 
 
 def with_rest(
-    separate: Callable[[Iterable[Tensor]], Iterator[Stems]], blocks: Iterable[Tensor], sums: str | None
+    separate: Callable[[Iterable[Any]], Iterator[Stems]], blocks: Iterable[Any], sums: str | None
 ) -> Iterator[Stems]:
     """Separate a mixture, and do with the rest what is said.
 
@@ -71,11 +71,13 @@ def on_grid(stems: Stems, step: float) -> Stems:
         step: distance of neighbouring sample values, a power of two; see ``models.audio.formats.step``.
     """
     *names, last = stems
-    total = _rounded(sum(samples.double() for samples in stems.values()), step)  # type: ignore[arg-type]
-    rounded = {name: _rounded(stems[name].double(), step) for name in names}
+    library = library_of(stems[last])
+    exact = {name: library.asarray(samples, dtype=library.float64) for name, samples in stems.items()}
+    total = _rounded(sum(exact.values()), step)
+    rounded = {name: _rounded(exact[name], step) for name in names}
     rest = total - sum(rounded.values())
-    return {name: samples.float() for name, samples in {**rounded, last: rest}.items()}
+    return {name: library.asarray(each, dtype=library.float32) for name, each in {**rounded, last: rest}.items()}
 
 
-def _rounded(samples: Tensor, step: float) -> Tensor:
+def _rounded(samples: Any, step: float) -> Any:
     return (samples / step).round() * step

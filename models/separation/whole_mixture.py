@@ -1,6 +1,5 @@
-"""Separates a whole mixture with a separator of streams, and shows a progress bar."""
+"""Separates a whole mixture with a separator of streams."""
 
-import math
 from collections.abc import Iterable, Iterator
 from typing import Protocol, TypeVar
 
@@ -9,9 +8,9 @@ import torch
 from torch import Tensor
 
 from models.audio.reader import BLOCK_S
+from models.separation.progress import Stems, length, show_progress
 
 Waveform = TypeVar("Waveform", np.ndarray, Tensor)
-Stems = dict[str, Tensor]
 
 
 class StreamSeparator(Protocol):
@@ -49,31 +48,6 @@ def separate_whole(
             stems[stem][:, start:stop] = samples
         start = stop
     return {stem: _in_kind_of(mixture, waveform) for stem, waveform in stems.items()}
-
-
-def show_progress(pieces: Iterable[Stems], num_samples: int | None, sample_rate: int, label: str) -> Iterator[Stems]:
-    """Pass pieces of stems on; a bar on stderr shows the seconds of audio done and the estimated time left.
-
-    Args:
-        pieces: consecutive pieces {stem: [C, t]}.
-        num_samples: total number of samples, None if unknown.
-        sample_rate: their rate, Hz.
-        label: text before the bar.
-    """
-    from tqdm import tqdm
-
-    num_done = 0
-    total_s = None if num_samples is None else math.ceil(num_samples / sample_rate)
-    with tqdm(total=total_s, desc=label, unit="s") as bar:
-        for piece in pieces:
-            yield piece
-            num_done += length(piece)
-            bar.update(math.ceil(num_done / sample_rate) - bar.n)
-
-
-def length(piece: Stems) -> int:
-    """Samples in a piece {stem: [C, t]}: t."""
-    return next(iter(piece.values())).shape[-1]
 
 
 def _split(mixture: Waveform, size: int) -> Iterator[Tensor]:

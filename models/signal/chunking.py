@@ -2,15 +2,23 @@
 
 Law: if the function returns its chunks unchanged, the stream is unchanged, for every window, hop and length, edges
 included. This holds because each output sample is divided by the sum of its window values.
+
+Streams are of torch tensors or of numpy arrays; torch is imported for tensors only.
 """
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import torch
-from torch import Tensor
+import numpy as np
 
 from models.signal.in_order import map_in_order
+from models.signal.library import library_of
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Samples = TypeVar("Samples", np.ndarray, "Tensor")
 
 LONGEST_SEGMENT_S = 600
 LARGEST_BATCH = 1024
@@ -61,17 +69,24 @@ class SeparateConfig:
         return max(1, round(self.window_size(sample_rate) * (1 - self.overlap)))
 
 
-def triangle_window(size: int) -> Tensor:
-    """Positive weights that rise linearly to 1 in the middle and fall again, [size].
+def triangle_weights(size: int) -> np.ndarray:
+    """Positive float32 weights that rise linearly to 1 in the middle and fall again, [size].
 
     Overlap-add divides by the sum of the weights. Chunks that overlap by half or less are thus joined by linear
     cross-fades. With more overlap, a chunk counts most in its middle, where it has the most context on both sides.
     """
-    rise = torch.arange(1, size // 2 + size % 2 + 1, dtype=torch.float32)
-    return torch.cat([rise, rise.flip(0)[size % 2 :]]) / rise[-1]
+    rise = np.arange(1, size // 2 + size % 2 + 1, dtype=np.float32)
+    return np.concatenate([rise, rise[::-1][size % 2 :]]) / rise[-1]
 
 
-def cut_chunks(blocks: Iterable[Tensor], window: int, hop: int) -> Iterator[Tensor]:
+def triangle_window(size: int) -> "Tensor":
+    """``triangle_weights`` as a tensor."""
+    import torch
+
+    return torch.from_numpy(triangle_weights(size))
+
+
+def cut_chunks(blocks: Iterable[Samples], window: int, hop: int) -> Iterator[Samples]:
     """Cut a stream into overlapping chunks.
 
     Args:
@@ -85,7 +100,7 @@ def cut_chunks(blocks: Iterable[Tensor], window: int, hop: int) -> Iterator[Tens
     buffer = None
     covered = 0  # leading samples of the buffer that are in an earlier chunk too
     for block in blocks:
-        buffer = block if buffer is None else torch.cat([buffer, block], dim=-1)
+        buffer = block if buffer is None else library_of(block).concatenate([buffer, block], axis=-1)
         while buffer.shape[-1] >= window:
             yield buffer[..., :window]
             buffer = buffer[..., hop:]
@@ -94,24 +109,29 @@ def cut_chunks(blocks: Iterable[Tensor], window: int, hop: int) -> Iterator[Tens
         yield buffer
 
 
-def batch_chunks(chunks: Iterable[Tensor], batch: int) -> Iterator[Tensor]:
+def batch_chunks(chunks: Iterable[Samples], batch: int) -> Iterator[Samples]:
     """Stack up to `batch` consecutive chunks [C, t] of equal length into [B, C, t]."""
-    group: list[Tensor] = []
+    group: list[Samples] = []
     for chunk in chunks:
         if group and chunk.shape != group[0].shape:
-            yield torch.stack(group)
+            yield library_of(chunk).stack(group)
             group = []
         group.append(chunk)
         if len(group) == batch:
-            yield torch.stack(group)
+            yield library_of(chunk).stack(group)
             group = []
     if group:
-        yield torch.stack(group)
+        yield library_of(group[0]).stack(group)
 
 
 def overlap_add(
-    process: Callable[[Tensor], Tensor], blocks: Iterable[Tensor], window: int, hop: int, batch: int, workers: int = 1
-) -> Iterator[Tensor]:
+    process: Callable[[Samples], Samples],
+    blocks: Iterable[Samples],
+    window: int,
+    hop: int,
+    batch: int,
+    workers: int = 1,
+) -> Iterator[Samples]:
     """Apply a function of chunks to a stream and join the results with unity gain.
 
     There is no padding: the last chunk has only the remaining samples. A piece is yielded as soon as no later chunk
@@ -128,17 +148,18 @@ def overlap_add(
     Yields:
         Consecutive pieces of the result, each [..., t].
     """
-    weights = triangle_window(window)
-    total = gain = None  # sums of the weighted results and of the weights, from the start of the newest chunk on
+    weights = triangle_weights(window)
+    total: Any = None
+    gain: Any = None  # sums of the weighted results and of the weights, from the start of the newest chunk on
     for results in map_in_order(process, batch_chunks(cut_chunks(blocks, window, hop), batch), workers):
         for result in results:
-            weight = weights[: result.shape[-1]].clone()
+            weight = library_of(result).asarray(weights[: result.shape[-1]].copy())
             weighted = result * weight
-            if total is not None and gain is not None:
+            if total is not None:
                 yield total[..., :hop] / gain[:hop]
                 shared = gain.shape[-1] - hop
                 weighted[..., :shared] += total[..., hop:]
                 weight[:shared] += gain[hop:]
             total, gain = weighted, weight
-    if total is not None and gain is not None:
+    if total is not None:
         yield total / gain

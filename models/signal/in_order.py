@@ -6,8 +6,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import chain, islice
 from typing import TypeVar
 
-import torch
-
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -34,6 +32,8 @@ def map_in_order(function: Callable[[Item], Result], items: Iterable[Item], work
 
 
 def _map_on_threads(function: Callable[[Item], Result], items: Iterator[Item], workers: int) -> Iterator[Result]:
+    import torch
+
     before = torch.get_num_threads()
     pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,))
     running: deque[Future[Result]] = deque()

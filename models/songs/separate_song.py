@@ -5,10 +5,9 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
-import torch
 
 from models.audio.encoder import EncodedWriter
 from models.audio.formats import ENCODED, step
@@ -17,8 +16,9 @@ from models.audio.tagged_flac import TaggedFlacWriter
 from models.audio.tags import Tags, read_tags
 from models.audio.writer import AudioWriter, AudioWriters
 from models.separation.channels import ChannelSeparator, separate_channels
+from models.separation.progress import Stems, show_progress
 from models.separation.sums import on_grid, with_rest
-from models.separation.whole_mixture import Stems, show_progress
+from models.signal.library import library_of
 
 CLIPS = ("rescale", "clamp", "none")
 """What is done with samples beyond +-1: the whole song is made quieter, they are cut, or they are kept."""
@@ -122,8 +122,9 @@ def separate_song(
     song = open_audio(path)
     tags = read_tags(path) if output.sample_format in TAGGED else Tags()
     writers = {stem: _writer(target, song, output.sample_format, tags) for stem, target in targets.items()}
+    blocks: Any = song.arrays() if getattr(separator, "on_arrays", False) else song.blocks()
     pieces = with_rest(
-        lambda blocks: separate_channels(separator, blocks, song.channels, song.sample_rate), song.blocks(), output.sums
+        lambda blocks: separate_channels(separator, blocks, song.channels, song.sample_rate), blocks, output.sums
     )
     if progress:
         pieces = show_progress(pieces, song.num_frames, song.sample_rate, path.stem)
@@ -161,7 +162,7 @@ def _write(pieces: Iterable[Stems], writers: Mapping[str, AudioWriter], output: 
         if output.sums and grid:
             piece = on_grid(piece, grid)
         for stem, samples in piece.items():
-            writers[stem].write(samples.clamp(-1, 1) if output.clip == "clamp" else samples)
+            writers[stem].write(samples.clip(-1, 1) if output.clip == "clamp" else samples)
         num_frames += next(iter(piece.values())).shape[-1]
     return num_frames
 
@@ -178,7 +179,7 @@ def _measured(pieces: Iterable[Stems], files: Mapping[str, StemFile]) -> Iterato
     for piece in pieces:
         for stem, samples in piece.items():
             if samples.shape[-1]:
-                file, levels = files[stem], samples.abs()
+                file, levels = files[stem], abs(samples)
                 file.peak = max(file.peak, float(levels.max()))
                 file.beyond += int((levels > 1).sum())
         yield piece
@@ -193,7 +194,7 @@ class _Spool:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._shapes: list[tuple[tuple[str, ...], torch.Size]] = []
+        self._shapes: list[tuple[tuple[str, ...], tuple[int, ...], Any]] = []
 
     def __enter__(self) -> "_Spool":
         self._file = tempfile.TemporaryFile(dir=self._folder)
@@ -205,14 +206,14 @@ class _Spool:
     def extend(self, pieces: Iterable[Stems]) -> None:
         """Append pieces."""
         for piece in pieces:
-            stacked = torch.stack(list(piece.values()))
-            self._shapes.append((tuple(piece), stacked.shape))
-            self._file.write(stacked.contiguous().numpy().tobytes())
+            stacked = np.stack([np.asarray(samples) for samples in piece.values()])
+            self._shapes.append((tuple(piece), stacked.shape, library_of(next(iter(piece.values())))))
+            self._file.write(stacked.tobytes())
 
     def pieces(self, gain: float) -> Iterator[Stems]:
         """The pieces, multiplied by a gain."""
         self._file.seek(0)
-        for stems, shape in self._shapes:
+        for stems, shape, library in self._shapes:
             data = self._file.read(4 * math.prod(shape))
-            samples = torch.from_numpy(np.frombuffer(data, dtype=np.float32).reshape(shape) * np.float32(gain))
-            yield dict(zip(stems, samples, strict=True))
+            samples = np.frombuffer(data, dtype=np.float32).reshape(shape) * np.float32(gain)
+            yield dict(zip(stems, library.asarray(samples), strict=True))

@@ -4,12 +4,13 @@ import os
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 import soundfile
 import torch
 
 from models.audio import writer as audio_writer
-from models.audio.reader import read_audio
+from models.audio.reader import open_audio, read_audio
 from models.audio.writer import FORMATS, AudioWriter, AudioWriters, write_audio
 
 RATE = 44100
@@ -129,6 +130,16 @@ def test_an_error_leaves_none_of_several_files(tmp_path, error):
     with pytest.raises(type(error)):
         write_both(tmp_path, error)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_arrays_are_written_and_read_as_tensors_are(tmp_path):
+    waveform = (1.2 * noise(2000).sign()).numpy()
+    assert write_audio(tmp_path / "a.wav", waveform, RATE) == waveform.size
+    write_audio(tmp_path / "t.wav", torch.from_numpy(waveform), RATE)
+    assert (tmp_path / "a.wav").read_bytes() == (tmp_path / "t.wav").read_bytes()
+    arrays = list(open_audio(tmp_path / "a.wav").arrays(0.01))
+    assert all(isinstance(block, np.ndarray) and block.dtype == np.float32 for block in arrays)
+    assert np.array_equal(np.concatenate(arrays, axis=-1), read_audio(tmp_path / "a.wav")[0].numpy())
 
 
 @pytest.mark.parametrize(("name", "bits"), [("wav16", 16), ("flac16", 16), ("wav24", 24), ("flac24", 24)])

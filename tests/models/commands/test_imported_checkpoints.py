@@ -56,7 +56,7 @@ def test_separate_a_song(tmp_path, capsys):
 
 
 def test_a_large_network_prints_its_cost_and_the_time_left(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("models.commands.separate.LARGE_GMACS", 0.0)
+    monkeypatch.setattr("models.commands.separators.LARGE_GMACS", 0.0)
     import_checkpoint([magronp_file(tmp_path / "vocals.ckpt")], tmp_path / "ours")
     soundfile.write(tmp_path / "song.wav", layouts.mixture(50_000, 3).T.numpy(), 44100)
     command = ["separate", str(tmp_path / "song.wav"), "--checkpoint", str(tmp_path / "ours"), "--device", "cpu"]

@@ -202,7 +202,7 @@ def test_a_terminated_run_leaves_nothing(tmp_path, capsys, monkeypatch, number, 
 
     write_song(tmp_path / "song.wav", length=RATE)
     monkeypatch.setattr(
-        "models.commands.separate.open_separator", lambda *_, **__: NetworkSeparator(Terminated(), SETTINGS)
+        "models.commands.separators.open_separator", lambda *_, **__: NetworkSeparator(Terminated(), SETTINGS)
     )
     before = signal.getsignal(number)
     assert separate(tmp_path / "song.wav", tmp_path / "more.wav", "--out", tmp_path / "out") == status
@@ -214,7 +214,7 @@ def test_a_terminated_run_leaves_nothing(tmp_path, capsys, monkeypatch, number, 
 def test_interrupt_leaves_no_half_stems(tmp_path, capsys, monkeypatch):
     write_song(tmp_path / "song.wav", length=RATE)
     separator = NetworkSeparator(Interrupted(), SETTINGS)
-    monkeypatch.setattr("models.commands.separate.open_separator", lambda *_, **__: separator)
+    monkeypatch.setattr("models.commands.separators.open_separator", lambda *_, **__: separator)
     assert separate(tmp_path / "song.wav", tmp_path / "more.wav", "--out", tmp_path / "out") == 130
     assert names(tmp_path / "out") == []
     assert "song.wav: interrupted" in capsys.readouterr().err.splitlines()[-1]
@@ -228,7 +228,7 @@ class NotFinite(ScaledCopies):
 def test_an_error_of_the_network_names_the_song(tmp_path, capsys, monkeypatch):
     write_song(tmp_path / "song.wav")
     separator = NetworkSeparator(NotFinite(), SETTINGS)
-    monkeypatch.setattr("models.commands.separate.open_separator", lambda *_, **__: separator)
+    monkeypatch.setattr("models.commands.separators.open_separator", lambda *_, **__: separator)
     assert separate(tmp_path / "song.wav", "--out", tmp_path / "out") == 2
     assert names(tmp_path / "out") == []
     last = capsys.readouterr().err.splitlines()[-1]

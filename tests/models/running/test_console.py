@@ -21,6 +21,12 @@ def test_the_exit_code_is_the_commands(code, capsys):
         (FileNotFoundError("no such folder"), 2, "benchmark: no such folder\n"),
         (OSError(28, "No space left on device"), 2, "benchmark: [Errno 28] No space left on device\n"),
         (FloatingPointError("step 4: loss nan"), 2, "benchmark: step 4: loss nan\n"),
+        (
+            ModuleNotFoundError("No module named 'torch.nn'", name="torch.nn"),
+            2,
+            "benchmark: this needs the package torch, which is not installed; of pip install 'bandsplit[EXTRA]', "
+            "the extras separate, train, benchmark, tuning and submission bring what their commands need\n",
+        ),
         (KeyboardInterrupt(), 130, "interrupted: go on\n"),
     ],
 )
@@ -47,3 +53,11 @@ def test_a_name_that_the_terminal_cannot_show_is_printed_with_escapes(monkeypatc
     print("Mötley \udcff")
     stream.flush()
     assert stream.buffer.getvalue() == b"M\\xf6tley \\udcff\n"
+
+
+def test_a_missing_module_of_ours_is_no_failure_of_the_user():
+    def fail() -> int:
+        raise ModuleNotFoundError("No module named 'models.none'", name="models.none")
+
+    with pytest.raises(ModuleNotFoundError):
+        run_command(fail, "benchmark")

@@ -2,6 +2,7 @@
 
 import itertools
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -142,3 +143,13 @@ def test_config_in_samples():
 def test_config_names_the_flag(values, message):
     with pytest.raises(ValueError, match=message):
         SeparateConfig(*values)
+
+
+@pytest.mark.parametrize(("window", "hop", "batch"), [(64, 48, 1), (63, 20, 3), (500, 500, 2)])
+def test_arrays_give_what_tensors_give(window, hop, batch):
+    signal = noise(777)
+    expected = run(lambda chunks: chunks * 2, signal, window, hop, batch)
+    arrays = [block.numpy() for block in signal.split(50, dim=-1)]
+    pieces = list(overlap_add(lambda chunks: chunks * 2, arrays, window, hop, batch))
+    assert all(isinstance(piece, np.ndarray) and piece.dtype == np.float32 for piece in pieces)
+    assert np.array_equal(np.concatenate(pieces, axis=-1), expected.numpy())

@@ -1,7 +1,11 @@
 """A stream resampled in blocks equals the signal resampled at once; resampling there and back keeps the signal."""
 
+import sys
+
+import numpy as np
 import pytest
 import torch
+import torchaudio
 from torch import Tensor
 
 from models.signal.resampling import resample_blocks
@@ -86,3 +90,27 @@ def test_memory_is_bounded(from_hz, to_hz, lag):
     for piece in resample_blocks(blocks(), from_hz, to_hz):
         emitted += piece.shape[-1]
         assert received * to_hz / from_hz - emitted < lag
+
+
+@pytest.mark.parametrize(("from_hz", "to_hz"), [(48000, 44100), (44100, 22050), (44100, 8000), (22050, 44100)])
+def test_the_filter_is_torchaudio_s(from_hz, to_hz):
+    signal = noise(20_011)
+    expected = torchaudio.functional.resample(
+        signal, from_hz, to_hz, 64, 0.955, resampling_method="sinc_interp_kaiser", beta=10.0
+    )
+    torch.testing.assert_close(resample(signal, from_hz, to_hz, 3000), expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(("from_hz", "to_hz"), [(48000, 44100), (44099, 44100)])
+def test_arrays_give_what_tensors_give(from_hz, to_hz):
+    signal = noise(5000)
+    pieces = list(resample_blocks([block.numpy() for block in signal.split(900, dim=-1)], from_hz, to_hz))
+    assert all(isinstance(piece, np.ndarray) and piece.dtype == np.float32 for piece in pieces)
+    assert np.array_equal(np.concatenate(pieces, axis=-1), resample(signal, from_hz, to_hz, 900).numpy())
+
+
+def test_without_soxr_uncommon_ratios_are_refused(monkeypatch):
+    monkeypatch.setitem(sys.modules, "soxr", None)
+    assert resample(noise(500), 48000, 44100, 500).shape == (2, 460)
+    with pytest.raises(ValueError, match="resampling 44099 Hz to 44100 Hz needs the package soxr: pip install soxr"):
+        resample(noise(500), 44099, 44100, 500)

@@ -11,9 +11,10 @@ const MOST_MIXED = 6;
 class Player {
   static all = [];
 
-  constructor(onChange, onError) {
+  constructor(onChange, onError, mostDecoded = MOST_DECODED) {
     this.onChange = onChange;
     this.onError = onError;
+    this.mostDecoded = mostDecoded;
     this.context = null;
     this.loop = true;
     this.playing = false;
@@ -151,9 +152,9 @@ class Player {
   }
 
   decode(stream) {
-    return this.cached('decoded', MOST_DECODED, stream, async () => {
+    return this.cached('decoded', this.mostDecoded, stream, async () => {
       this.context ??= new AudioContext();
-      return this.context.decodeAudioData(await readAudio(this.streams[stream][0], this.beside));
+      return this.context.decodeAudioData(await readAudio(this.streams[stream], this.beside));
     });
   }
 
@@ -168,8 +169,10 @@ class Player {
   }
 }
 
-// The bytes of a stream: text in the page, or the address of a file beside it.
-async function readAudio(source, beside) {
+// The bytes of a stream: a Blob, or a list that begins with text in the page or the address of a file beside it.
+async function readAudio(stream, beside) {
+  if (stream instanceof Blob) return stream.arrayBuffer();
+  const [source] = stream;
   if (!beside) return Uint8Array.from(atob(source), (character) => character.charCodeAt(0)).buffer;
   if (location.protocol === 'file:') {
     throw new Error('its audio is in files beside the page, which a browser reads only from a web server, such as '
@@ -178,9 +181,4 @@ async function readAudio(source, beside) {
   const answer = await fetch(source);
   if (!answer.ok) throw new Error(`${source} is missing (${answer.status})`);
   return answer.arrayBuffer();
-}
-
-function readExcerpt(index, data) {
-  const island = document.getElementById(`audio-${index}`);
-  return island ? { ...JSON.parse(island.textContent), beside: data.beside } : null;
 }
