@@ -86,9 +86,9 @@ class TrainConfig:
     the complex terms at five FFT sizes instead of one, as in BS-RoFormer. ``log_error``: the logarithm of each stem's
     squared error, as in the SDR."""
     keep_examples: float = 1.0
-    """Against label noise: share of a batch's examples of each stem whose loss counts, those of the least error."""
+    """Against label noise: share of a batch's examples of each stem whose loss counts, those best heard."""
     keep_frames: float = 1.0
-    """Against bleeding: share of a batch's frames of each stem whose loss counts, those of the least error."""
+    """Against bleeding: share of a batch's frames of each stem whose loss counts, those best heard."""
     keep_all_steps: int = 0
     """Steps at the beginning in which all examples and frames count."""
     teacher: float = 0.0
