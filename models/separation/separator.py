@@ -4,6 +4,7 @@ A `Separator` takes a mixture of any length and sample rate, mono or stereo. Its
 channels and rate.
 """
 
+import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -148,7 +149,8 @@ class NetworkSeparator:
         peaks = mixtures.abs().amax(dim=(1, 2), keepdim=True)
         is_audible = peaks.flatten() > 0
         if is_audible.all():
-            half = torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bfloat16")
+            is_half = self.precision == "bfloat16"  # if not, the caller's precision counts
+            half = torch.autocast(self.device.type, torch.bfloat16) if is_half else contextlib.nullcontext()
             with torch.inference_mode(), half:
                 stems = self._estimate((mixtures / peaks).to(self.device))[:, self._stem_selection].float().cpu()
                 return stems * peaks[:, None]

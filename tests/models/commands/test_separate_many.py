@@ -17,7 +17,7 @@ import torch
 from models.__main__ import main
 from models.audio.reader import read_audio
 from models.audio.tags import read_tags
-from models.commands import separate as separate_command
+from models.commands import separators
 from models.running.repository import ROOT
 from models.separation.separator import NetworkSeparator
 from scaled_copies import RATE, SETTINGS, STEMS, ScaledCopies, noise
@@ -194,7 +194,7 @@ def test_interrupted_jobs_leave_no_unfinished_stems(music, tmp_path, capsys, mon
             return super().forward(mixture)
 
     separator = NetworkSeparator(Interrupting(), SETTINGS)
-    monkeypatch.setattr(separate_command, "open_separator", lambda *_, **__: separator)
+    monkeypatch.setattr(separators, "open_separator", lambda *_, **__: separator)
     for index in range(4):
         write_song(music / f"long{index}.flac", length=RATE)
     assert separate(music, "--out", tmp_path / "out", "--jobs", 2) == 130
