@@ -24,6 +24,7 @@ from models.training.data.packs import Pack
 from models.training.initial import initialise
 from models.training.loss import build_loss
 from models.training.machine import describe_hardware, git_commit, stop_on_signal
+from models.training.music import Music
 from models.training.optimizer import learning_rate
 from models.training.record.card import model_card
 from models.training.record.log import Log, say, show_step
@@ -66,6 +67,7 @@ def train(
     validations: int = 0,
     metric: str = "mean",
     on_validation: Callable[[dict[str, Any]], None] | None = None,
+    music: Music | None = None,
 ) -> Result:
     """Train a preset's network, or go on training it.
 
@@ -85,6 +87,7 @@ def train(
         validations: validate also at so many equal shares of the run, the last at its end; their time does not count.
         metric: the validation SDR that ``best/`` is chosen by: ``mean`` of the stems, or one stem.
         on_validation: called with each row of validation results, once they and the state are saved.
+        music: what examples are mixed from; by default the pack alone. The time that it takes does not count.
 
     Raises:
         ValueError: unusable data, a batch that the processes cannot share, a folder that does not fit, or a damaged
@@ -92,7 +95,7 @@ def train(
         FileNotFoundError: nothing to resume or to begin with.
         FloatingPointError: the loss is not finite; the message names step and tracks, and the last state stays.
     """
-    trainer = _Trainer(preset, pack, out, world or World(), workers, validations, metric, on_validation)
+    trainer = _Trainer(preset, pack, out, world or World(), workers, validations, metric, on_validation, music)
     with contextlib.closing(trainer.folder):
         return trainer.run(max_minutes, resume, initial)
 
@@ -108,6 +111,7 @@ class _Trainer:
         validations: int,
         metric: str,
         on_validation: Callable[[dict[str, Any]], None] | None,
+        music: Music | None,
     ) -> None:
         config = preset.train
         if not pack.split("valid"):
@@ -121,7 +125,7 @@ class _Trainer:
         self.mixer = RandomMixer(pack, preset.data, preset.model.stems, config.seed, stereo == "spatial")
         check_validation(pack, preset.model.stems, metric)
         self.preset, self.pack, self.world, self.workers = preset, pack, world, workers
-        self.validations, self.metric, self.on_validation = validations, metric, on_validation
+        self.validations, self.metric, self.on_validation, self.music = validations, metric, on_validation, music
         self.folder = RunFolder(out)
 
     def run(self, max_minutes: float | None, resume: bool, initial: Path | None) -> Result:
@@ -148,6 +152,8 @@ class _Trainer:
                 if clock.is_time_to_save:
                     self._save()
                     clock.note_save()
+                if log.is_validated(progress.step) and not clock.is_over:
+                    self._follow_music(lambda: bool(stop_signals))
             if not clock.is_stopped and self._lacks_validation(clock.is_finished):
                 self._validate()
         self._save()
@@ -178,6 +184,7 @@ class _Trainer:
         self.log = Log(self.folder.rows, preset.train.batch, is_silent=world.rank > 0)
         if world.rank == 0:
             self.folder.describe(preset, {"git_commit": git_commit(), "arguments": sys.argv[1:]})
+        self._follow_music(lambda: False)
 
     def _restore(self, state: dict[str, Any]) -> None:
         try:
@@ -191,8 +198,24 @@ class _Trainer:
             raise ValueError(f"{self.folder.path}: the saved state does not fit this network ({reason})") from None
 
     def _batches(self) -> Generator[Batch, None, None]:
+        """The batches of the steps to come, made by the mixer of the moment."""
         config, device = self.preset.train, self.world.device
-        return load_batches(self.mixer, config.batch, self.part, self.progress.step, config.steps, self.workers, device)
+        mixer = None
+        while mixer is not self.mixer:
+            mixer, first = self.mixer, self.progress.step
+            made = load_batches(mixer, config.batch, self.part, first, config.steps, self.workers, device)
+            with contextlib.closing(made):
+                for batch in made:
+                    yield batch
+                    if mixer is not self.mixer:
+                        break
+
+    def _follow_music(self, is_stopped: Callable[[], bool]) -> None:
+        """Mix from now on what the music says after the last validation."""
+        if self.music and (
+            mixer := self.music.follow(self.log.rows, self.progress.step, self.step.average, is_stopped)
+        ):
+            self.mixer = mixer
 
     def _take_step(self, batch: Batch, share_done: float) -> float:
         """One optimiser step; returns the loss of the whole batch."""
@@ -236,11 +259,13 @@ class _Trainer:
     def _facts(self, scores: dict[str, float]) -> dict[str, Any]:
         """What a checkpoint's ``config.json`` and model card say of its training."""
         progress, preset = self.progress, self.preset
+        more = [self.music.origins()] if self.music else []
         return {
             "name": self.folder.path.resolve().name,
             "date": date.today().isoformat(),
-            "training_data": f"{self.pack.describe('train')}, from {self.pack.origin}",
+            "training_data": ", ".join([f"{self.pack.describe('train')}, from {self.pack.origin}", *more]),
             "validation_data": self.pack.describe("valid"),
+            **(self.music.facts() if self.music else {}),
             "steps": progress.step,
             "minutes": progress.minutes,
             "cpu_minutes": progress.cpu_minutes,

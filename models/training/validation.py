@@ -45,7 +45,9 @@ def _excerpt(track: PackedTrack, sample_rate: int) -> np.ndarray:
     return stored[..., start : start + length]
 
 
-def validation_sdr(network: nn.Module, pack: Pack, settings: SeparateConfig, world: World) -> dict[str, float]:
+def validation_sdr(
+    network: nn.Module, pack: Pack, settings: SeparateConfig, world: World, only: Sequence[str] | None = None
+) -> dict[str, float]:
     """Global SDR of each stem, mean over the validation tracks, in dB.
 
     The mixture is the sum of the stems. Of long tracks the middle 30 s are separated. A stem that is silent in a track
@@ -56,8 +58,9 @@ def validation_sdr(network: nn.Module, pack: Pack, settings: SeparateConfig, wor
         pack: decoded tracks.
         settings: chunks of the separation.
         world: the processes that share the tracks out among them; all get the result.
+        only: stems that are measured, all of the network's by default.
     """
-    separator = NetworkSeparator(network, settings, world.device)
+    separator = NetworkSeparator(network, settings, world.device, only)
     scores: dict[str, list[float]] = {stem: [] for stem in separator.stems}
     for track in pack.split("valid")[world.rank :: world.size]:
         stems = _excerpt(track, pack.sample_rate) * np.float32(track.scale)
