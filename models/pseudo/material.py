@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.pseudo.pool import LabelledPart
-from models.pseudo.rule import ABSENT, ALONE, LABELS, MIXED
+from models.pseudo.rule import ABSENT, ALONE, LABELS
 from models.training.data.packs import PackedTrack
 from models.training.data.pools import MoreMusic, SegmentPool, Segments
 
@@ -129,7 +129,7 @@ def count_labels(parts: Sequence[LabelledPart], stems: Sequence[str]) -> str:
     counts = []
     for stem in stems:
         labels = [label for part in parts for label in part.labels[stem]]
-        listed = ", ".join(f"{labels.count(label)} {label}" for label in (MIXED, ABSENT, ALONE) if label in labels)
+        listed = ", ".join(f"{labels.count(label)} {label}" for label in LABELS if label in labels)
         counts.append(f"{stem} {listed}")
     return "; ".join(counts)
 

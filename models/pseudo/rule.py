@@ -10,8 +10,8 @@ import numpy as np
 
 GAP_DB = 30.0
 ABSENT, ALONE, MIXED = "absent", "alone", "mixed"
-LABELS = (ABSENT, ALONE, MIXED)
-"""The mixture is the residual; the mixture is the target; both are what the teacher says."""
+LABELS = (MIXED, ABSENT, ALONE)
+"""Target and residual are what the teacher says; the mixture is the residual; the mixture is the target."""
 
 
 def label_of(mixture: np.ndarray, target: np.ndarray) -> str:

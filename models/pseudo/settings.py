@@ -12,6 +12,7 @@ from models.pseudo.teachers import Source, parse_teachers
 from models.running import atomic
 from models.training.data.activity import SEGMENT_S
 from models.training.data.packs import Pack
+from models.training.record.run_folder import RunFolder
 
 SETTINGS = "settings.json"
 POOL = "pool"
@@ -40,19 +41,19 @@ class RunSettings:
         """Write the settings into a run's folder, or compare them with those that it began with.
 
         Raises:
-            ValueError: they are others.
+            ValueError: they are others, or a run that is not to be resumed is there.
         """
-        path = out / POOL / SETTINGS
-        if resume:
-            before = _read(path)
-            for name, value in self._plain().items():
-                if before.get(name) != value:
-                    raise ValueError(
-                        f"--resume: {_difference(name, before.get(name), value)}; begin a new run for others"
-                    )
+        path, now = out / POOL / SETTINGS, self._plain()
+        if not resume:
+            RunFolder(out).refuse_overwrite()
+            path.parent.mkdir(parents=True, exist_ok=True)
+            atomic.write_json(path, now)
             return
-        path.parent.mkdir(parents=True, exist_ok=True)
-        atomic.write_json(path, self._plain())
+        before = _read(path)
+        for name, value in now.items():
+            if before.get(name) != value:
+                reason = _difference(name, before.get(name), value)
+                raise ValueError(f"--resume: {reason}; begin a new run for others")
 
     def check_validation(self, pack: Pack) -> None:
         """Raise ValueError if a song has the name of a validation track: it would be learnt and then measured."""
@@ -119,4 +120,4 @@ def _difference(name: str, before: Any, now: Any) -> str:
         return (
             f"the {name} without stems are others than before: {changed}" if gone or new else f"{name} are named anew"
         )
-    return f"{name} were {before!r} and are {now!r} now"
+    return f"{name} was {before!r} and is {now!r} now"

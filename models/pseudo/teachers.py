@@ -98,6 +98,8 @@ def parse_teachers(texts: Sequence[str], stems: Sequence[str]) -> list[Source]:
         if lacking := [stem for stem in wanted if stem not in have]:
             raise ValueError(f"--teacher: {place} has no {', '.join(lacking)}, it has {', '.join(have) or 'no stem'}")
         given = tuple(stem for stem in open_stems if stem in (wanted or have))
+        if not have:
+            raise ValueError(f"--teacher: {place} has no {' or '.join(stems)}; name another checkpoint or folder")
         if not given:
             raise ValueError(f"--teacher: {text} is asked for no stem: the teachers before it have them; leave it out")
         sources.append(Source(path, given, (path / CONFIG).is_file()))
