@@ -1,10 +1,6 @@
-"""Other architectures, built from their own packages, for our trainer and our separator.
+"""Other architectures for a fair comparison: their packages' own classes, imported when a network is built.
 
-They serve a fair comparison: the original classes, trained on our data with our budget. Each package is imported only
-when its network is built.
-
-In: ``models.bsrnn``'s ``Estimate``. Out: a config and a network for each of Open-Unmix, Hybrid Demucs, SCNet and
-Moises-Light.
+In: a peer's config. Out: its network, for our trainer and our separator.
 """
 
 from models.peers.hdemucs import HDemucsConfig, HDemucsNetwork
