@@ -2,6 +2,8 @@
 
 import dataclasses
 import shutil
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -203,3 +205,32 @@ def test_the_same_content_counts_once_and_crops_must_fit_a_segment(begin, songs)
         preset = dataclasses.replace(with_train(), data=dataclasses.replace(TINY.data, **changes))
         with pytest.raises(ValueError, match="data.crop_s: expected crops within a segment of 6 s"):
             begin(preset=preset)
+
+
+class Pair:
+    """One of two processes in one, as threads: what the world of `torchrun` offers."""
+
+    size, device = 2, "cpu"
+
+    def __init__(self, rank, barrier, shared):
+        self.rank, self._barrier, self._shared = rank, barrier, shared
+
+    def gather(self, value):
+        self._shared[self.rank] = value
+        self._barrier.wait(60)
+        values = list(self._shared)
+        self._barrier.wait(60)
+        return values
+
+
+def test_two_processes_share_the_songs_and_mix_the_same(begin, songs, pack, separated, tmp_path):
+    write_song(songs / "9.wav", np.sum(list(synthetic_stems(9, 7.0).values()), axis=0))
+    alone = follow(begin(), [], 0)
+    shutil.rmtree(tmp_path / "run")
+    del separated[:]
+    settings = begin().settings
+    barrier, shared = threading.Barrier(2), [None, None]
+    both = [Lessons(TINY, pack, tmp_path / "run" / "pool", settings, Pair(rank, barrier, shared)) for rank in range(2)]
+    with ThreadPoolExecutor(2) as pool:
+        mixers = list(pool.map(lambda lessons: follow(lessons, [], 0), both))
+    assert separated == ["net"] * 3 and same(mixers[0], mixers[1]) and same(mixers[0], alone)
