@@ -64,7 +64,7 @@ def check(batches, pack, steps=12):
         assert torch.equal(mixture, mixer_of(pack, 100 + step // 5).batch(step, 2).mixture)
 
 
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("workers", [0, 1])
 def test_batches_are_those_of_the_mixer_of_the_moment(pack, tmp_path, batches, workers):
     music = Seeds(pack)
     assert train(TINY, pack, tmp_path / "run", music=music, workers=workers).finished
