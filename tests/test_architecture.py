@@ -203,7 +203,7 @@ def test_help_loads_no_heavy_package():
     *commands, modules = result.stdout.splitlines()
     assert commands == [
         "models separate export page ensemble train prepare corrupt clean refine render list import catalog download",
-        "benchmark run score compare speed scorer-speed install report",
+        "benchmark run score compare speed training-speed scorer-speed install report",
         "tuning run report promote ablate",
         "submission check evaluate package",
     ]
