@@ -29,8 +29,9 @@ from models.training.record.card import model_card
 from models.training.record.log import Log, say, show_step
 from models.training.record.progress import Progress
 from models.training.record.run_folder import RunFolder
+from models.training.record.track_scores import write_track_scores
 from models.training.step import TrainingStep
-from models.training.validation import check_validation, validation_sdr
+from models.training.validation import check_validation, mean_over_tracks, track_sdr
 from models.training.world import World
 
 
@@ -220,11 +221,13 @@ class _Trainer:
         progress, preset, average = self.progress, self.preset, self.step.average
         if not self.log.has_row(progress.step):
             self._add_row()
-        scores = validation_sdr(average, self.pack, preset.separate, self.world)
+        tracks = track_sdr(average, self.pack, preset.separate, self.world)
+        scores = mean_over_tracks(tracks)
         row = self.log.add_validation(progress, scores)
         is_best = progress.note_validation(row["valid_sdr"] if self.metric == "mean" else scores[self.metric])
         if self.world.rank > 0:
             return
+        write_track_scores(self.folder.path, progress.step, tracks)
         facts = self._facts(scores)
         for folder in (self.folder.best, self.folder.last) if is_best else (self.folder.last,):
             save_checkpoint(folder, average.state_dict(), preset, facts, model_card(preset, facts))

@@ -85,7 +85,7 @@ def test_a_failed_trial_does_not_stop_the_others_and_may_be_tried_again(runner):
 
 def test_the_metric_may_be_one_stem_whose_best_weights_are_kept(runner, monkeypatch):
     scores = iter([{"vocals": 5.0, "drums": 1.0}, {"vocals": 0.0, "drums": 2.0}, {"vocals": 1.0, "drums": 1.5}])
-    monkeypatch.setattr(loop, "validation_sdr", lambda *_: next(scores))
+    monkeypatch.setattr(loop, "track_sdr", lambda *_: {"a track": next(scores)})
     outcome = replace(runner, metric="drums", validations=3)(TRIAL, lambda *_: None)
     assert outcome.metrics["sdr"] == outcome.metrics["valid_drums"] == 2.0
     kept = load_checkpoint(runner.out / "trial-000" / "best").info
