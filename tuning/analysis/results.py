@@ -8,12 +8,14 @@ import numpy as np
 import pandas as pd
 
 from models.running import atomic
-from tuning.analysis.significance import honest_difference, pooled_spread
+from tuning.analysis.cross_fit import CrossFit, cross_fit
+from tuning.analysis.paired import Uncertainty, compare_pairs, uncertainty
+from tuning.analysis.track_table import TrackTable, track_table
 from tuning.space.grid import format_overrides
 from tuning.space.plan import Plan
 from tuning.trials.trial import FINISHED, read_outcome, read_trials
 
-CSV = "trials.csv"
+CSV, PAIRS, TRACK_SCORES = "trials.csv", "pairs.csv", "tracks.csv"
 
 
 def read_results(out: Path) -> pd.DataFrame:
@@ -38,43 +40,54 @@ def read_results(out: Path) -> pd.DataFrame:
     return table[[*(name for name in table if name not in last), *last]]
 
 
-def write_csv(out: Path, table: pd.DataFrame) -> None:
-    """Write ``trials.csv``."""
+def write_csv(out: Path, table: pd.DataFrame, comparison: "Comparison") -> None:
+    """Write ``trials.csv`` and, where cells are complete, ``pairs.csv`` and ``tracks.csv`` (cells, seeds, tracks)."""
     atomic.write_text(out / CSV, table.drop(columns="cell").to_csv(index=False))
+    if comparison.tracks:
+        atomic.write_text(out / PAIRS, comparison.pairs.to_csv(index=False))
+        atomic.write_text(out / TRACK_SCORES, comparison.tracks.to_frame().to_csv(index=False))
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """The complete cells of a search (each seed has finished), best first, and the smallest significant difference.
+    """The complete cells of a search (each seed has finished), best first, and the differences between them.
 
     Attributes:
         cells: a row for each complete cell: its settings, ``mean``, ``spread`` (standard deviation over seeds),
-            ``seeds``, ``parameters``, ``gmacs_per_s``, ``rtf``, ``steps``, ``train_minutes``, ``pareto``, and
-            ``difference``: the cell is significantly worse than the best if its mean is this much lower, dB. By chance,
-            fewer than one search in twenty shows such a difference in any pair. nan with one seed each.
-        spread: standard deviation between the seeds of one cell, pooled over cells, dB; nan with one seed each.
+            ``seeds``, ``parameters``, ``gmacs_per_s``, ``rtf``, ``steps``, ``train_minutes``, ``pareto``, and ``holm``:
+            p value of its difference from the best cell, which counts all pairs; nan with one seed and one track.
+        pairs: all pairs of complete cells, see ``compare_pairs``.
+        doubt: the uncertainty of a difference; None without a complete cell.
+        tracks: the scores of each seed and track; None without a complete cell.
+        judged: the winner on seeds and tracks that did not choose it; None if neither can be halved.
         incomplete: a row for each cell of which only some seeds have finished: ``mean`` of the finished seeds,
             ``finished`` and ``seeds``. Such a mean is not comparable with those of complete cells.
     """
 
     cells: pd.DataFrame
-    spread: float
+    pairs: pd.DataFrame
+    doubt: Uncertainty | None
+    tracks: TrackTable | None
+    judged: CrossFit | None
     incomplete: pd.DataFrame
 
 
-def compare(table: pd.DataFrame, plan: Plan) -> Comparison:
-    """Compare the complete cells; the others are listed without a rank."""
+def compare(out: Path, table: pd.DataFrame, plan: Plan) -> Comparison:
+    """Compare the complete cells of a search's folder; the others are listed without a rank.
+
+    Raises:
+        ValueError: a file of scores is damaged.
+    """
     finished = table[table.status == FINISHED]
     counts = finished.groupby("cell", sort=False)["sdr"].agg(["mean", "size"])
     partial = counts[counts["size"] < plan.seeds]
     incomplete = pd.DataFrame({"mean": partial["mean"], "finished": partial["size"], "seeds": plan.seeds})
     finished = finished[~finished.cell.isin(incomplete.index)]
     if finished.empty:
-        return Comparison(pd.DataFrame(), np.nan, incomplete)
+        return Comparison(pd.DataFrame(), pd.DataFrame(), None, None, None, incomplete)
     groups = finished.groupby("cell", sort=False)
     cells = groups.agg(
         **{key: (key, "first") for key in plan.grid},
-        mean=("sdr", "mean"),
         spread=("sdr", "std"),
         seeds=("sdr", "size"),
         parameters=("parameters", "first"),
@@ -82,12 +95,16 @@ def compare(table: pd.DataFrame, plan: Plan) -> Comparison:
         rtf=("rtf", "min"),
         steps=("steps", "mean"),
         train_minutes=("train_minutes", "mean"),
-    ).sort_values("mean", ascending=False, kind="stable")
+    )
+    tracks = track_table(out, finished, plan.metric)
+    cells["mean"] = pd.Series(tracks.scores.mean(axis=(1, 2)), index=pd.Index(tracks.cells))
+    cells = cells.sort_values("mean", ascending=False, kind="stable")
     cells["pareto"] = pareto(cells["gmacs_per_s"].to_numpy(), cells["mean"].to_numpy())
-    spread, freedom = pooled_spread([list(values) for _, values in groups["sdr"]])
-    best = int(cells["seeds"].iloc[0])
-    cells["difference"] = [honest_difference(spread, len(cells), freedom, best, int(n)) for n in cells["seeds"]]
-    return Comparison(cells, spread, incomplete)
+    pairs = compare_pairs(tracks.cells, tracks.scores)
+    from_best = pairs[pairs["first"] == cells.index[0]].set_index("second")
+    cells["holm"] = from_best.holm.reindex(cells.index)
+    judged = cross_fit(tracks.curves)
+    return Comparison(cells, pairs, uncertainty(tracks.scores), tracks, judged, incomplete)
 
 
 def pareto(cost: np.ndarray, value: np.ndarray) -> np.ndarray:

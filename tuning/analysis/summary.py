@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from models.running import atomic
+from tuning.analysis.conclusion import conclusion
 from tuning.analysis.results import Comparison, effects
 from tuning.space.plan import Plan
 from tuning.trials.trial import FAILED, FINISHED, STOPPED, UNFINISHED
@@ -34,7 +35,7 @@ def summarise(table: pd.DataFrame, comparison: Comparison, plan: Plan) -> str:
     if comparison.cells.empty:
         parts.append("No cell is complete: every cell has a seed that has not finished.")
     else:
-        parts += [_cells(comparison, plan), _conclusion(comparison), *_effects(comparison, plan)]
+        parts += [_cells(comparison, plan), *conclusion(comparison, plan), *_effects(comparison, plan)]
     parts += [*_incomplete(comparison), *_others(table)]
     return "\n\n".join(parts) + "\n"
 
@@ -56,28 +57,6 @@ def _cells(comparison: Comparison, plan: Plan) -> str:
         "for the same on one thread; minutes: processor time of the trainer; front: no cell is better at the same cost."
     )
     return "## Cells\n\n" + "\n".join(lines) + "\n" + note
-
-
-def _conclusion(comparison: Comparison) -> str:
-    cells, title = comparison.cells, "## Significant differences\n\n"
-    if math.isnan(comparison.spread):
-        return title + "One seed each: the spread between seeds is unknown, so the order of the cells may be chance."
-    text = f"{title}The seeds of one cell differ by a standard deviation of {comparison.spread:.2f} dB (pooled). "
-    if len(cells) == 1:
-        return text + "Only one cell is complete."
-    level = int((cells["mean"].iloc[0] - cells["mean"] < cells["difference"]).sum())
-    text += (
-        f"Two of {len(cells)} cells differ significantly if their means are {cells['difference'].iloc[1]:.2f} dB apart "
-        "(Tukey's honestly significant difference, 95 %). "
-    )
-    if level == len(cells):
-        return text + "**No cell is significantly worse than the best.**"
-    if level == 1:
-        return text + f"**`{cells.index[0]}` is significantly better than every other cell.**"
-    return (
-        text + f"**The best cell is significantly better than the last {len(cells) - level}; "
-        f"among the first {level} no difference is significant.**"
-    )
 
 
 def _effects(comparison: Comparison, plan: Plan) -> list[str]:

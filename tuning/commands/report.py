@@ -24,8 +24,8 @@ def write_report(out: Path, plan: Plan) -> None:
         from tuning.analysis.summary import write_summary
 
         table = read_results(out)
-        write_csv(out, table)
-        comparison = compare(table, plan)
+        comparison = compare(out, table, plan)
+        write_csv(out, table, comparison)
         write_summary(out, table, comparison, plan)
         write_plots(out, comparison, plan)
     except ModuleNotFoundError as error:
