@@ -6,7 +6,7 @@ from conftest import TINY
 from models.training.record.track_scores import write_track_scores
 from tuning.space.budget import Budget
 from tuning.space.plan import Plan
-from tuning.trials.trial import FINISHED, Outcome, Trial, write_outcome, write_trial
+from tuning.trials.records import FINISHED, Outcome, Trial, write_outcome, write_trial
 
 GRID = {"model.bands": ("v1", "100:1k,1k:20k"), "model.hidden": ("8", "16")}
 PLAN = Plan("tiny", TINY, GRID, Budget("steps", 4), "mean", 2, "fifo", "grid", 0, 2, "cpu", "3 tracks", ("run", "a b"))
@@ -27,7 +27,7 @@ def write_search(out, spread=0.1, seeds=2, tracks=0):
                 4 * seed + cell, {"model.bands": bands, "model.hidden": hidden}, seed, 1000 * int(hidden), COSTS[hidden]
             )
             write_trial(out, trial)
-            sdr = mean + spread * (-1) ** (seed + cell)
+            sdr = mean + spread * (-1) ** (seed + cell + 1)
             metrics = {
                 "sdr": sdr,
                 "steps": 4,

@@ -202,7 +202,7 @@ def test_help_loads_no_heavy_package():
     assert commands == [
         "models separate export page ensemble train prepare corrupt clean refine render list import catalog download",
         "benchmark run score compare speed scorer-speed install report",
-        "tuning run report promote ablate",
+        "tuning run report merge promote ablate",
         "submission check evaluate package",
     ]
     assert not {name.split(".")[0] for name in modules.split()} & {"torch", *HEAVY}

@@ -23,14 +23,29 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--metric", default="mean", metavar="STEM", help="validation SDR of mean (default) or a stem")
     parser.add_argument("--seeds", type=int, default=1, metavar="N", help="trials of each cell (default 1)")
     parser.add_argument("--validations", type=int, default=4, metavar="N", help="validations of each trial (default 4)")
-    parser.add_argument("--scheduler", default="fifo", metavar="fifo|asha", help="asha stops bad trials early")
+    parser.add_argument(
+        "--scheduler",
+        default="fifo",
+        metavar="fifo|asha|halving",
+        help="asha stops bad trials early; halving gives the whole budget to the best cells alone",
+    )
+    parser.add_argument(
+        "--eta", type=int, default=3, metavar="N", help="halving: one cell in N goes on, to N times the budget"
+    )
+    parser.add_argument(
+        "--rungs", type=int, default=0, metavar="N", help="halving: rungs (default: until at most --eta cells are left)"
+    )
     parser.add_argument(
         "--search", default="grid", metavar="grid|optuna", help="every cell, or the cells that Optuna suggests"
     )
     parser.add_argument("--trials", type=int, default=0, metavar="N", help="number of trials for --search optuna")
     parser.add_argument("--data", nargs="+", type=Path, metavar="DIR", help="data folders, or a pack")
     parser.add_argument("--out", type=Path, metavar="DIR", help="new folder for trials and results")
-    parser.add_argument("--resume", action="store_true", help="continue the search in --out")
+    going_on = parser.add_mutually_exclusive_group()
+    going_on.add_argument("--resume", action="store_true", help="continue the search in --out")
+    going_on.add_argument(
+        "--extend", action="store_true", help="continue it with a larger budget, or more seeds, values or trials"
+    )
     parser.add_argument("--dry-run", action="store_true", help="only list the trials")
     parser.add_argument("--backend", default="ray", metavar="ray|local", help="local: in this process, one by one")
     parser.add_argument("--address", metavar="ADDRESS", help="a running Ray cluster, or auto for this machine's")
@@ -50,6 +65,12 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
 def add_report_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``report``."""
     parser.add_argument("dir", type=Path, metavar="DIR", help="folder of the search")
+
+
+def add_merge_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``merge``."""
+    parser.add_argument("dirs", type=Path, nargs="+", metavar="DIR", help="folders of searches")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="new folder for all their trials")
 
 
 def add_promote_arguments(parser: argparse.ArgumentParser) -> None:

@@ -12,7 +12,7 @@ from models.separation.separator import load_separator
 from search_folder import PLAN, write_search
 from tuning.__main__ import main
 from tuning.promote import choose, parse_gmacs, promote
-from tuning.trials.trial import FAILED, FINISHED, STOPPED, Outcome, read_trials, write_outcome
+from tuning.trials.records import FAILED, FINISHED, STOPPED, Outcome, read_trials, write_outcome
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pandas as pd
 from models.running import atomic
 from tuning.analysis.results import Comparison, effects
 from tuning.space.plan import Plan
-from tuning.trials.trial import Trial, read_rows, read_trials
+from tuning.trials.records import Trial, read_rows, read_trials
 
 PARETO, EFFECTS, CURVES = "pareto.png", "effects.png", "curves.png"
 LABELLED = 12

@@ -12,8 +12,8 @@ from tuning.analysis.cross_fit import CrossFit, cross_fit
 from tuning.analysis.paired import Uncertainty, compare_pairs, uncertainty
 from tuning.analysis.track_table import TrackTable, track_table
 from tuning.space.grid import format_overrides
-from tuning.space.plan import Plan
-from tuning.trials.trial import FINISHED, read_outcome, read_trials
+from tuning.space.plan import Plan, read_plan
+from tuning.trials.records import FINISHED, read_outcome, read_trials
 
 CSV, PAIRS, TRACK_SCORES = "trials.csv", "pairs.csv", "tracks.csv"
 
@@ -23,13 +23,17 @@ def read_results(out: Path) -> pd.DataFrame:
 
     Raises:
         ValueError: a file is damaged.
+        FileNotFoundError: the folder holds no search.
     """
     rows: list[dict[str, Any]] = []
+    amount = read_plan(out).budget.amount
     for trial in read_trials(out):
         outcome = read_outcome(out / trial.name)
         costs = {"parameters": trial.parameters, "gmacs_per_s": trial.gmacs_per_s}
         row = {"trial": trial.index, "cell": format_overrides(trial.overrides), **trial.overrides, "seed": trial.seed}
-        end = {"status": outcome.status, "error": outcome.error}
+        end: dict[str, Any] = {"status": outcome.status_at(amount), "error": outcome.error}
+        if outcome.is_over and not outcome.covers(amount) and outcome.until is not None:
+            end["budget_used"] = outcome.until / amount
         rows.append({**row, "sdr": np.nan, **outcome.metrics, **costs, **end})
     table = pd.DataFrame(rows)
     if "rtf" not in table:

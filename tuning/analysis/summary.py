@@ -1,6 +1,7 @@
 """The written summary of a search: ``summary.md``."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -9,7 +10,8 @@ from models.running import atomic
 from tuning.analysis.conclusion import conclusion
 from tuning.analysis.results import Comparison, effects
 from tuning.space.plan import Plan
-from tuning.trials.trial import FAILED, FINISHED, STOPPED, UNFINISHED
+from tuning.trials.halving import Rung, read_rungs
+from tuning.trials.records import FAILED, FINISHED, STOPPED, UNFINISHED
 
 SUMMARY = "summary.md"
 ROWS = 40
@@ -17,11 +19,11 @@ ROWS = 40
 
 def write_summary(out: Path, table: pd.DataFrame, comparison: Comparison, plan: Plan) -> None:
     """Write ``summary.md``."""
-    text = summarise(table, comparison, plan)
+    text = summarise(table, comparison, plan, read_rungs(out))
     atomic.write_text(out / SUMMARY, text)
 
 
-def summarise(table: pd.DataFrame, comparison: Comparison, plan: Plan) -> str:
+def summarise(table: pd.DataFrame, comparison: Comparison, plan: Plan, rungs: Sequence[Rung] = ()) -> str:
     """The summary as Markdown: the search, its cells, the significant differences, and the effects of settings."""
     counts = table.status.value_counts()
     states = ", ".join(f"{counts[name]} {name}" for name in (FINISHED, STOPPED, FAILED, UNFINISHED) if name in counts)
@@ -36,7 +38,7 @@ def summarise(table: pd.DataFrame, comparison: Comparison, plan: Plan) -> str:
         parts.append("No cell is complete: every cell has a seed that has not finished.")
     else:
         parts += [_cells(comparison, plan), *conclusion(comparison, plan), *_effects(comparison, plan)]
-    parts += [*_incomplete(comparison), *_others(table)]
+    parts += [*_rungs(rungs, plan), *_incomplete(comparison), *_others(table)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -57,6 +59,23 @@ def _cells(comparison: Comparison, plan: Plan) -> str:
         "for the same on one thread; minutes: processor time of the trainer; front: no cell is better at the same cost."
     )
     return "## Cells\n\n" + "\n".join(lines) + "\n" + note
+
+
+def _rungs(rungs: Sequence[Rung], plan: Plan) -> list[str]:
+    if not rungs:
+        return []
+    lines = ["| until | cells | go on | best | SDR | next that does not go on | SDR |", "|---|--:|--:|---|--:|---|--:|"]
+    for rung in rungs:
+        known = {name: score for name, score in rung.scores.items() if score is not None}
+        order = sorted(known, key=lambda name: -known[name])
+        ends = [*(order[:1] or ["none"]), *(name for name in order if name not in rung.kept)][:2]
+        shown = [text for name in ends for text in (f"`{name}`", f"{known[name]:.2f}" if name in known else "")]
+        lines.append(_row([f"{plan.budget.kind}={rung.until:g}", len(rung.scores), len(rung.kept), *shown]))
+    note = (
+        "\n\nCells that did not go on are not ranked against those that did: at the whole budget their order may be "
+        "another one."
+    )
+    return ["## Rungs\n\n" + "\n".join(lines) + note]
 
 
 def _effects(comparison: Comparison, plan: Plan) -> list[str]:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from models.training.record.track_scores import read_track_scores
-from tuning.trials.trial import best_row, read_trials
+from tuning.trials.records import best_row, read_trials
 
 ALL_TRACKS = "all tracks"
 """Stands for the mean over tracks, where the scores of each are unknown."""

@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from models.presets.preset import load_preset
@@ -11,16 +12,21 @@ from models.running.folder_lock import sole_writer
 from models.training.validation import check_validation
 from tuning.commands.common_data import open_common_data
 from tuning.commands.report import write_report
-from tuning.commands.run_checks import check_folder, check_room, ray_settings
+from tuning.commands.run_checks import check_folder, check_room, check_states, ray_settings
 from tuning.commands.trial_list import list_trials, plan_cells
 from tuning.space.budget import parse_budget
+from tuning.space.extension import budgets_of, extended
 from tuning.space.grid import Cell, join_grids, parse_grid, read_space
 from tuning.space.plan import Plan, describe_pack, read_plan
+from tuning.space.rungs import rungs_of
+from tuning.trials.halving import HalvingSource
 from tuning.trials.local import run_here
 from tuning.trials.on_ray import RaySettings, run_on_ray
-from tuning.trials.order import GridSource, Maker, OptunaSource, Source
+from tuning.trials.optuna_source import OptunaSource
+from tuning.trials.order import GridSource, Maker, Source
 from tuning.trials.progress import Progress
-from tuning.trials.trial import FAILED, UNFINISHED, TrialRunner, read_outcome, read_trials
+from tuning.trials.records import FAILED, read_outcome, read_trials
+from tuning.trials.trial import TrialRunner
 
 
 def run(options: argparse.Namespace) -> int:
@@ -52,6 +58,8 @@ def run(options: argparse.Namespace) -> int:
         device,
         "",
         tuple(sys.argv[1:]),
+        options.eta,
+        options.rungs,
     )
     cells, rejections = plan_cells(preset, grid, plan.budget, device)
     plan.check_metric(cells)
@@ -80,15 +88,14 @@ def _run(
         check_validation(pack, stems, plan.metric)
     plan = Plan(**{**vars(plan), "data": describe_pack(pack)})
     if options.resume:
+        plan = replace(plan, earlier=read_plan(out).earlier)
         plan.check_same(read_plan(out), out)
-    else:
+    elif options.extend:
+        plan = extended(plan, read_plan(out), out)
+        check_states(plan, out)
+    if not options.resume:
         plan.save(out)
-    maker = Maker(cells, costs, plan.seed_numbers, out)
-    source: Source = (
-        GridSource(cells, maker)
-        if plan.search == "grid"
-        else OptunaSource(cells, maker, plan.grid, plan.trials, plan.preset.train.seed)
-    )
+    source, rungs = _source(plan, cells, Maker(cells, costs, plan.seed_numbers, out, plan.budget.amount))
     runner = TrialRunner(
         plan.preset,
         plan.budget,
@@ -98,8 +105,10 @@ def _run(
         plan.device,
         options.cpus_per_trial,
         plan.validations,
+        tuple(budgets_of(plan)[:-1]),
+        rungs,
     )
-    progress = Progress(source.num_trials, sum(read_outcome(out / each.name).is_over for each in read_trials(out)))
+    progress = Progress(source.total, plan.budget.amount, _used_shares(plan, out))
     try:
         if options.backend == "local":
             run_here(runner, source, progress.reached, progress.ended)
@@ -111,6 +120,26 @@ def _run(
         progress.close()
     write_report(out, plan)
     statuses = [read_outcome(out / trial.name).status for trial in read_trials(out)]
-    if UNFINISHED in statuses or len(statuses) < source.num_trials:
+    if not source.is_complete:
         raise KeyboardInterrupt
     return int(FAILED in statuses)
+
+
+def _source(plan: Plan, cells: Sequence[Cell], maker: Maker) -> tuple[Source, tuple[float, ...]]:
+    """The trials of a plan in their order, and the amounts of its rungs."""
+    if plan.search == "optuna":
+        return OptunaSource(cells, maker, plan.grid, plan.trials, plan.preset.train.seed), ()
+    if plan.scheduler != "halving":
+        return GridSource(cells, maker), ()
+    rungs = tuple(rungs_of(plan, len(cells)))
+    return HalvingSource(cells, maker, rungs, plan.eta), rungs
+
+
+def _used_shares(plan: Plan, out: Path) -> dict[int, float]:
+    """The share of its budget that each trial has used whose part is over."""
+    outcomes = {trial.index: read_outcome(out / trial.name) for trial in read_trials(out)}
+    return {
+        index: 1.0 if outcome.until is None else outcome.until / plan.budget.amount
+        for index, outcome in outcomes.items()
+        if outcome.is_over
+    }

@@ -10,11 +10,13 @@ import torch
 from models.running.arguments import check_at_least
 from models.running.folder_lock import LOCK
 from models.running.processors import num_cpus
+from models.training.record.run_folder import STATE
 from tuning.space.plan import PLAN, Plan
 from tuning.trials.on_ray import RaySettings
+from tuning.trials.records import FINISHED, read_outcome, read_trials
 
-KEPT_BYTES, RUNNING_BYTES = 6, 72
-"""Bytes of disk for each parameter of a trial: for the weights that stay, and for the state while it runs.
+KEPT_BYTES, RUNNING_BYTES = 22, 72
+"""Bytes of disk for each parameter of a trial: for the weights and the last state, which stay, and while it runs.
 
 The state counts several times: Ray keeps a copy, and a new state is written before the old one is deleted.
 """
@@ -71,14 +73,29 @@ def check_folder(options: argparse.Namespace) -> None:
     if options.out.exists() and not options.out.is_dir():
         raise ValueError(f"--out: expected a folder, {options.out} is a file")
     names = {path.name for path in options.out.iterdir()} if options.out.exists() else set()
-    if options.resume and PLAN not in names:
-        raise FileNotFoundError(f"--resume: no search in {options.out}; leave out --resume to start one")
-    if not options.resume and PLAN in names:
+    goes_on = options.resume or options.extend
+    if goes_on and PLAN not in names:
+        option = "--resume" if options.resume else "--extend"
+        raise FileNotFoundError(f"{option}: no search in {options.out}; leave out {option} to start one")
+    if not goes_on and PLAN in names:
         raise ValueError(
-            f"--out: {options.out} holds a search; add --resume to go on with it, or choose another folder"
+            f"--out: {options.out} holds a search; add --resume to go on with it, --extend to do more, or choose "
+            "another folder"
         )
-    if not options.resume and names - {"pack", LOCK}:
+    if not goes_on and names - {"pack", LOCK}:
         raise ValueError(f"--out: expected a new or empty folder, {options.out} holds other files; choose another")
+
+
+def check_states(plan: Plan, out: Path) -> None:
+    """Raise ValueError if a finished trial that is to be trained further has no saved state."""
+    for trial in read_trials(out):
+        outcome = read_outcome(out / trial.name)
+        behind = outcome.until is None or outcome.until < plan.budget.amount
+        if plan.earlier and outcome.status == FINISHED and behind and not (out / trial.name / STATE).exists():
+            raise ValueError(
+                f"--extend: {out / trial.name} has no {STATE} to train on from; keep the --budget, or start "
+                "another search"
+            )
 
 
 def check_room(out: Path, costs: Sequence[tuple[int, float]], plan: Plan, settings: RaySettings) -> None:

@@ -17,7 +17,8 @@ from typing import Any
 from models.running.ray_session import machines, ray_session
 from tuning.space.grid import format_overrides
 from tuning.trials.order import Source
-from tuning.trials.trial import FAILED, STOPPED, Outcome, Trial, TrialRunner, best_row, read_outcome, write_outcome
+from tuning.trials.records import FAILED, STOPPED, Outcome, Trial, best_row, read_outcome, write_outcome
+from tuning.trials.trial import TrialRunner
 
 TABLE_EVERY_S = 30
 ASHA_FACTOR = 3
@@ -85,8 +86,8 @@ def run_on_ray(
                 num_samples=source.num_trials,
                 max_concurrent_trials=settings.concurrent or None,
                 scheduler=_asha(runner.validations) if settings.asha else None,
-                trial_name_creator=lambda trial: Trial(**trial.config["trial"]).name,
-                trial_dirname_creator=lambda trial: Trial(**trial.config["trial"]).name,
+                trial_name_creator=_ray_name,
+                trial_dirname_creator=_ray_name,
             ),
             run_config=tune.RunConfig(
                 name="ray",
@@ -118,6 +119,12 @@ def _check_resources(nodes: Sequence[Mapping[str, float]], settings: RaySettings
         )
 
 
+def _ray_name(ray_trial: Any) -> str:
+    """The name of a trial, and the amount at which it pauses: to Ray, each part is a trial of its own."""
+    trial = Trial(**ray_trial.config["trial"])
+    return trial.name if trial.until is None else f"{trial.name}-to-{trial.until:g}"
+
+
 def _trainable(runner: TrialRunner) -> Callable[[Mapping[str, Any]], None]:
     def train_trial(config: Mapping[str, Any]) -> None:
         from ray import tune
@@ -131,7 +138,8 @@ def _trainable(runner: TrialRunner) -> Callable[[Mapping[str, Any]], None]:
         else:
             with checkpoint.as_directory() as earlier:
                 outcome = runner(trial, report, Path(earlier))
-        last = {"sdr": float("-inf"), "percent": 100, **outcome.metrics, "status": outcome.status}
+        percent = int(100 * runner.target(trial) / runner.budget.amount)
+        last = {"sdr": float("-inf"), "percent": percent, **outcome.metrics, "status": outcome.status}
         with tempfile.TemporaryDirectory() as small:  # replaces the last state, which is not needed any more
             (Path(small) / "status").write_text(outcome.status)
             tune.report(last, checkpoint=tune.Checkpoint.from_directory(small))
@@ -150,11 +158,9 @@ def _searcher(source: Source) -> Any:
 
         def suggest(self, trial_id: str) -> Any:
             trial = source.next()
-            return (
-                Searcher.FINISHED
-                if trial is None
-                else {"trial": asdict(trial), "settings": f"{format_overrides(trial.overrides)} seed {trial.seed}"}
-            )
+            if trial is None:
+                return None if source.is_waiting else Searcher.FINISHED  # None: ask again later
+            return {"trial": asdict(trial), "settings": f"{format_overrides(trial.overrides)} seed {trial.seed}"}
 
         def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
             """Nothing to do: the callback passes the outcome to the source."""
@@ -195,10 +201,11 @@ def _callback(runner: TrialRunner, source: Source, progress: Progress, ended: Ca
         trial = Trial(**ray_trial.config["trial"])
         folder = runner.out / trial.name
         outcome = read_outcome(folder)
-        if not outcome.is_over and outcome.status != FAILED:
+        target = runner.target(trial)
+        if not outcome.covers(target) and outcome.status != FAILED:
             row = best_row(folder, runner.metric)
             error = "its worker died: killed, or out of memory" if otherwise == FAILED else ""
-            outcome = Outcome(otherwise, runner.metrics(trial, row) if row else {}, error)
+            outcome = Outcome(otherwise, runner.metrics(trial, row) if row else {}, error, target)
             write_outcome(folder, outcome)
         source.done(trial, outcome)
         ended(trial, outcome)

@@ -58,8 +58,8 @@ def test_the_scores_are_those_of_the_kept_validation_and_are_written(tmp_path):
     write_search(tmp_path, spread=0.05, tracks=3)
     comparison = compare(tmp_path, read_results(tmp_path), PLAN)
     assert comparison.tracks.scores.shape == (4, 2, 3)
-    assert comparison.tracks.scores[1, 0] == pytest.approx([1.95, 2.95, 3.95])
-    assert comparison.tracks.curves[1][0][0] == pytest.approx([0.95, 1.95, 2.95])
+    assert comparison.tracks.scores[1, 0] == pytest.approx([2.05, 3.05, 4.05])
+    assert comparison.tracks.curves[1][0][0] == pytest.approx([1.05, 2.05, 3.05])
     write_report(tmp_path, PLAN)
     with (tmp_path / "tracks.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))

@@ -13,7 +13,7 @@ from search_folder import GRID, PLAN, write_search
 from tuning.analysis.results import compare, effects, pareto, read_results
 from tuning.analysis.summary import summarise
 from tuning.commands.report import write_report
-from tuning.trials.trial import FAILED, STOPPED, Outcome, Trial, read_outcome, write_outcome, write_trial
+from tuning.trials.records import FAILED, STOPPED, Outcome, Trial, read_outcome, write_outcome, write_trial
 
 
 @pytest.fixture

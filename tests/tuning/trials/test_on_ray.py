@@ -20,7 +20,8 @@ from tuning.space.budget import Budget
 from tuning.space.grid import expand
 from tuning.trials.on_ray import RaySettings, run_on_ray
 from tuning.trials.order import GridSource, Maker
-from tuning.trials.trial import FAILED, FINISHED, STOPPED, TrialRunner, read_outcome
+from tuning.trials.records import FAILED, FINISHED, STOPPED, read_outcome
+from tuning.trials.trial import TrialRunner
 
 SETTINGS = RaySettings(None, cpus=1, gpus=0, concurrent=0, retries=1, asha=False)
 
@@ -77,7 +78,7 @@ def test_on_ray_a_failed_trial_does_not_stop_the_others_and_a_killed_worker_is_r
 
 
 def source_trial(runner):
-    from tuning.trials.trial import read_trials
+    from tuning.trials.records import read_trials
 
     return read_trials(runner.out)[0]
 
