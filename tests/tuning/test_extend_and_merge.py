@@ -41,13 +41,15 @@ def test_values_seeds_and_budget_are_added_to_a_finished_search(arguments, tmp_p
     assert [(row["trial"], row["model.hidden"], row["seed"]) for row in rows] == [
         ("0", "8", "0"),
         ("1", "4", "0"),
-        ("2", "8", "1"),
-        ("3", "4", "1"),
+        ("2", "4", "1"),
+        ("3", "8", "1"),
     ]
-    assert {**rows[0]} == first and calls_in(out) == [1, 1, 1, 1]
+    assert rows[0] == first and calls_in(out) == [1, 1, 1, 1]
     assert main([*wider, "--budget", "steps=3", "--extend"]) == 0
     rows = rows_in(out)
     assert {row["steps"] for row in rows} == {"3"} and {row["status"] for row in rows} == {"finished"}
+    assert calls_in(out) == [2, 2, 2, 2]
+    assert main([*wider, "--budget", "steps=3", "--resume"]) == 0
     assert calls_in(out) == [2, 2, 2, 2]
     more = [*given, "--grid", "model.hidden=4,8,12", "--seeds", "2", "--budget", "steps=3"]
     assert main([*more, "--extend"]) == 0  # a new trial goes through both budgets, as the others did

@@ -8,6 +8,8 @@ import pandas as pd
 
 from models.running import atomic
 from tuning.analysis.conclusion import conclusion
+from tuning.analysis.extrapolation import Curve, read_curves
+from tuning.analysis.forecast import forecast
 from tuning.analysis.results import Comparison, effects
 from tuning.space.plan import Plan
 from tuning.trials.halving import Rung, read_rungs
@@ -19,11 +21,13 @@ ROWS = 40
 
 def write_summary(out: Path, table: pd.DataFrame, comparison: Comparison, plan: Plan) -> None:
     """Write ``summary.md``."""
-    text = summarise(table, comparison, plan, read_rungs(out))
+    text = summarise(table, comparison, plan, read_rungs(out), read_curves(out, table, plan))
     atomic.write_text(out / SUMMARY, text)
 
 
-def summarise(table: pd.DataFrame, comparison: Comparison, plan: Plan, rungs: Sequence[Rung] = ()) -> str:
+def summarise(
+    table: pd.DataFrame, comparison: Comparison, plan: Plan, rungs: Sequence[Rung] = (), curves: Sequence[Curve] = ()
+) -> str:
     """The summary as Markdown: the search, its cells, the significant differences, and the effects of settings."""
     counts = table.status.value_counts()
     states = ", ".join(f"{counts[name]} {name}" for name in (FINISHED, STOPPED, FAILED, UNFINISHED) if name in counts)
@@ -38,7 +42,7 @@ def summarise(table: pd.DataFrame, comparison: Comparison, plan: Plan, rungs: Se
         parts.append("No cell is complete: every cell has a seed that has not finished.")
     else:
         parts += [_cells(comparison, plan), *conclusion(comparison, plan), *_effects(comparison, plan)]
-    parts += [*_rungs(rungs, plan), *_incomplete(comparison), *_others(table)]
+    parts += [*_rungs(rungs, plan), *forecast(curves), *_incomplete(comparison), *_others(table)]
     return "\n\n".join(parts) + "\n"
 
 

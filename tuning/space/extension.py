@@ -25,29 +25,28 @@ def extended(plan: Plan, earlier: Plan, out: Path) -> Plan:
     for name in ("seeds", "trials"):
         if getattr(plan, name) < getattr(earlier, name):
             raise ValueError(f"--extend: expected at least --{name} {getattr(earlier, name)} as in {out}")
-    grid = _wider(plan.grid, earlier.grid, out)
+    _check_wider(plan.grid, earlier.grid, out)
     longer = plan.budget != earlier.budget
-    if plan.scheduler == "asha" and (longer or grid != earlier.grid):
+    if plan.scheduler == "asha" and (longer or plan.grid != earlier.grid):
         raise ValueError("--extend: expected more seeds alone with --scheduler asha, which has stopped trials already")
-    if plan.scheduler == "halving" and grid != earlier.grid:
+    if plan.scheduler == "halving" and plan.grid != earlier.grid:
         raise ValueError("--extend: expected the same values with --scheduler halving, whose rungs are decided")
-    if plan.search == "optuna" and (longer or grid != earlier.grid or plan.seeds != earlier.seeds):
+    if plan.search == "optuna" and (longer or plan.grid != earlier.grid or plan.seeds != earlier.seeds):
         raise ValueError("--extend: expected more --trials alone with --search optuna")
     budgets = (*earlier.earlier, str(earlier.budget)) if longer else earlier.earlier
-    plan = replace(plan, grid=grid, earlier=budgets)
+    plan = replace(plan, earlier=budgets)
     same = {name: getattr(earlier, name) for name in ("grid", "budget", "seeds", "trials", "earlier")}
     replace(plan, **same).check_same(earlier, out, "--extend")
     return plan
 
 
-def _wider(grid: Grid, earlier: Grid, out: Path) -> Grid:
-    """The values of before, in their order, and the new ones after them."""
+def _check_wider(grid: Grid, earlier: Grid, out: Path) -> None:
+    """Raise ValueError if a setting or a value of before is missing, or a setting is new."""
     if list(grid) != list(earlier):
         raise ValueError(f"--extend: expected the settings {', '.join(earlier)} as in {out}, got {', '.join(grid)}")
     for key, values in earlier.items():
         if missing := [value for value in values if value not in grid[key]]:
             raise ValueError(f"--extend: expected the values of {key} in {out} and more, {missing[0]} is missing")
-    return {key: tuple(dict.fromkeys((*earlier[key], *values))) for key, values in grid.items()}
 
 
 def joined(plans: Sequence[Plan], folders: Sequence[Path]) -> Plan:
