@@ -18,7 +18,13 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--space", action="append", default=[], metavar="NAME", help=f"{', '.join(SPACES)}, or a .yaml file"
     )
-    parser.add_argument("--grid", action="append", default=[], metavar="KEY=A,B", help="the values of one setting")
+    parser.add_argument(
+        "--grid",
+        action="append",
+        default=[],
+        metavar="KEY=A,B",
+        help="the values of one setting; with optuna also a range, train.lr='log 1e-4..1e-2'",
+    )
     parser.add_argument("--budget", required=True, metavar="steps=N|minutes=M|flops=X", help="the budget of each trial")
     parser.add_argument("--metric", default="mean", metavar="STEM", help="validation SDR of mean (default) or a stem")
     parser.add_argument("--seeds", type=int, default=1, metavar="N", help="trials of each cell (default 1)")
@@ -37,6 +43,12 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--search", default="grid", metavar="grid|optuna", help="every cell, or the cells that Optuna suggests"
+    )
+    parser.add_argument(
+        "--objectives",
+        default="sdr",
+        metavar="sdr|sdr,gmacs",
+        help="optuna: the best SDR, or the best SDR at each cost (default sdr)",
     )
     parser.add_argument("--trials", type=int, default=0, metavar="N", help="number of trials for --search optuna")
     parser.add_argument("--data", nargs="+", type=Path, metavar="DIR", help="data folders, or a pack")

@@ -13,6 +13,7 @@ from models.presets.settings import override, to_mapping
 from models.running import atomic
 from models.training.record.card import model_card
 from models.training.record.run_folder import BEST
+from tuning.space.band_split import resolve
 from tuning.space.grid import format_overrides
 from tuning.space.plan import Plan, read_plan
 from tuning.trials.records import FINISHED, Trial, read_outcome, read_trials
@@ -120,7 +121,7 @@ def promote(
         )
         shutil.copy(out / trial.name / "metrics.csv", made)
         os.rename(made, folder)
-    text = yaml.safe_dump(to_mapping(override(plan.preset, trial.overrides)), sort_keys=False, width=120)
+    text = yaml.safe_dump(to_mapping(override(plan.preset, resolve(trial.overrides))), sort_keys=False, width=120)
     header = f"# Found by `python -m tuning`: {settings}, changed from {plan.preset_name}.\n"
     atomic.write_text(preset_file, header + text)
     return Promoted(trial, preset_file, folder)

@@ -167,6 +167,28 @@ def test_optuna_in_this_process(arguments: list[str], tmp_path: Path):
     assert len({(row["model.hidden"], row["model.features"]) for row in rows}) == 3
 
 
+def test_optuna_in_ranges_with_two_objectives(arguments: list[str], tmp_path: Path, capsys):
+    options = ["--search", "optuna", "--trials", "3", "--objectives", "sdr,gmacs"]
+    ranges = ["train.lr=log 1e-3..1e-1", "bands.count=int 4..6", "train.warmup_steps=int 1..3 if train.schedule=linear"]
+    grid = [text for each in [*ranges, "train.schedule=linear,exponential"] for text in ("--grid", each)]
+    assert main([*arguments, *options, *grid, "--dry-run"]) == 0
+    assert "3 trials out of ranges, steps=2 each" in capsys.readouterr().out
+    assert main([*arguments, *options, *grid]) == 0
+    rows = rows_in(tmp_path / "out")
+    assert [row["status"] for row in rows] == ["finished"] * 3
+    assert all((row["train.warmup_steps"] == "-") == (row["train.schedule"] != "linear") for row in rows)
+    assert main([*arguments, *options, *grid, "--resume"]) == 0
+    assert rows_in(tmp_path / "out") == rows
+    assert main(["promote", str(tmp_path / "out"), "--trial", "9"]) == 2
+    capsys.readouterr()
+    for change, message in (
+        (["--search", "grid", "--trials", "0", "--objectives", "sdr"], "--grid: ranges expect --search optuna"),
+        (["--objectives", "gmacs"], "--objectives: expected sdr or sdr,gmacs, got gmacs"),
+    ):
+        assert main([*arguments, *options, *grid, *change]) == 2
+        assert message in capsys.readouterr().err
+
+
 def test_without_ray_the_local_backend_runs(arguments: list[str], tmp_path: Path):
     """As on a machine that has no Ray, musdb, soundfile, pandas, scipy, matplotlib or Optuna."""
     absent = ("ray", "soundfile", "musdb", "pandas", "scipy", "matplotlib", "optuna", "tensorboardX", "stempeg")

@@ -16,6 +16,8 @@ from tuning.space.plan import Plan, read_plan
 from tuning.trials.records import FINISHED, read_outcome, read_trials
 
 CSV, PAIRS, TRACK_SCORES = "trials.csv", "pairs.csv", "tracks.csv"
+NO_VALUE = "-"
+"""Of a conditional setting in a trial in which it does not count."""
 
 
 def read_results(out: Path) -> pd.DataFrame:
@@ -26,7 +28,8 @@ def read_results(out: Path) -> pd.DataFrame:
         FileNotFoundError: the folder holds no search.
     """
     rows: list[dict[str, Any]] = []
-    amount = read_plan(out).budget.amount
+    plan = read_plan(out)
+    amount = plan.budget.amount
     for trial in read_trials(out):
         outcome = read_outcome(out / trial.name)
         costs = {"parameters": trial.parameters, "gmacs_per_s": trial.gmacs_per_s}
@@ -36,6 +39,8 @@ def read_results(out: Path) -> pd.DataFrame:
             end["budget_used"] = outcome.until / amount
         rows.append({**row, "sdr": np.nan, **outcome.metrics, **costs, **end})
     table = pd.DataFrame(rows)
+    for key in set(plan.grid) & set(table):
+        table[key] = table[key].fillna(NO_VALUE)
     if "rtf" not in table:
         table["rtf"] = np.nan
     if "steps" in table:
@@ -119,6 +124,29 @@ def pareto(cost: np.ndarray, value: np.ndarray) -> np.ndarray:
             for c, v in zip(cost, value, strict=True)
         ]
     )
+
+
+def hypervolume(cells: pd.DataFrame) -> float:
+    """The area between the Pareto front and the worst corner (highest cost and lowest SDR of all cells), 0 to 1.
+
+    1 would be the best SDR at the lowest cost; two searches over the same range can be compared by it.
+
+    Source: Zitzler & Thiele 1998.
+
+    Args:
+        cells: with ``gmacs_per_s``, ``mean`` and ``pareto``.
+
+    Returns:
+        The area as a share of the rectangle of all cells; nan if they do not differ in both.
+    """
+    cost, value = cells["gmacs_per_s"], cells["mean"]
+    widths, heights = cost.max() - cost.min(), value.max() - value.min()
+    if not widths or not heights:
+        return np.nan
+    front = cells[cells.pareto].sort_values("gmacs_per_s").drop_duplicates("gmacs_per_s")
+    ends = [*front["gmacs_per_s"].iloc[1:], cost.max()]
+    area = ((np.array(ends) - front["gmacs_per_s"]) * (front["mean"] - value.min())).sum()
+    return float(area / (widths * heights))
 
 
 def effects(comparison: Comparison, plan: Plan) -> dict[str, pd.DataFrame]:

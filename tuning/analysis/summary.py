@@ -10,7 +10,8 @@ from models.running import atomic
 from tuning.analysis.conclusion import conclusion
 from tuning.analysis.extrapolation import Curve, read_curves
 from tuning.analysis.forecast import forecast
-from tuning.analysis.results import Comparison, effects
+from tuning.analysis.importance import describe, importance
+from tuning.analysis.results import Comparison, effects, hypervolume
 from tuning.space.plan import Plan
 from tuning.trials.halving import Rung, read_rungs
 from tuning.trials.records import FAILED, FINISHED, STOPPED, UNFINISHED
@@ -41,7 +42,8 @@ def summarise(
     if comparison.cells.empty:
         parts.append("No cell is complete: every cell has a seed that has not finished.")
     else:
-        parts += [_cells(comparison, plan), *conclusion(comparison, plan), *_effects(comparison, plan)]
+        parts += [_cells(comparison, plan), *conclusion(comparison, plan)]
+        parts += [*_effects(comparison, plan), *_importance(comparison, plan)]
     parts += [*_rungs(rungs, plan), *forecast(curves), *_incomplete(comparison), *_others(table)]
     return "\n\n".join(parts) + "\n"
 
@@ -62,6 +64,12 @@ def _cells(comparison: Comparison, plan: Plan) -> str:
         "\nGMAC/s: 10^9 multiply-accumulates for a second of stereo audio, overlap included; RTF: processor seconds "
         "for the same on one thread; minutes: processor time of the trainer; front: no cell is better at the same cost."
     )
+    area = hypervolume(comparison.cells)
+    if not math.isnan(area):
+        note += (
+            f" The front's hypervolume is {area:.3f}: its share of the rectangle from the worst corner (lowest SDR, "
+            "highest cost) to the best one."
+        )
     return "## Cells\n\n" + "\n".join(lines) + "\n" + note
 
 
@@ -80,6 +88,11 @@ def _rungs(rungs: Sequence[Rung], plan: Plan) -> list[str]:
         "another one."
     )
     return ["## Rungs\n\n" + "\n".join(lines) + note]
+
+
+def _importance(comparison: Comparison, plan: Plan) -> list[str]:
+    found = importance(comparison, plan)
+    return [describe(found)] if found else []
 
 
 def _effects(comparison: Comparison, plan: Plan) -> list[str]:

@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from models.training.validation import check_validation
 from tuning.commands.common_data import open_common_data
 from tuning.commands.report import write_report
 from tuning.commands.run_checks import check_folder, check_room, check_states, ray_settings
-from tuning.commands.trial_list import list_trials, plan_cells
+from tuning.commands.trial_list import cost_of, list_trials, plan_cells
 from tuning.space.budget import parse_budget
 from tuning.space.extension import budgets_of, extended
 from tuning.space.grid import Cell, join_grids, parse_grid, read_space
@@ -60,6 +60,7 @@ def run(options: argparse.Namespace) -> int:
         tuple(sys.argv[1:]),
         options.eta,
         options.rungs,
+        objectives=tuple(options.objectives.split(",")),
     )
     cells, rejections = plan_cells(preset, grid, plan.budget, device)
     plan.check_metric(cells)
@@ -128,11 +129,29 @@ def _run(
 def _source(plan: Plan, cells: Sequence[Cell], maker: Maker) -> tuple[Source, tuple[float, ...]]:
     """The trials of a plan in their order, and the amounts of its rungs."""
     if plan.search == "optuna":
-        return OptunaSource(cells, maker, plan.grid, plan.trials, plan.preset.train.seed), ()
+        find = _finder(plan, maker) if plan.is_open else None
+        seed = plan.preset.train.seed
+        return OptunaSource(cells, maker, plan.grid, plan.trials, seed, plan.objectives, find), ()
     if plan.scheduler != "halving":
         return GridSource(cells, maker), ()
     rungs = tuple(rungs_of(plan, len(cells)))
     return HalvingSource(cells, maker, rungs, plan.eta), rungs
+
+
+def _finder(plan: Plan, maker: Maker) -> Callable[[Mapping[str, str]], Cell | None]:
+    """Makes cells of a grid with ranges, and tells the maker what they cost."""
+
+    def find(settings: Mapping[str, str]) -> Cell | None:
+        try:
+            cells, _ = plan_cells(
+                plan.preset, {key: (value,) for key, value in settings.items()}, plan.budget, plan.device
+            )
+        except ValueError:
+            return None
+        maker.add_cost(cells[0], *cost_of(cells[0]))
+        return cells[0]
+
+    return find
 
 
 def _used_shares(plan: Plan, out: Path) -> dict[int, float]:

@@ -102,7 +102,9 @@ def check_room(out: Path, costs: Sequence[tuple[int, float]], plan: Plan, settin
     """Raise ValueError if the disk has too little space for the trials."""
     parent = next(folder for folder in (out, *out.parents) if folder.exists())
     parameters = [parameters for parameters, _ in costs]
-    share = min(1.0, plan.trials / (len(costs) * plan.seeds)) if plan.trials else 1.0
+    share = plan.trials / (len(costs) * plan.seeds) if plan.trials else 1.0
+    if not plan.is_open:  # else the cells are a sample
+        share = min(1.0, share)
     at_once = settings.concurrent or max(1, num_cpus() // settings.cpus)
     trials = len(costs) * plan.seeds * share
     kept = sum(parameters) * plan.seeds * share * KEPT_BYTES

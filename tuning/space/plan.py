@@ -13,9 +13,11 @@ from models.running.arguments import check_at_least
 from models.training.data.packs import Pack
 from tuning.space.budget import Budget, parse_budget
 from tuning.space.grid import Cell, Grid
+from tuning.space.ranges import is_open, is_range
 
 PLAN = "search.yaml"
 SCHEDULERS, SEARCHES = ("fifo", "asha", "halving"), ("grid", "optuna")
+OBJECTIVES = ("sdr", "gmacs")
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ class Plan:
         eta: of successive halving: one cell in so many goes on to a rung of so many times the budget.
         rungs: of successive halving; 0 for as many as leave at most ``eta`` cells.
         earlier: smaller budgets with which the search began.
+        objectives: of Optuna: ``sdr``, or ``sdr`` and ``gmacs``.
     """
 
     preset_name: str
@@ -57,6 +60,7 @@ class Plan:
     eta: int = 3
     rungs: int = 0
     earlier: tuple[str, ...] = ()
+    objectives: tuple[str, ...] = ("sdr",)
 
     def __post_init__(self) -> None:
         """Check the values that can be checked without data.
@@ -71,6 +75,12 @@ class Plan:
                 raise ValueError(f"--{name}: expected {_or(known)}, got {getattr(self, name)!r}")
         if self.search == "optuna" and (self.trials < self.seeds or self.trials % self.seeds):
             raise ValueError(f"--trials: expected a multiple of --seeds for --search optuna, got {self.trials}")
+        if self.search == "grid" and self.is_open:
+            raise ValueError("--grid: ranges expect --search optuna, which chooses values in them, got grid")
+        if len(self.objectives) != len(set(self.objectives)) or set(self.objectives) not in ({"sdr"}, set(OBJECTIVES)):
+            raise ValueError(f"--objectives: expected sdr or sdr,gmacs, got {','.join(self.objectives)}")
+        if len(self.objectives) > 1 and self.search != "optuna":
+            raise ValueError("--objectives: expected --search optuna for two; a grid trains all cells anyway")
         if self.search == "grid" and self.trials:
             raise ValueError(f"--trials: expected --search optuna, got grid and {self.trials} trials; leave it out")
         check_at_least("eta", self.eta, 2)
@@ -81,6 +91,16 @@ class Plan:
             raise ValueError("--scheduler: halving expects --search grid, whose cells are known before it starts")
         if self.scheduler == "asha" and self.validations < 2:
             raise ValueError(f"--validations: expected at least 2 for --scheduler asha, got {self.validations}")
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a setting has a range, so that the cells cannot be listed."""
+        return is_open(self.grid)
+
+    @property
+    def varied(self) -> list[str]:
+        """The settings with more than one value."""
+        return [key for key, values in self.grid.items() if len(values) > 1 or is_range(values[0])]
 
     @property
     def seed_numbers(self) -> range:
@@ -117,6 +137,7 @@ class Plan:
         arguments = list(self.arguments)
         return values | {
             "earlier": list(self.earlier),
+            "objectives": list(self.objectives),
             "preset": to_mapping(self.preset),
             "grid": grid,
             "budget": str(self.budget),
@@ -138,8 +159,10 @@ def read_plan(out: Path) -> Plan:
         values["preset"] = preset_from_mapping(values["preset"])
         values["grid"] = {key: tuple(choices) for key, choices in values["grid"].items()}
         values["budget"] = parse_budget(values["budget"])
-        tuples = {name: tuple(values.get(name, ())) for name in ("arguments", "earlier")}
-        return Plan(**{**values, **tuples})
+        for name in ("arguments", "earlier", "objectives"):
+            if name in values:
+                values[name] = tuple(values[name])
+        return Plan(**values)
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{out / PLAN}: expected the plan of a search, got a damaged file ({error!r})") from None
 

@@ -63,6 +63,10 @@ class Maker:
         self._numbers = {(format_overrides(trial.overrides), trial.seed): trial.index for trial in earlier}
         self._next_number = max((trial.index + 1 for trial in earlier), default=0)
 
+    def add_cost(self, cell: Cell, parameters: int, gmacs_per_s: float) -> None:
+        """Tell the cost of a cell that was not known before."""
+        self.costs[cell.name] = parameters, gmacs_per_s
+
     def make(self, cell: Cell, seed: int, until: float | None = None) -> Trial:
         """Make a trial and write it to its folder."""
         number = self._numbers.setdefault((cell.name, seed), self._next_number)

@@ -18,6 +18,7 @@ from models.training.data.packs import open_pack
 from models.training.loop import train
 from models.training.record.run_folder import BEST, STATE
 from models.training.world import World
+from tuning.space.band_split import resolve
 from tuning.space.budget import Budget, share_of_budget
 from tuning.trials.records import (
     FAILED,
@@ -111,7 +112,7 @@ class TrialRunner:
         return self._preset(trial, self.budget)
 
     def _preset(self, trial: Trial, budget: Budget) -> Preset:
-        return budget.apply(override(self.preset, {**trial.overrides, "train.seed": trial.seed}), self.device)
+        return budget.apply(override(self.preset, {**resolve(trial.overrides), "train.seed": trial.seed}), self.device)
 
     def _shares(self, budget: Budget) -> int | list[float]:
         """The shares of a budget at which trials are validated."""

@@ -13,11 +13,11 @@ SHARES = np.arange(1, 11) / 10
 
 
 def curves_of(rng, cells=8, seeds=2, noise=0.05):
-    """Curves end - c (1 - share) with c of each cell: fast beginners end low."""
+    """Curves end - c (1 - share) with c of each cell: those that rise fast are low half-way, whatever their end."""
     found = []
     for cell in range(cells):
         rise = rng.uniform(1, 3)
-        end = rise + rng.normal(0, 0.2)
+        end = rng.normal(0, 0.5)
         for _ in range(seeds):
             values = end - rise * (1 - SHARES) + rng.normal(0, noise, 10)
             found.append(Curve(len(found), f"cell {cell}", SHARES, np.maximum.accumulate(values), True))
