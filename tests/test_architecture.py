@@ -56,7 +56,7 @@ ORDER = {
         *("arguments", "provenance", "workers", "scoring", "systems", "degradations", "runs", "tables", "page"),
         *("timing", "api", "__main__"),
     ),
-    "tuning": ("arguments", "space", "trials", "analysis", "promote", "ablation", "commands", "__main__"),
+    "tuning": ("arguments", "space", "trials", "analysis", "page", "promote", "ablation", "commands", "__main__"),
     "submission": ("rules", "predictor", "sandbox", "package", "grader", "preflight", "__main__"),
 }
 NOTHING_OF_OURS = ("models.running", "models.audio", "models.signal", "models.bsrnn", "models.metrics")

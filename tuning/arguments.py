@@ -72,11 +72,13 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--retries", type=int, default=3, metavar="N", help="new starts of a trial whose worker died (default 3)"
     )
+    _add_log_argument(parser)
 
 
 def add_report_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``report``."""
     parser.add_argument("dir", type=Path, metavar="DIR", help="folder of the search")
+    _add_log_argument(parser)
 
 
 def add_merge_arguments(parser: argparse.ArgumentParser) -> None:
@@ -106,3 +108,7 @@ def add_ablate_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seeds", type=int, default=1, metavar="N", help="runs of each row (default 1)")
     parser.add_argument("--jobs", type=int, default=num_cpus(), metavar="N", help="runs at the same time")
+
+
+def _add_log_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--log", metavar="wandb|mlflow", help="log the finished trials there too, if it is installed")

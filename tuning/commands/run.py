@@ -41,6 +41,10 @@ def run(options: argparse.Namespace) -> int:
         KeyboardInterrupt: Ctrl-C; the state of all trials is saved.
     """
     settings = ray_settings(options)
+    if options.log:
+        from tuning.analysis.trackers import check_tracker  # loads pandas
+
+        check_tracker(options.log)
     device = "cuda" if settings.gpus else "cpu"
     preset = override(load_preset(options.preset), parse_assignments(options.set))
     grid = join_grids([read_space(name) for name in options.space], parse_grid(options.grid))
@@ -119,7 +123,7 @@ def _run(
         pass  # unfinished trials are found below
     finally:
         progress.close()
-    write_report(out, plan)
+    write_report(out, plan, options.log)
     statuses = [read_outcome(out / trial.name).status for trial in read_trials(out)]
     if not source.is_complete:
         raise KeyboardInterrupt
