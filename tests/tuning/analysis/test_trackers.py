@@ -58,10 +58,8 @@ def test_wandb_gets_each_finished_trial_once(tmp_path, calls, capsys):
     assert main(["report", str(out), "--log", "wandb"]) == 0
     runs = [options for name, *rest in calls if name == "init" for options in rest]
     assert [run["name"] for run in runs] == [f"trial-{index:03d}" for index in range(4)]
-    assert (
-        runs[1]["config"] == {"model.bands": "v1", "model.hidden": 16.0, "seed": 0}
+    assert runs[1]["config"] == {"model.bands": "v1", "model.hidden": 16.0, "seed": 0}
     assert runs[1]["group"] == "my-search"
-    )
     assert calls[1][0] == "log" and calls[1][2] == 2 and calls[3][0] == "summary" and "sdr" in calls[3][1]
     assert calls[4] == ("finish",) and "4 trials to wandb" in capsys.readouterr().out
     calls.clear()

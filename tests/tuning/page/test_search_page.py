@@ -33,10 +33,8 @@ def test_the_page_has_front_settings_curves_and_words(tmp_path):
     found = Elements()
     found.feed(text)
     assert found.names.count("svg") == 3 and not found.loads and "script" not in found.names
-    charts = [
-        ElementTree.fromstring(part + "</svg>")
-        for part in ["<svg" + each.partition("</svg>")[0] for each in text.split("<svg")[1:]]
-    ]
+    drawn = ["<svg" + each.partition("</svg>")[0] + "</svg>" for each in text.split("<svg")[1:]]
+    charts = [ElementTree.fromstring(each) for each in drawn]
     front, settings, curves = charts
     assert len(front.findall("circle")) == 4 and len(front.findall("polyline")) == 1
     assert len(settings.findall("polyline")) == 4 and len(settings.findall("line")) == 3
