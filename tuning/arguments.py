@@ -61,6 +61,11 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="only list the trials")
     parser.add_argument("--backend", default="ray", metavar="ray|local", help="local: in this process, one by one")
     parser.add_argument("--address", metavar="ADDRESS", help="a running Ray cluster, or auto for this machine's")
+    parser.add_argument(
+        "--storage",
+        metavar="DIR|URI",
+        help="where a cluster's machines exchange data and trials if they do not share --out, such as s3://bucket/path",
+    )
     parser.add_argument("--cpus-per-trial", type=int, default=1, metavar="N", help="torch threads of a trial")
     parser.add_argument(
         "--gpus-per-trial",

@@ -90,6 +90,8 @@ def test_dry_run_needs_neither_data_nor_folder(capsys):
         ({"--retries": "-1"}, "--retries: expected at least 0"),
         ({"--backend": "spark"}, "--backend: expected ray or local, got 'spark'"),
         ({"--address": "auto"}, "--address: expected --backend ray, got local"),
+        ({"--storage": "/tmp"}, "--storage: expected --backend ray, got local"),
+        ({"--log": "comet"}, "--log: expected wandb or mlflow, got 'comet'"),
         ({"--scheduler": "asha"}, "--scheduler: asha needs --backend ray"),
         ({"--metric": "bass"}, "--metric: expected one of mean, vocals, drums, got 'bass'"),
         ({"--out": "FULL"}, "expected a new or empty folder"),

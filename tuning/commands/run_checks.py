@@ -10,6 +10,7 @@ import torch
 from models.running.arguments import check_at_least
 from models.running.folder_lock import LOCK
 from models.running.processors import num_cpus
+from models.running.ray_session import check_address
 from models.training.record.run_folder import STATE
 from tuning.space.plan import PLAN, Plan
 from tuning.trials.on_ray import RaySettings
@@ -30,9 +31,11 @@ def ray_settings(options: argparse.Namespace) -> RaySettings:
     """
     if options.backend not in ("ray", "local"):
         raise ValueError(f"--backend: expected ray or local, got {options.backend!r}")
-    for name in ("address", "concurrent"):
+    for name in ("address", "storage", "concurrent"):
         if options.backend == "local" and getattr(options, name):
             raise ValueError(f"--{name}: expected --backend ray, got local, which runs one trial after another")
+    if not options.dry_run:
+        check_address(options.address)
     if options.backend == "local" and options.scheduler == "asha":
         raise ValueError("--scheduler: asha needs --backend ray, which runs several trials at the same time")
     if options.cpus_per_trial < 1 or (options.address is None and options.cpus_per_trial > num_cpus()):
@@ -53,6 +56,7 @@ def ray_settings(options: argparse.Namespace) -> RaySettings:
         options.concurrent,
         options.retries,
         options.scheduler == "asha",
+        options.storage,
     )
 
 
