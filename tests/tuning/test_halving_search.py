@@ -47,6 +47,10 @@ def calls_in(out: Path) -> list[int]:
 def test_halving_trains_on_and_its_search_can_be_extended(arguments, tmp_path, capsys):
     out = tmp_path / "out"
     given = [*arguments, "--out", str(out), "--budget", "steps=4"]
+    assert main([*given, "--dry-run"]) == 0
+    assert "rungs, cells at steps: 4 at 2, 2 at 4" in capsys.readouterr().out
+    assert main([*given, "--rungs", "4"]) == 2
+    assert "--rungs: 4 rungs of steps=4 begin with less than a step" in capsys.readouterr().err
     assert main(given) == 0
     assert [(row["status"], row["steps"]) for row in rows_in(out)] == [
         *[("finished", "4")] * 2,

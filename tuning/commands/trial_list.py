@@ -8,6 +8,7 @@ from tuning.space.budget import Budget
 from tuning.space.grid import Cell, Grid, Rejection, check_values, expand, format_overrides, sample
 from tuning.space.plan import Plan
 from tuning.space.ranges import is_open
+from tuning.space.rungs import rung_sizes, rungs_of
 
 
 def plan_cells(preset: Preset, grid: Grid, budget: Budget, device: str) -> tuple[list[Cell], list[Rejection]]:
@@ -52,6 +53,11 @@ def list_trials(plan: Plan, cells: Sequence[Cell], rejections: Sequence[Rejectio
         print(f"{min(plan.trials, len(cells) * plan.seeds)} trials out of {len(cells)} cells, {plan.budget} each")
     else:
         print(f"{len(cells) * plan.seeds} trials{seeds}, {plan.budget} each")
+    if plan.scheduler == "halving":
+        amounts = rungs_of(plan, len(cells))
+        sizes = rung_sizes(len(cells), plan.eta, len(amounts))
+        text = ", ".join(f"{size} at {amount:g}" for size, amount in zip(sizes, amounts, strict=True))
+        print(f"rungs, cells at {plan.budget.kind}: {text}")
     known: dict[str, tuple[int, float]] = {}
     costs = []
     for index, cell in enumerate(cells):
