@@ -10,6 +10,7 @@ The real run, and a toy one of a few seconds on the excerpt that stempeg ships:
 `python -m benchmark compare out/r:SYSTEM out/r:SYSTEM` compares two systems, or two runs, track by track.
 `python -m benchmark report out/musdb18` makes a page of a run, with players and plots, that opens offline.
 `python -m benchmark speed` times the shipped checkpoint, and Open-Unmix and HTDemucs at their official sizes.
+`python -m benchmark training-speed --data packs/musdb --preset small` times training steps.
 `python -m benchmark scorer-speed` times our BSSEval and museval.
 """
 
@@ -20,7 +21,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmark.arguments import add_compare, add_degrade, add_keep_and_metrics, add_score
+from benchmark.arguments import add_compare, add_degrade, add_keep_and_metrics, add_score, add_training_speed
 from models.running.arguments import positive
 from models.running.console import run_command
 from models.running.processors import num_cpus
@@ -40,6 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "compare": _compare,
         "report": _report,
         "speed": _speed,
+        "training-speed": _training_speed,
         "scorer-speed": _scorer_speed,
         "install": _install,
     }
@@ -112,6 +114,7 @@ def _parser() -> argparse.ArgumentParser:
     speed.add_argument("--repeats", type=positive, default=5, metavar="N", help="runs of each system (default: 5)")
     speed.add_argument("--threads", type=positive, metavar="N", help="CPU threads (default: all)")
     speed.add_argument("--device", default="cpu", help="where the systems run: cpu, cuda, ... (default: cpu)")
+    add_training_speed(commands)
     scorers = commands.add_parser("scorer-speed", help="time our BSSEval and museval's, and compare their scores")
     scorers.add_argument("--data", help="data set (default: MUSDB_PATH, else the excerpt of stempeg)")
     scorers.add_argument("--limit", type=positive, default=3, metavar="N", help="test tracks (default: 3)")
@@ -165,6 +168,22 @@ def _speed(args: argparse.Namespace) -> int:
     systems = speed_systems(args.checkpoint, device)
     timings = measure_speed(systems, args.seconds, args.repeats, threads, device)
     print(render_speed(timings, args.seconds, threads))
+    return 0
+
+
+def _training_speed(args: argparse.Namespace) -> int:
+    import tempfile
+
+    from benchmark.timing.training_speed import measure_training, parse_setup, render_training
+    from models.tracks import STEMS
+    from models.training.data.packs import open_data
+
+    setups = {text: parse_setup(text) for text in args.preset}
+    threads, device = args.threads or num_cpus(), _usable_device(args.device)
+    with tempfile.TemporaryDirectory() as cache:
+        pack = open_data(args.data, Path(cache) / "pack", STEMS, next(iter(setups.values())).model.sample_rate)
+        timings = measure_training(setups, pack, args.steps, threads, device, bool(args.operators))
+    print(render_training(timings, threads, device, args.operators or 0))
     return 0
 
 

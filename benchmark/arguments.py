@@ -1,4 +1,4 @@
-"""The options of `python -m benchmark run`, `score` and `compare`."""
+"""The options of `python -m benchmark run`, `score`, `compare` and `training-speed`."""
 
 import argparse
 import math
@@ -78,3 +78,23 @@ def _seconds(text: str) -> float:
     if not 0.01 <= value <= 3600:
         raise argparse.ArgumentTypeError(f"expected seconds from 0.01 to 3600, got {text!r}")
     return value
+
+
+def add_training_speed(commands: Any) -> None:
+    """Declare `training-speed`."""
+    speed = commands.add_parser("training-speed", help="time training steps of presets, in turns, and their operators")
+    speed.add_argument("--data", required=True, nargs="+", type=Path, metavar="DIR", help="data folders, or one pack")
+    speed.add_argument(
+        "--preset",
+        action="append",
+        required=True,
+        metavar="NAME[?SETTING=VALUE&...]",
+        help="a preset, with changed settings or as it is; several times to compare: --preset small --preset"
+        " 'small?train.batch=16'",
+    )
+    speed.add_argument("--steps", type=positive, default=10, metavar="N", help="timed steps of each (default: 10)")
+    speed.add_argument("--threads", type=positive, metavar="N", help="CPU threads (default: all)")
+    speed.add_argument("--device", default="cpu", help="cpu (default) or cuda")
+    speed.add_argument(
+        "--operators", type=positive, metavar="N", help="also name the N costliest operators of each (default: none)"
+    )

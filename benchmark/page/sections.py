@@ -150,6 +150,7 @@ def cost_section(contents: Contents) -> str:
         axis = "mean over four stems" if stem == MEAN else stem
         for cost, words in (
             ("real_time_median", "real-time factor: separation time over duration"),
+            ("gmacs_per_second", "GMAC/s: 10^9 multiply-accumulates for a second of audio"),
             ("parameters", "parameters"),
         ):
             title = f"{axis} against {words.partition(':')[0]}"
@@ -197,7 +198,7 @@ def _points(contents: Contents, stem: str, cost: str) -> list[Point]:
         score, (low, high) = system.score("sdr", stem), system.interval("sdr", stem)
         if math.isnan(low):
             low = high = score
-        if system.tone != BOUND_ROLE and math.isfinite(score) and system.row[cost] > 0:
+        if system.tone != BOUND_ROLE and math.isfinite(score) and (system.row.get(cost) or 0) > 0:
             points.append(Point(system.short, system.color, system.row[cost], score, low, high))
     return points
 
@@ -245,24 +246,43 @@ def tracks_table(contents: Contents, audible: Sequence[str]) -> str:
 
 
 def read_published(path: Path = PUBLISHED_FILE) -> list[dict[str, str]]:
-    """The published numbers: model, metric, a column for each stem, mean, data_set, extra_data, source."""
+    """The published numbers, by the names of their columns.
+
+    The multiply-accumulates are not published: they are counts of ``models/macs.py`` at the published sizes, of all
+    networks that the four stems need, for stereo; empty where the size is not known.
+    """
     with path.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
 
 def published_section(rows: Sequence[dict[str, str]]) -> str:
-    """The table of published numbers, with metric, data set, extra training data, and source."""
+    """Published numbers: the table, with metric, data set, extra training data and source, and a plot against cost."""
     columns = [MEAN, *STEMS]
     cells = [
         [
             Cell(row["model"], row["model"]),
             Cell(row["metric"], row["metric"]),
             *(number(float(row[column])) for column in columns),
+            number(float(row["gmacs_per_second"]) if row["gmacs_per_second"] else None, 1),
             Cell(row["data_set"], row["data_set"]),
             Cell(row["extra_data"], row["extra_data"]),
             Cell(row["source"].split("://")[1], row["source"], link=row["source"]),
         ]
         for row in rows
     ]
-    heads = ["model", "metric", *columns, "data set", "extra data", "source"]
-    return table("Published numbers (dB), not measured here", heads, cells, (0, 1, 7, 8, 9))
+    heads = ["model", "metric", *columns, "GMAC/s", "data set", "extra data", "source"]
+    points = [
+        Point(f"{row['model']}, {row['metric']}", "bounds", cost, mean, mean, mean)
+        for row in rows
+        if row["gmacs_per_second"]
+        for cost, mean in [(float(row["gmacs_per_second"]), float(row[MEAN]))]
+    ]
+    plot = scatter(
+        "published: mean of whole songs against GMAC/s; not to be compared with excerpts",
+        "GMAC/s, counted by us at the published sizes",
+        "SDR (dB)",
+        points,
+        [],
+    )
+    numbers = table("Published numbers (dB), not measured here", heads, cells, (0, 1, 8, 9, 10))
+    return f'<div class="charts">{plot}</div>{numbers}'

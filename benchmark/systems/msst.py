@@ -38,7 +38,7 @@ def resolve_msst(name: str, variant: str) -> Source:
         raise ValueError(f"{name}: expected msst:FOLDER, a folder with a config.yaml and one checkpoint, got no folder")
     if importlib.util.find_spec("pymss_core") is None:
         raise FileNotFoundError(
-            f"{name}: the package pymss-core is not installed: pip install --no-deps -r requirements-msst.txt"
+            f"{name}: the package pymss-core is not installed: pip install --no-deps -r requirements-peers.txt"
         )
     folder = Path(variant).expanduser().resolve()
     description, weights = _files(name, folder)

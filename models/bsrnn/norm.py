@@ -42,7 +42,8 @@ class SequenceNorm(nn.Module):
         """[..., sequence, features] to the same shape."""
         if self.bias is None:
             power = sequence.square().mean(dim=-1, keepdim=True)
-            return sequence * torch.rsqrt(power + self.epsilon) * self.weight
+            # A float32 weight would turn a bfloat16 sequence into float32, and its layer would turn it back.
+            return sequence * torch.rsqrt(power + self.epsilon) * self.weight.to(sequence.dtype)
         variance, mean = torch.var_mean(sequence, dim=(-2, -1), keepdim=True, correction=0)
         return (sequence - mean) * torch.rsqrt(variance + self.epsilon) * self.weight + self.bias
 

@@ -9,7 +9,16 @@ from typing import Any
 from torch import nn
 
 from models.bsrnn import BSRNN, BSRNNConfig
-from models.peers import HDemucsConfig, HDemucsNetwork, OpenUnmixConfig, OpenUnmixNetwork
+from models.peers import (
+    HDemucsConfig,
+    HDemucsNetwork,
+    MoisesLightConfig,
+    MoisesLightNetwork,
+    OpenUnmixConfig,
+    OpenUnmixNetwork,
+    SCNetConfig,
+    SCNetNetwork,
+)
 from models.presets.settings import build, override, read_yaml
 from models.presets.training import DataConfig, TrainConfig
 from models.public.amanteur import AmanteurConfig, AmanteurNetworks
@@ -20,12 +29,23 @@ from models.tracks import check_stems
 
 PRESET_FOLDER = Path(__file__).parent
 
-ModelConfig = BSRNNConfig | OpenUnmixConfig | HDemucsConfig | MagronpConfig | AmanteurConfig | CrlandscConfig
+ModelConfig = (
+    BSRNNConfig
+    | OpenUnmixConfig
+    | HDemucsConfig
+    | SCNetConfig
+    | MoisesLightConfig
+    | MagronpConfig
+    | AmanteurConfig
+    | CrlandscConfig
+)
 
 ARCHITECTURES: dict[str, tuple[type, type[nn.Module]]] = {
     "bsrnn": (BSRNNConfig, BSRNN),
     "openunmix": (OpenUnmixConfig, OpenUnmixNetwork),
     "hdemucs": (HDemucsConfig, HDemucsNetwork),
+    "scnet": (SCNetConfig, SCNetNetwork),
+    "moises_light": (MoisesLightConfig, MoisesLightNetwork),
     "magronp": (MagronpConfig, MagronpNetworks),
     "amanteur": (AmanteurConfig, AmanteurNetworks),
     "crlandsc": (CrlandscConfig, CrlandscNetworks),

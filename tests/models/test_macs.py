@@ -96,7 +96,7 @@ def test_attention_that_torch_fuses_is_counted():
     assert not network.training
 
 
-@pytest.mark.parametrize("name", ["openunmix-small", "hdemucs-small"])
+@pytest.mark.parametrize("name", ["openunmix-small", "hdemucs-small", "scnet-small"])
 def test_peers_are_counted_by_what_they_are_made_of(name):
     """The same count from hooks on linear layers, convolutions and LSTMs; Demucs' attention is added."""
     preset = override(load_preset(name), {"separate.segment_s": "2"})

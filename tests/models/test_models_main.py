@@ -56,6 +56,8 @@ def test_peers_train_with_the_same_command(hq_root, tmp_path):
     for preset, sizes in (
         ("openunmix-small", ["--set=model.hidden=8", "--set=model.layers=1"]),
         ("hdemucs-small", ["--set=model.features=4"]),
+        ("scnet-small", ["--set=model.features=4", "--set=model.layers=2"]),
+        ("moises-light-small", ["--set=model.features=4", "--set=model.layers=1"]),
     ):
         out = tmp_path / preset
         steps = ["--set=data.crop_s=0.25", "--set=train.batch=1", "--set=train.steps=1", "--set=train.validate_every=1"]

@@ -10,13 +10,15 @@ import yaml
 
 from models.bsrnn import BSRNN
 from models.checkpoints.checkpoint import find_checkpoint, load_checkpoint
-from models.peers import HDemucsNetwork, OpenUnmixNetwork
+from models.peers import HDemucsNetwork, MoisesLightNetwork, OpenUnmixNetwork, SCNetNetwork
 from models.presets.preset import PRESET_FOLDER, RETIRED, load_preset, preset_from_mapping, preset_names, with_stems
 from models.presets.settings import override, to_mapping
 from models.tracks import STEMS
 
 PRESETS = sorted(path.stem for path in PRESET_FOLDER.glob("*.yaml"))
 PAPER = {"vocals": "v7", "bass": "bass", "drums": "drums", "other": "v7"}
+
+ARCHITECTURES = "bsrnn, openunmix, hdemucs, scnet, moises_light, magronp, amanteur, crlandsc"
 
 
 def test_the_presets_that_ship():
@@ -30,6 +32,7 @@ def test_presets_build_a_network(name):
     with torch.device("meta"):
         network = preset.build_network()
     kinds = {"bsrnn": BSRNN, "openunmix": OpenUnmixNetwork, "hdemucs": HDemucsNetwork}
+    kinds |= {"scnet": SCNetNetwork, "moises_light": MoisesLightNetwork}
     assert type(network) is kinds[preset.architecture]
     assert network.stems == preset.model.stems
     assert (network.sample_rate, network.channels) == (44100, 2)
@@ -187,15 +190,15 @@ def test_the_nearest_name_is_the_nearest():
     [
         (
             {"architecture": "demucs"},
-            "architecture: expected one of bsrnn, openunmix, hdemucs, magronp, amanteur, crlandsc, got 'demucs'",
+            f"architecture: expected one of {ARCHITECTURES}, got 'demucs'",
         ),
         (
             {"architecture": None},
-            "architecture: expected one of bsrnn, openunmix, hdemucs, magronp, amanteur, crlandsc, got None",
+            f"architecture: expected one of {ARCHITECTURES}, got None",
         ),
         (
             {"architecture": ["bsrnn"]},
-            "architecture: expected one of bsrnn, openunmix, hdemucs, magronp, amanteur, crlandsc, got ['bsrnn']",
+            f"architecture: expected one of {ARCHITECTURES}, got ['bsrnn']",
         ),
         ({"training": {}}, "unknown section 'training'; expected architecture, model, data, train, separate"),
         ({"model": {"hiden": 3}}, "unknown setting 'model.hiden'; did you mean 'model.hidden'?"),
