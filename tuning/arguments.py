@@ -83,6 +83,9 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
 def add_report_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``report``."""
     parser.add_argument("dir", type=Path, metavar="DIR", help="folder of the search")
+    parser.add_argument(
+        "--at", type=float, metavar="AMOUNT", help="compare all trials that reached this part of the budget, at it"
+    )
     _add_log_argument(parser)
 
 

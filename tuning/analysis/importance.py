@@ -1,5 +1,6 @@
 """How much of the spread between cells each setting explains: functional ANOVA."""
 
+import math
 import warnings
 from dataclasses import dataclass
 from typing import Any
@@ -39,9 +40,9 @@ def importance(comparison: Comparison, plan: Plan) -> Importance | None:
     Source: Hutter, Hoos & Leyton-Brown 2014 (fANOVA); Watanabe, Bansal & Hutter 2023 (PED-ANOVA).
     """
     cells, keys = comparison.cells, plan.varied
-    if len(keys) < 2 or cells.empty or not cells["mean"].var():
+    if len(keys) < 2 or len(cells) < 2 or not cells["mean"].var():
         return None
-    if not plan.is_open and len(cells) == np.prod([cells[key].nunique() for key in keys]):
+    if not plan.is_open and len(cells) == math.prod(len(plan.grid[key]) for key in keys):
         return _exact(cells, keys)
     try:
         return _estimated(cells, keys, plan) if len(cells) >= LEAST else None

@@ -1,5 +1,6 @@
 """The results of a search: a table of trials, the mean and spread of each cell, and the Pareto front."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,15 +14,21 @@ from tuning.analysis.paired import Uncertainty, compare_pairs, uncertainty
 from tuning.analysis.track_table import TrackTable, track_table
 from tuning.space.grid import format_overrides
 from tuning.space.plan import Plan, read_plan
-from tuning.trials.records import FINISHED, read_outcome, read_trials
+from tuning.trials.records import FINISHED, STOPPED, read_outcome, read_rows, read_trials, sdr_of
 
 CSV, PAIRS, TRACK_SCORES = "trials.csv", "pairs.csv", "tracks.csv"
+TOLERANCE = 0.001
+"""How much less than an amount still counts as it: times in metrics are rounded."""
 NO_VALUE = "-"
 """Of a conditional setting in a trial in which it does not count."""
 
 
-def read_results(out: Path) -> pd.DataFrame:
+def read_results(out: Path, at: float | None = None) -> pd.DataFrame:
     """One row for each trial of a search's folder: its settings, scores, costs and status.
+
+    Args:
+        out: the folder.
+        at: an amount of the budget: what trials had found until then; a trial that came so far counts as finished.
 
     Raises:
         ValueError: a file is damaged.
@@ -37,7 +44,12 @@ def read_results(out: Path) -> pd.DataFrame:
         end: dict[str, Any] = {"status": outcome.status_at(amount), "error": outcome.error}
         if outcome.is_over and not outcome.covers(amount) and outcome.until is not None:
             end["budget_used"] = outcome.until / amount
-        rows.append({**row, "sdr": np.nan, **outcome.metrics, **costs, **end})
+        metrics = dict(outcome.metrics)
+        if at is not None:
+            reached = _until(read_rows(out / trial.name), plan, metrics.get("budget_used", 1.0) * amount, at)
+            metrics |= _metrics_of(reached, plan.metric)
+            end = {"status": FINISHED if reached else STOPPED, "error": "" if reached else f"it did not reach {at:g}"}
+        rows.append({**row, "sdr": np.nan, **metrics, **costs, **end})
     table = pd.DataFrame(rows)
     for key in set(plan.grid) & set(table):
         table[key] = table[key].fillna(NO_VALUE)
@@ -47,6 +59,31 @@ def read_results(out: Path) -> pd.DataFrame:
         table["steps"] = table["steps"].astype("Int64")  # integers, although some trials have none
     last = ["parameters", "gmacs_per_s", "rtf", "status", "error"]
     return table[[*(name for name in table if name not in last), *last]]
+
+
+def _until(rows: Sequence[Mapping[str, float]], plan: Plan, used: float, at: float) -> list[Mapping[str, float]]:
+    """The rows of a trial up to the first that has used an amount of the budget; none if it did not get there.
+
+    Args:
+        rows: with a validation.
+        plan: of the search.
+        used: amount at the last row.
+        at: the asked amount.
+    """
+    clock = "step" if plan.budget.kind != "minutes" else "cpu_minutes" if plan.device == "cpu" else "minutes"
+    for place, row in enumerate(rows):
+        if row[clock] / rows[-1][clock] * used >= at * (1 - TOLERANCE):
+            return list(rows[: place + 1])
+    return []
+
+
+def _metrics_of(rows: Sequence[Mapping[str, float]], metric: str) -> dict[str, Any]:
+    if not rows:
+        return {"sdr": np.nan, "budget_used": 0.0}
+    best, last = max(rows, key=lambda row: sdr_of(row, metric)), rows[-1]
+    stems = {name: value for name, value in best.items() if name.startswith("valid_") and name != "valid_sdr"}
+    spent = {"steps": int(last["step"]), "train_minutes": last["cpu_minutes"], "wall_minutes": last["minutes"]}
+    return {"sdr": sdr_of(best, metric), **stems, **spent}
 
 
 def write_csv(out: Path, table: pd.DataFrame, comparison: "Comparison") -> None:

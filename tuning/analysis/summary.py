@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -11,7 +12,8 @@ from tuning.analysis.conclusion import conclusion
 from tuning.analysis.extrapolation import Curve, read_curves
 from tuning.analysis.forecast import forecast
 from tuning.analysis.importance import describe, importance
-from tuning.analysis.results import Comparison, effects, hypervolume
+from tuning.analysis.results import Comparison, compare, effects, hypervolume, read_results
+from tuning.space.budget import Budget
 from tuning.space.plan import Plan
 from tuning.trials.halving import Rung, read_rungs
 from tuning.trials.records import FAILED, FINISHED, STOPPED, UNFINISHED
@@ -24,6 +26,25 @@ def write_summary(out: Path, table: pd.DataFrame, comparison: Comparison, plan: 
     """Write ``summary.md``."""
     text = summarise(table, comparison, plan, read_rungs(out), read_curves(out, table, plan))
     atomic.write_text(out / SUMMARY, text)
+
+
+def write_summary_at(out: Path, plan: Plan, at: float) -> Path:
+    """Write what a search shows at a smaller amount of its budget; returns the file, ``summary-at-N.md``.
+
+    Raises:
+        ValueError: the amount is not a part of the budget.
+    """
+    if not 0 < at <= plan.budget.amount:
+        raise ValueError(f"--at: expected an amount above 0 and at most {plan.budget.amount:g}, got {at:g}")
+    table = read_results(out, at)
+    part = replace(plan, budget=Budget(plan.budget.kind, at))
+    note = (
+        f"**At {part.budget} of {plan.budget}.** A linear schedule ends with the whole budget, so here no trial has "
+        "been annealed; a search with this budget alone may give another order.\n\n"
+    )
+    path = out / f"summary-at-{at:g}.md"
+    atomic.write_text(path, note + summarise(table, compare(out, table, part), part))
+    return path
 
 
 def summarise(

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from models.training.record.track_scores import read_track_scores
-from tuning.trials.records import best_row, read_trials
+from tuning.trials.records import read_rows, read_trials, sdr_of
 
 ALL_TRACKS = "all tracks"
 """Stands for the mean over tracks, where the scores of each are unknown."""
@@ -56,7 +56,8 @@ def track_table(out: Path, finished: pd.DataFrame, metric: str) -> TrackTable:
         (cell, seed): out / names_of[number]
         for cell, seed, number in zip(finished.cell, finished.seed, finished.trial, strict=True)
     }
-    read = [[_read(folders[cell, seed], metric) for seed in seeds] for cell in cells]
+    steps = finished.set_index(["cell", "seed"])["steps"]
+    read = [[_read(folders[cell, seed], metric, int(steps[cell, seed])) for seed in seeds] for cell in cells]
     tracks = {names for row in read for names, _, _ in row}
     if len(tracks) == 1 and (names := tracks.pop()):
         scores = np.array([[curve[kept] for _, curve, kept in row] for row in read])
@@ -67,10 +68,10 @@ def track_table(out: Path, finished: pd.DataFrame, metric: str) -> TrackTable:
     return TrackTable(cells, (ALL_TRACKS,), seeds, means, curves)
 
 
-def _read(folder: Path, metric: str) -> tuple[tuple[str, ...], np.ndarray, int]:
-    """Names of a trial's tracks, SDR [validations, tracks], and the place of the kept validation; no names: unknown."""
-    best = best_row(folder, metric)
-    validations = read_track_scores(folder)
+def _read(folder: Path, metric: str, last: int) -> tuple[tuple[str, ...], np.ndarray, int]:
+    """Names of a trial's tracks, SDR [validations, tracks], and the place of the best validation; no names: unknown."""
+    best = max((row for row in read_rows(folder) if row["step"] <= last), key=lambda r: sdr_of(r, metric), default=None)
+    validations = {step: scores for step, scores in read_track_scores(folder).items() if step <= last}
     if best is None or best["step"] not in validations:
         return (), np.empty((0, 0)), 0
     tracks = tuple(track for track, stems in validations[int(best["step"])].items() if _has(stems, metric))

@@ -11,8 +11,13 @@ def report(options: argparse.Namespace) -> int:
 
     Raises:
         FileNotFoundError: the folder holds no search.
-        ValueError: the tracker of ``--log`` is unknown or not installed.
+        ValueError: ``--at`` is not a part of the budget, or the tracker of ``--log`` is unknown or not installed.
     """
+    if options.at is not None:
+        from tuning.analysis.summary import write_summary_at
+
+        print(f"wrote {write_summary_at(options.dir, read_plan(options.dir), options.at)}")
+        return 0
     if options.log:
         from tuning.analysis.trackers import check_tracker
 

@@ -6,9 +6,11 @@ from dataclasses import replace
 import pytest
 
 from search_folder import PLAN, write_search
+from tuning.__main__ import main
 from tuning.analysis.results import compare, read_results
 from tuning.analysis.summary import summarise
 from tuning.commands.report import write_report
+from tuning.trials.records import STOPPED, Outcome, read_outcome, write_outcome
 
 
 def summary_of(folder, **changes):
@@ -67,3 +69,21 @@ def test_the_scores_are_those_of_the_kept_validation_and_are_written(tmp_path):
     with (tmp_path / "pairs.csv").open(newline="") as file:
         pairs = list(csv.DictReader(file))
     assert len(pairs) == 6 and pairs[0]["first"] == "model.bands=v1 model.hidden=16"
+
+
+def test_a_search_is_compared_at_a_part_of_its_budget(tmp_path, capsys):
+    write_search(tmp_path, spread=0.05, tracks=3)
+    outcome = read_outcome(tmp_path / "trial-003")  # it was stopped half-way
+    write_outcome(tmp_path / "trial-003", Outcome(STOPPED, {**outcome.metrics, "budget_used": 0.5, "steps": 2}))
+    (tmp_path / "trial-003" / "metrics.csv").write_text("step,minutes,cpu_minutes,valid_sdr\n2,0.2,0.1,4.5\n")
+    table = read_results(tmp_path, at=2)
+    assert set(table.status) == {"finished"} and list(table.steps) == [2] * 8
+    assert list(table.sdr) == pytest.approx([-0.05, 2.05, 0.95, 4.5, 0.05, 1.95, 1.05, 0.45])
+    assert list(read_results(tmp_path, at=4).status).count("stopped early") == 1
+    assert main(["report", str(tmp_path), "--at", "2"]) == 0
+    text = (tmp_path / "summary-at-2.md").read_text()
+    assert "**At steps=2 of steps=4.**" in text and "4 cells, 2 seeds" in text
+    assert "`model.bands=v1 model.hidden=16`, against the others" in text
+    capsys.readouterr()
+    assert main(["report", str(tmp_path), "--at", "5"]) == 2
+    assert "--at: expected an amount above 0 and at most 4, got 5" in capsys.readouterr().err

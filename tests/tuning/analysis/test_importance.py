@@ -50,6 +50,8 @@ def test_one_setting_or_equal_cells_have_no_importance():
     assert importance(comparison_of([{"a": "x", "mean": 1.0}, {"a": "y", "mean": 2.0}]), plan) is None
     plan = replace(PLAN, grid={"a": ("x", "y"), "b": ("1",)})
     assert importance(comparison_of([]), plan) is None
+    plan = replace(PLAN, grid={"a": ("x", "y"), "b": ("1", "2")})
+    assert importance(comparison_of([{"a": "x", "b": "1", "mean": 1.0}]), plan) is None  # the other cells failed
 
 
 def test_the_hypervolume_is_the_area_that_the_front_leaves_behind():
