@@ -15,7 +15,7 @@ PROGRAM = """
 import json, os, sys, threading, time
 from pathlib import Path
 
-os.environ.update(RAY_USAGE_STATS_ENABLED="0", RAY_memory_monitor_refresh_ms="0")
+os.environ.update(RAY_USAGE_STATS_ENABLED="0", RAY_memory_monitor_refresh_ms="0", RAY_worker_niceness="0")
 from ray.cluster_utils import Cluster
 
 from conftest import TINY
