@@ -86,7 +86,7 @@ def parallel_chart(cells: pd.DataFrame, plan: Plan) -> str:
     parts = []
     for key, place in zip([*keys, "SDR (dB)"], places, strict=True):
         parts.append(f'<line class="axis" x1="{place:.1f}" x2="{place:.1f}" y1="{TOP + 16}" y2="{HEIGHT - BOTTOM}"/>')
-        parts.append(_text(place, TOP + 4, key.rpartition(".")[2], "middle"))
+        parts.append(_text(place, TOP - 6, key.rpartition(".")[2], "middle"))
     for key, place in zip(keys, places, strict=False):
         parts += [_text(place + 5, at, text, "start") for text, at in _marks(ranges[key])]
     parts += [_text(places[-1] + 5, value.place(each), f"{each:.2f}", "start") for each in (value.low, value.high)]
