@@ -7,6 +7,7 @@ python -m models export small --onnx small.onnx
 python -m models page --runtime npm --out page
 python -m models ensemble --validate MUSDB18-HQ --checkpoint small --checkpoint tiny --out ensemble.yaml
 python -m models train --preset small --data MUSDB18-HQ --out runs/small --max-minutes 60
+python -m models train --init small --unlabelled SONGS --data MUSDB18-HQ --out runs/semi --max-minutes 60
 python -m models prepare --data MUSDB18-HQ --out packs/musdb
 python -m models corrupt --data MUSDB18-HQ --kind label-noise --out dirty --seed 0
 python -m models clean --data dirty --checkpoint runs/first/best --out cleaned

@@ -7,6 +7,7 @@ from models.audio.formats import NAMES as FORMATS
 from models.running.arguments import positive
 from models.running.precision import PRECISIONS
 from models.tracks import STEMS
+from models.unlabelled_arguments import add_unlabelled_arguments
 
 LAYOUTS = ("magronp", "crlandsc", "amanteur")
 """Names of `models.commands.import_weights.LAYOUTS`."""
@@ -163,6 +164,7 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="cpu", help="cpu (default) or cuda")
     parser.add_argument("--threads", type=int, metavar="N", help="processor threads")
     parser.add_argument("--workers", type=int, default=0, metavar="N", help="processes that make batches ahead")
+    add_unlabelled_arguments(parser)
 
 
 def add_prepare_arguments(parser: argparse.ArgumentParser) -> None:

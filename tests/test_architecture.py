@@ -31,6 +31,7 @@ ORDER = {
         "public",
         "peers",
         "tracks",
+        "unlabelled_arguments",
         "arguments",
         "metrics",
         "presets",
@@ -44,6 +45,7 @@ ORDER = {
         "training.data",
         "training.record",
         "training",
+        "pseudo",
         "ensembles",
         "corruption",
         "cleaning",
@@ -201,7 +203,7 @@ def test_help_loads_no_heavy_package():
     *commands, modules = result.stdout.splitlines()
     assert commands == [
         "models separate export page ensemble train prepare corrupt clean refine render list import catalog download",
-        "benchmark run score compare speed scorer-speed install report",
+        "benchmark run score compare speed training-speed scorer-speed install report",
         "tuning run report merge promote ablate",
         "submission check evaluate package",
     ]

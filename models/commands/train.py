@@ -9,6 +9,8 @@ from pathlib import Path
 from models.checkpoints.checkpoint import find_checkpoint, load_checkpoint
 from models.presets.preset import Preset, load_preset, preset_names, with_stems
 from models.presets.settings import override, parse_assignments
+from models.pseudo.lessons import Lessons
+from models.pseudo.settings import POOL, SHARE, RunSettings, has_pool, read_settings
 from models.running.arguments import check_at_least
 from models.running.folder_lock import sole_writer
 from models.tracks import check_stems, default_data_root
@@ -31,18 +33,21 @@ def run_train(args: argparse.Namespace) -> int:
         _set_threads(args.threads)
     with join_world(args.device) as world, _sole_run(args.out, world):
         data = (_roots(args.data), args.out / "pack", preset.data.sources, preset.model.sample_rate)
+        songs = _songs_without_stems(args, preset, world)
         if world.rank == 0:
             open_data(*data)  # decodes
         world.gather(None)
+        pack = open_data(*data)
         result = train(
             preset,
-            open_data(*data),
+            pack,
             args.out,
             max_minutes=args.max_minutes,
             resume=args.resume,
             initial=initial,
             workers=args.workers,
             world=world,
+            music=Lessons(preset, pack, args.out / POOL, songs, world) if songs else None,
         )
     if world.rank == 0:
         ending = "finished" if result.finished else "stopped; go on with --resume"
@@ -65,6 +70,24 @@ def run_prepare(args: argparse.Namespace) -> int:
     also = f", {rendered} rendered tracks" if rendered else ""
     print(f"{args.out}: {recorded} training and {valid} validation tracks{also}")
     return 0
+
+
+def _songs_without_stems(args: argparse.Namespace, preset: Preset, world: World) -> RunSettings | None:
+    """What ``--unlabelled`` and its options say, kept in the run's folder."""
+    if not args.unlabelled:
+        if args.teacher or args.unlabelled_share is not None:
+            raise ValueError("--teacher and --unlabelled-share: expected --unlabelled with them, got none")
+        if args.resume and has_pool(args.out):
+            raise ValueError(f"--resume: the run in {args.out} learns from songs without stems; add its --unlabelled")
+        return None
+    if not (args.init or args.resume):
+        raise ValueError("--unlabelled: expected --init, the weights that the student begins with, got none")
+    share = SHARE if args.unlabelled_share is None else args.unlabelled_share
+    teachers = args.teacher or ([args.init] if args.init else [])
+    settings = read_settings(args.unlabelled, teachers, share, preset, args.out)
+    if world.rank == 0:
+        settings.keep(args.out, args.resume)
+    return settings
 
 
 @contextlib.contextmanager

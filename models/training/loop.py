@@ -24,6 +24,7 @@ from models.training.data.packs import Pack
 from models.training.initial import initialise
 from models.training.loss import build_loss
 from models.training.machine import describe_hardware, git_commit, stop_on_signal
+from models.training.music import Music
 from models.training.optimizer import learning_rate
 from models.training.record.card import model_card
 from models.training.record.log import Log, say, show_step
@@ -68,6 +69,7 @@ def train(
     until: float = 1.0,
     metric: str = "mean",
     on_validation: Callable[[dict[str, Any]], None] | None = None,
+    music: Music | None = None,
 ) -> Result:
     """Train a preset's network, or go on training it.
 
@@ -89,6 +91,7 @@ def train(
         until: end this call at this share of the run, with a validation. A linear schedule still ends with the run.
         metric: the validation SDR that ``best/`` is chosen by: ``mean`` of the stems, or one stem.
         on_validation: called with each row of validation results, once they and the state are saved.
+        music: what examples are mixed from; by default the pack alone. The time that it takes does not count.
 
     Raises:
         ValueError: unusable data, a batch that the processes cannot share, a folder that does not fit, or a damaged
@@ -96,7 +99,7 @@ def train(
         FileNotFoundError: nothing to resume or to begin with.
         FloatingPointError: the loss is not finite; the message names step and tracks, and the last state stays.
     """
-    trainer = _Trainer(preset, pack, out, world or World(), workers, validations, until, metric, on_validation)
+    trainer = _Trainer(preset, pack, out, world or World(), workers, validations, until, metric, on_validation, music)
     with contextlib.closing(trainer.folder):
         return trainer.run(max_minutes, resume, initial)
 
@@ -113,6 +116,7 @@ class _Trainer:
         until: float,
         metric: str,
         on_validation: Callable[[dict[str, Any]], None] | None,
+        music: Music | None,
     ) -> None:
         config = preset.train
         if not pack.split("valid"):
@@ -127,7 +131,7 @@ class _Trainer:
         check_validation(pack, preset.model.stems, metric)
         self.preset, self.pack, self.world, self.workers = preset, pack, world, workers
         self.validations, self.until = validations, until
-        self.metric, self.on_validation = metric, on_validation
+        self.metric, self.on_validation, self.music = metric, on_validation, music
         self.folder = RunFolder(out)
 
     def run(self, max_minutes: float | None, resume: bool, initial: Path | None) -> Result:
@@ -154,6 +158,8 @@ class _Trainer:
                 if clock.is_time_to_save:
                     self._save()
                     clock.note_save()
+                if log.is_validated(progress.step) and not clock.is_over:
+                    self._follow_music(lambda: bool(stop_signals))
             if not clock.is_stopped and self._lacks_validation(clock.has_reached_its_share):
                 self._validate()
         self._save()
@@ -184,6 +190,7 @@ class _Trainer:
         self.log = Log(self.folder.rows, preset.train.batch, is_silent=world.rank > 0)
         if world.rank == 0:
             self.folder.describe(preset, {"git_commit": git_commit(), "arguments": sys.argv[1:]})
+        self._follow_music(lambda: False)
 
     def _restore(self, state: dict[str, Any]) -> None:
         try:
@@ -197,8 +204,24 @@ class _Trainer:
             raise ValueError(f"{self.folder.path}: the saved state does not fit this network ({reason})") from None
 
     def _batches(self) -> Generator[Batch, None, None]:
+        """The batches of the steps to come, made by the mixer of the moment."""
         config, device = self.preset.train, self.world.device
-        return load_batches(self.mixer, config.batch, self.part, self.progress.step, config.steps, self.workers, device)
+        mixer = None
+        while mixer is not self.mixer:
+            mixer, first = self.mixer, self.progress.step
+            made = load_batches(mixer, config.batch, self.part, first, config.steps, self.workers, device)
+            with contextlib.closing(made):
+                for batch in made:
+                    yield batch
+                    if mixer is not self.mixer:
+                        break
+
+    def _follow_music(self, is_stopped: Callable[[], bool]) -> None:
+        """Mix from now on what the music says after the last validation."""
+        if self.music and (
+            mixer := self.music.follow(self.log.rows, self.progress.step, self.step.average, is_stopped)
+        ):
+            self.mixer = mixer
 
     def _take_step(self, batch: Batch, share_done: float) -> float:
         """One optimiser step; returns the loss of the whole batch."""
@@ -244,11 +267,13 @@ class _Trainer:
     def _facts(self, scores: dict[str, float]) -> dict[str, Any]:
         """What a checkpoint's ``config.json`` and model card say of its training."""
         progress, preset = self.progress, self.preset
+        more = [self.music.origins()] if self.music else []
         return {
             "name": self.folder.path.resolve().name,
             "date": date.today().isoformat(),
-            "training_data": f"{self.pack.describe('train')}, from {self.pack.origin}",
+            "training_data": ", ".join([f"{self.pack.describe('train')}, from {self.pack.origin}", *more]),
             "validation_data": self.pack.describe("valid"),
+            **(self.music.facts() if self.music else {}),
             "steps": progress.step,
             "minutes": progress.minutes,
             "cpu_minutes": progress.cpu_minutes,

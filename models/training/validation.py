@@ -46,7 +46,9 @@ def _excerpt(track: PackedTrack, sample_rate: int) -> np.ndarray:
     return stored[..., start : start + length]
 
 
-def track_sdr(network: nn.Module, pack: Pack, settings: SeparateConfig, world: World) -> dict[str, dict[str, float]]:
+def track_sdr(
+    network: nn.Module, pack: Pack, settings: SeparateConfig, world: World, only: Sequence[str] | None = None
+) -> dict[str, dict[str, float]]:
     """Global SDR of each stem of each validation track, in dB.
 
     The mixture is the sum of the stems. Of long tracks the middle 30 s are separated. A stem that is silent in a track
@@ -57,11 +59,12 @@ def track_sdr(network: nn.Module, pack: Pack, settings: SeparateConfig, world: W
         pack: decoded tracks.
         settings: chunks of the separation.
         world: the processes that share the tracks out among them; all get the result.
+        only: stems that are measured, all of the network's by default.
 
     Returns:
         The stems of each track, in the pack's order. The second track of a name is called ``NAME (2)``.
     """
-    separator = NetworkSeparator(network, settings, world.device)
+    separator = NetworkSeparator(network, settings, world.device, only)
     tracks = pack.split("valid")
     names = [track.name for track in tracks]
     scores: dict[int, dict[str, float]] = {}
@@ -85,6 +88,8 @@ def mean_over_tracks(scores: TrackScores) -> dict[str, float]:
     return {stem: float(np.mean([track[stem] for track in scores.values() if stem in track])) for stem in stems}
 
 
-def validation_sdr(network: nn.Module, pack: Pack, settings: SeparateConfig, world: World) -> dict[str, float]:
+def validation_sdr(
+    network: nn.Module, pack: Pack, settings: SeparateConfig, world: World, only: Sequence[str] | None = None
+) -> dict[str, float]:
     """Global SDR of each stem, mean over the validation tracks, in dB; see ``track_sdr``."""
-    return mean_over_tracks(track_sdr(network, pack, settings, world))
+    return mean_over_tracks(track_sdr(network, pack, settings, world, only))

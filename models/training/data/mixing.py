@@ -4,7 +4,6 @@ Source: Luo & Yu 2022, section 4.1. Differs: what settings beyond the defaults o
 anywhere in a stem, which the replication found better than the paper's activity detection (7.5 against 7.1 dB).
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,9 +11,10 @@ import torch
 from torch import Tensor
 
 from models.presets.training import DataConfig
-from models.training.data.activity import salient_index, segment_length
+from models.training.data.activity import salient_index
 from models.training.data.augmentation import SPEED_STEPS, change_speed, draw_speed, speed_margin, speed_span
-from models.training.data.packs import Pack, PackedTrack
+from models.training.data.packs import Pack
+from models.training.data.pools import MoreMusic, SegmentPool, Sources, pack_pool
 
 SILENCE = 1e-8
 SIDE_SHARE = 1 / 3
@@ -42,37 +42,16 @@ class Batch:
 class _Take:
     """What is drawn once for a source, and once for all sources of a recorded song."""
 
-    track: PackedTrack
+    track: Sources
     start: int
     channels: tuple[int, ...]
     speed: int
     backwards: bool
 
-
-@dataclass(frozen=True)
-class _Segments:
-    """A track, and where in it crops are taken from."""
-
-    track: PackedTrack
-    starts: tuple[int, ...]
-    length: int
-    weight: float
-
-
-class _Pool:
-    """What a source is drawn from."""
-
-    def __init__(self, entries: Sequence[_Segments]) -> None:
-        self.entries = tuple(entries)
-        weights = np.array([entry.weight for entry in entries])
-        self.weights = weights / weights.sum()
-
-    def draw(self, generator: np.random.Generator, num_samples: int) -> tuple[PackedTrack, int]:
-        """A track, and the first of ``num_samples`` samples, in one of its segments if that is long enough."""
-        entry = self.entries[generator.choice(len(self.entries), p=self.weights)]
-        start = entry.starts[generator.integers(len(entry.starts))]
-        start += int(generator.integers(max(1, entry.length - num_samples + 1)))
-        return entry.track, max(0, min(start, entry.track.num_samples - num_samples))
+    def __str__(self) -> str:
+        """For messages."""
+        speed = f" at speed {self.speed / SPEED_STEPS:.3f}" if self.speed != SPEED_STEPS else ""
+        return f"{self.track.name!r} at sample {self.start}{speed}{' backwards' if self.backwards else ''}"
 
 
 class RandomMixer:
@@ -84,6 +63,9 @@ class RandomMixer:
     track and crop for all sources, a moment at which any of them plays, and the same channels, speed and direction;
     gain and omission are each source's own. Mixture and targets are divided by their common peak.
 
+    With ``more`` music, a source that is drawn comes from there with the probability that it says. With the same
+    probability, all sources of an example but one, drawn first, are a rest: of one segment, with one gain.
+
     A mixer holds no open files: it can be pickled, and workers may share the examples of a batch.
 
     Args:
@@ -92,6 +74,7 @@ class RandomMixer:
         stems: the S sources, in the network's order; all must be in the pack.
         seed: any whole number.
         stereo_mixture: give mixtures both channels where ``config.channels`` is 1; the targets are those of the first.
+        more: music beside the pack's, for examples that are no recorded songs.
 
     Raises:
         ValueError: a stem that the pack lacks or that never plays in the training tracks, no training track at all, or
@@ -99,9 +82,15 @@ class RandomMixer:
     """
 
     def __init__(
-        self, pack: Pack, config: DataConfig, stems: tuple[str, ...], seed: int, stereo_mixture: bool = False
+        self,
+        pack: Pack,
+        config: DataConfig,
+        stems: tuple[str, ...],
+        seed: int,
+        stereo_mixture: bool = False,
+        more: MoreMusic | None = None,
     ) -> None:
-        self.config, self.seed, self.sources = config, seed, pack.stems
+        self.config, self.seed, self.sources, self.more = config, seed, pack.stems, more
         self.mixture_channels = 2 if stereo_mixture else config.channels
         self.read_channels = 2 if stereo_mixture or config.mid_side else config.channels
         self.crop = max(1, round(config.crop_s * pack.sample_rate))
@@ -114,11 +103,11 @@ class RandomMixer:
         self.outputs = [pack.stems.index(stem) for stem in stems]
         salient = salient_index(pack) if config.crops == "salient" else None
         every_source = range(len(pack.stems))
-        self.pools = [_pool(pack, tracks, [source], salient, LEAVE_OUT) for source in every_source]
-        self.songs = _pool(pack, tracks, every_source, salient, LEAVE_OUT)
+        self.pools = [pack_pool(pack, tracks, [source], salient, LEAVE_OUT) for source in every_source]
+        self.songs = pack_pool(pack, tracks, every_source, salient, LEAVE_OUT)
         rendered = [track for track in training if track.rendered]
         self.rendered_pools = {
-            source: _pool(pack, rendered, [source], salient, DO_NOT_RENDER)
+            source: pack_pool(pack, rendered, [source], salient, DO_NOT_RENDER)
             for source in every_source
             if config.rendered and pack.stems[source] in config.rendered_stems
         }
@@ -139,26 +128,47 @@ class RandomMixer:
         example = np.zeros((len(self.sources), self.read_channels, self.crop), dtype=np.float32)
         origins = []
         song = self._take(generator, self.songs) if generator.random() >= config.remix else None
-        for source in range(len(self.sources)):
+        drawn = range(len(self.sources))
+        if self.more and song is None and self.more.rests and generator.random() < self.more.share:
+            focus = tuple(self.more.rests)[generator.integers(len(self.more.rests))]
+            origins += self._add_rest(generator, self.more.rests[focus], focus, example)
+            drawn = range(focus, focus + 1)
+        for source in drawn:
             take = song or self._take(generator, self._draw_pool(generator, source))
-            gain = 10 ** (generator.uniform(-config.gain_db, config.gain_db) / 20)
+            gain = self._draw_gain(generator)
             if generator.random() < config.drop or take.track.silent[source]:
                 continue
             _skip_draw(generator)
             example[source] = self._audio(take, source) * np.float32(gain)
-            speed = f" at speed {take.speed / SPEED_STEPS:.3f}" if take.speed != SPEED_STEPS else ""
-            backwards = " backwards" if take.backwards else ""
-            origins.append(f"{self.sources[source]} of {take.track.name!r} at sample {take.start}{speed}{backwards}")
+            origins.append(f"{self.sources[source]} of {take}")
         if config.channels == 1 and generator.random() < config.mid_side:
             example = _mid_and_side(example, side_first=generator.random() < SIDE_SHARE)
         return example[:, : self.mixture_channels], "; ".join(origins) or "silence"
 
-    def _draw_pool(self, generator: np.random.Generator, source: int) -> _Pool:
+    def _add_rest(
+        self, generator: np.random.Generator, pool: SegmentPool, focus: int, example: np.ndarray
+    ) -> list[str]:
+        """Put all sources but one, of one segment, into an example [D, C, T]; returns what they are, for messages."""
+        take = self._take(generator, pool)
+        gain = self._draw_gain(generator)
+        if generator.random() < self.config.drop:
+            return []
+        for source in range(len(self.sources)):
+            if not take.track.silent[source]:
+                example[source] = self._audio(take, source) * np.float32(gain)
+        return [f"all but {self.sources[focus]} of {take}"]
+
+    def _draw_gain(self, generator: np.random.Generator) -> float:
+        return 10 ** (generator.uniform(-self.config.gain_db, self.config.gain_db) / 20)
+
+    def _draw_pool(self, generator: np.random.Generator, source: int) -> SegmentPool:
+        if self.more and source in self.more.stems and generator.random() < self.more.share:
+            return self.more.stems[source]
         if source in self.rendered_pools and generator.random() < self.config.rendered:
             return self.rendered_pools[source]
         return self.pools[source]
 
-    def _take(self, generator: np.random.Generator, pool: _Pool) -> _Take:
+    def _take(self, generator: np.random.Generator, pool: SegmentPool) -> _Take:
         speed = draw_speed(generator, self.config.speed_semitones)
         track, start = pool.draw(generator, speed_span(self.crop, speed))
         channel = int(generator.integers(2))
@@ -185,27 +195,3 @@ def _mid_and_side(stereo: np.ndarray, side_first: bool) -> np.ndarray:
     left, right = stereo[:, 0], stereo[:, 1]
     pair = (left - right, left + right) if side_first else (left + right, left - right)
     return np.stack(pair, axis=1) * np.float32(0.5**0.5)
-
-
-def _pool(
-    pack: Pack,
-    tracks: Sequence[PackedTrack],
-    sources: Sequence[int],
-    salient: dict[str, list[list[int]]] | None,
-    advice: str,
-) -> _Pool:
-    """The pool of the tracks in which any of the sources plays."""
-    entries = []
-    for track in tracks:
-        if salient is not None:
-            starts = tuple(sorted({start for source in sources for start in salient[track.path.name][source]}))
-            entries.append(_Segments(track, starts, segment_length(track.num_samples, pack.sample_rate), len(starts)))
-        elif not all(track.silent[source] for source in sources):
-            entries.append(_Segments(track, (0,), track.num_samples, track.num_samples**0.5))
-    entries = [entry for entry in entries if entry.starts]
-    if not entries:
-        names = ", ".join(repr(pack.stems[source]) for source in sources)
-        if salient is None:
-            raise ValueError(f"stem {names} is silent in all {len(tracks)} {advice}")
-        raise ValueError(f"stem {names} has no salient segment in all {len(tracks)} {advice}, or set data.crops=random")
-    return _Pool(entries)
