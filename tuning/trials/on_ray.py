@@ -18,7 +18,17 @@ from models.running.ray_session import machines, ray_session
 from tuning.space.grid import format_overrides
 from tuning.trials.exchange import PACK, Exchange, open_exchange
 from tuning.trials.order import Source
-from tuning.trials.records import FAILED, STOPPED, Outcome, Trial, best_row, read_outcome, read_trials, write_outcome
+from tuning.trials.records import (
+    FAILED,
+    STOPPED,
+    UNFINISHED,
+    Outcome,
+    Trial,
+    best_row,
+    read_outcome,
+    read_trials,
+    write_outcome,
+)
 from tuning.trials.trial import TrialRunner
 
 TABLE_EVERY_S = 30
@@ -110,7 +120,7 @@ def run_on_ray(
             tuner.fit()
         finally:
             for trial in read_trials(runner.out) if exchange else []:
-                if exchange and not read_outcome(runner.out / trial.name).covers(runner.target(trial)):
+                if exchange and read_outcome(runner.out / trial.name).status == UNFINISHED:
                     exchange.receive(trial.name, runner.out / trial.name)
 
 
