@@ -58,7 +58,7 @@ ORDER = {
         *("arguments", "provenance", "workers", "scoring", "systems", "degradations", "runs", "tables", "page"),
         *("timing", "api", "__main__"),
     ),
-    "tuning": ("arguments", "space", "trials", "analysis", "promote", "ablation", "commands", "__main__"),
+    "tuning": ("arguments", "space", "trials", "analysis", "page", "promote", "ablation", "commands", "__main__"),
     "submission": ("rules", "predictor", "sandbox", "package", "grader", "preflight", "__main__"),
 }
 NOTHING_OF_OURS = ("models.running", "models.audio", "models.signal", "models.bsrnn", "models.metrics")
@@ -204,7 +204,7 @@ def test_help_loads_no_heavy_package():
     assert commands == [
         "models separate export page ensemble train prepare corrupt clean refine render list import catalog download",
         "benchmark run score compare speed training-speed scorer-speed install report",
-        "tuning run report promote ablate",
+        "tuning run report merge promote ablate",
         "submission check evaluate package",
     ]
     assert not {name.split(".")[0] for name in modules.split()} & {"torch", *HEAVY}

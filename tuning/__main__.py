@@ -4,6 +4,7 @@
         --budget minutes=10 --data DIR --out out/search
     python -m tuning run --preset tiny --space paper --budget steps=20 --dry-run
     python -m tuning report out/search
+    python -m tuning merge out/one out/two --out out/both
     python -m tuning promote out/search --best --name better
     python -m tuning ablate tuning/ablation/ablation.yaml --data DIR --out out/ablation
 """
@@ -13,7 +14,13 @@ import sys
 from collections.abc import Sequence
 
 from models.running.console import run_command
-from tuning.arguments import add_ablate_arguments, add_promote_arguments, add_report_arguments, add_run_arguments
+from tuning.arguments import (
+    add_ablate_arguments,
+    add_merge_arguments,
+    add_promote_arguments,
+    add_report_arguments,
+    add_run_arguments,
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -23,6 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name, text, add_arguments, command in (
         ("run", "train the cells of a grid, or those that Optuna suggests", add_run_arguments, _run),
         ("report", "write csv, summary and plots of a search again", add_report_arguments, _report),
+        ("merge", "join the trials of several searches", add_merge_arguments, _merge),
         ("promote", "make a preset and a checkpoint from a trial", add_promote_arguments, _promote),
         ("ablate", "train one change at a time, and make a table", add_ablate_arguments, _ablate),
     ):
@@ -47,6 +55,12 @@ def _report(options: argparse.Namespace) -> int:
     from tuning.commands.report import report
 
     return report(options)
+
+
+def _merge(options: argparse.Namespace) -> int:
+    from tuning.commands.merge import merge
+
+    return merge(options)
 
 
 def _promote(options: argparse.Namespace) -> int:

@@ -13,9 +13,10 @@ from models.presets.settings import override, to_mapping
 from models.running import atomic
 from models.training.record.card import model_card
 from models.training.record.run_folder import BEST
+from tuning.space.band_split import resolve
 from tuning.space.grid import format_overrides
 from tuning.space.plan import Plan, read_plan
-from tuning.trials.trial import FINISHED, Trial, read_outcome, read_trials
+from tuning.trials.records import FINISHED, Trial, read_outcome, read_trials
 
 
 @dataclass(frozen=True)
@@ -48,23 +49,25 @@ def choose(out: Path, trial: int | None = None, most_gmacs: float | None = None)
         FileNotFoundError: the folder holds no search.
     """
     trials = {each.index: each for each in read_trials(out)}
+    plan = read_plan(out)
     outcomes = {index: read_outcome(out / each.name) for index, each in trials.items()}
     if trial is not None:
         if trial not in trials:
             raise ValueError(f"--trial: expected one of the {len(trials)} trials in {out}, got {trial}")
-        if outcomes[trial].status != FINISHED:
-            raise ValueError(f"--trial: expected a finished trial, {trial} is {outcomes[trial].status}")
+        if (status := outcomes[trial].status_at(plan.budget.amount)) != FINISHED:
+            raise ValueError(f"--trial: expected a finished trial, {trial} is {status}")
         return trials[trial]
-    seeds = read_plan(out).seeds
     cells: dict[str, list[Trial]] = {}
     for index, each in trials.items():
-        if outcomes[index].status == FINISHED and (most_gmacs is None or each.gmacs_per_s <= most_gmacs):
+        if outcomes[index].status_at(plan.budget.amount) == FINISHED and (
+            most_gmacs is None or each.gmacs_per_s <= most_gmacs
+        ):
             cells.setdefault(format_overrides(each.overrides), []).append(each)
-    complete = [finished for finished in cells.values() if len(finished) == seeds]
+    complete = [finished for finished in cells.values() if len(finished) == plan.seeds]
     if not complete:
         limit = "" if most_gmacs is None else f" under {most_gmacs:g} GMAC/s"
         raise ValueError(
-            f"{out}: expected a cell{limit} of which each seed has finished ({seeds}), found none; "
+            f"{out}: expected a cell{limit} of which each seed has finished ({plan.seeds}), found none; "
             "go on with the search, or name a finished trial with --trial"
         )
 
@@ -118,7 +121,7 @@ def promote(
         )
         shutil.copy(out / trial.name / "metrics.csv", made)
         os.rename(made, folder)
-    text = yaml.safe_dump(to_mapping(override(plan.preset, trial.overrides)), sort_keys=False, width=120)
+    text = yaml.safe_dump(to_mapping(override(plan.preset, resolve(trial.overrides))), sort_keys=False, width=120)
     header = f"# Found by `python -m tuning`: {settings}, changed from {plan.preset_name}.\n"
     atomic.write_text(preset_file, header + text)
     return Promoted(trial, preset_file, folder)

@@ -3,6 +3,7 @@
 import logging
 import os
 import shutil
+import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,8 @@ from typing import Any
 from models.running.repository import ROOT
 
 OBJECT_STORE_BYTES = 2**27
+ANSWER_S = 7.0
+"""How long an address may take to answer, for each of the machine's addresses."""
 FOLDER = "bandsplit-"
 """What the name of a session's folder begins with; the number of the process that started it follows."""
 
@@ -71,6 +74,23 @@ def ray_session(address: str | None, num_cpus: int | None = None, quiet: bool = 
             shutil.rmtree(folder, ignore_errors=True)
 
 
+def check_address(address: str | None) -> None:
+    """Raise ValueError if nothing listens at the address of a cluster; Ray itself would try for minutes.
+
+    Args:
+        address: ``HOST:PORT`` or ``ray://HOST:PORT``; None, ``auto`` and other names are left to Ray.
+    """
+    host, _, port = (address or "").removeprefix("ray://").rpartition(":")
+    if not host or not port.isdigit():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), ANSWER_S).close()
+    except (OSError, OverflowError) as error:
+        raise ValueError(
+            f"--address {address}: nothing answers there ({error}); start a cluster with `ray start --head`"
+        ) from None
+
+
 def machines(ray: Any) -> list[dict[str, float]]:
     """The resources, such as CPU and GPU, of each machine of the session that is alive."""
     return [node["Resources"] for node in ray.nodes() if node["Alive"]]
@@ -85,6 +105,7 @@ def remove_dead_sessions(parent: Path) -> None:
 
 
 def _join(ray: Any, address: str, options: dict[str, Any]) -> None:
+    check_address(address)
     try:
         ray.init(address=address, **options)
     except Exception as error:  # Ray's own, one class for each way to fail

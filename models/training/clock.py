@@ -36,16 +36,24 @@ class Clock:
         progress: of the run; its times, and where the run ends, are changed.
         world: the processes that train together.
         max_minutes: end this call after so many minutes.
-        validations: validate also at so many equal shares of the run.
+        validations: validate also at so many equal shares of the run, or at these shares.
+        until: share of the run at which this call ends.
 
     Attributes:
         is_stopped: whether a process was asked to stop.
     """
 
     def __init__(
-        self, config: TrainConfig, progress: Progress, world: World, max_minutes: float | None, validations: int
+        self,
+        config: TrainConfig,
+        progress: Progress,
+        world: World,
+        max_minutes: float | None,
+        validations: int | Sequence[float],
+        until: float = 1.0,
     ) -> None:
         self.config, self.progress, self.world, self.validations = config, progress, world, validations
+        self._until = until
         self.is_stopped = False
         progress.horizon_minutes = self._horizon_minutes(max_minutes)
         self._call_end = progress.minutes + max_minutes if max_minutes else math.inf
@@ -66,9 +74,14 @@ class Clock:
         return self.share_done >= 1 or 0 < self.config.patience <= self.progress.stale_validations
 
     @property
+    def has_reached_its_share(self) -> bool:
+        """Whether the run is finished, or as far as this call is to bring it."""
+        return self.is_finished or self.share_done >= self._until
+
+    @property
     def is_over(self) -> bool:
-        """Whether this call ends: stopped, finished, or out of time."""
-        return self.is_stopped or self.is_finished or self.progress.minutes >= self._call_end
+        """Whether this call ends: stopped, far enough, or out of time."""
+        return self.is_stopped or self.has_reached_its_share or self.progress.minutes >= self._call_end
 
     @property
     def is_time_to_log(self) -> bool:
@@ -82,7 +95,7 @@ class Clock:
 
     @property
     def has_completed_a_share(self) -> bool:
-        """Whether the last step, its time counted, completed one of the ``validations`` equal shares of the run."""
+        """Whether the last step, its time counted, completed one of the shares ``validations`` of the run."""
         return self._completed_shares > self._shares_before
 
     @property
@@ -124,7 +137,9 @@ class Clock:
 
     @property
     def _completed_shares(self) -> int:
-        return int(self.share_done * self.validations)
+        if isinstance(self.validations, int):
+            return int(self.share_done * self.validations)
+        return sum(share <= self.share_done for share in self.validations)
 
     def _horizon_minutes(self, max_minutes: float | None) -> float:
         """When the run is complete, in minutes of ``train.clock``; 0: the steps alone decide.

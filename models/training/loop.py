@@ -6,7 +6,7 @@ A run is made of its step (``TrainingStep``), its clock (``Clock``), its log (``
 import contextlib
 import math
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -30,8 +30,9 @@ from models.training.record.card import model_card
 from models.training.record.log import Log, say, show_step
 from models.training.record.progress import Progress
 from models.training.record.run_folder import RunFolder
+from models.training.record.track_scores import write_track_scores
 from models.training.step import TrainingStep
-from models.training.validation import check_validation, validation_sdr
+from models.training.validation import check_validation, mean_over_tracks, track_sdr
 from models.training.world import World
 
 
@@ -64,7 +65,8 @@ def train(
     initial: Path | None = None,
     workers: int = 0,
     world: World | None = None,
-    validations: int = 0,
+    validations: int | Sequence[float] = 0,
+    until: float = 1.0,
     metric: str = "mean",
     on_validation: Callable[[dict[str, Any]], None] | None = None,
     music: Music | None = None,
@@ -84,7 +86,9 @@ def train(
         initial: a checkpoint to begin with, see ``initialise``.
         workers: processes that make batches ahead.
         world: the processes that train together; alone on the CPU by default.
-        validations: validate also at so many equal shares of the run, the last at its end; their time does not count.
+        validations: validate also at so many equal shares of the run, the last at its end, or at these shares; their
+            time does not count.
+        until: end this call at this share of the run, with a validation. A linear schedule still ends with the run.
         metric: the validation SDR that ``best/`` is chosen by: ``mean`` of the stems, or one stem.
         on_validation: called with each row of validation results, once they and the state are saved.
         music: what examples are mixed from; by default the pack alone. The time that it takes does not count.
@@ -95,7 +99,7 @@ def train(
         FileNotFoundError: nothing to resume or to begin with.
         FloatingPointError: the loss is not finite; the message names step and tracks, and the last state stays.
     """
-    trainer = _Trainer(preset, pack, out, world or World(), workers, validations, metric, on_validation, music)
+    trainer = _Trainer(preset, pack, out, world or World(), workers, validations, until, metric, on_validation, music)
     with contextlib.closing(trainer.folder):
         return trainer.run(max_minutes, resume, initial)
 
@@ -108,7 +112,8 @@ class _Trainer:
         out: Path,
         world: World,
         workers: int,
-        validations: int,
+        validations: int | Sequence[float],
+        until: float,
         metric: str,
         on_validation: Callable[[dict[str, Any]], None] | None,
         music: Music | None,
@@ -125,14 +130,15 @@ class _Trainer:
         self.mixer = RandomMixer(pack, preset.data, preset.model.stems, config.seed, stereo == "spatial")
         check_validation(pack, preset.model.stems, metric)
         self.preset, self.pack, self.world, self.workers = preset, pack, world, workers
-        self.validations, self.metric, self.on_validation, self.music = validations, metric, on_validation, music
+        self.validations, self.until = validations, until
+        self.metric, self.on_validation, self.music = metric, on_validation, music
         self.folder = RunFolder(out)
 
     def run(self, max_minutes: float | None, resume: bool, initial: Path | None) -> Result:
         """Take steps until the run or this call is over; then its weights are validated and its state is saved."""
         self._begin(resume, initial)
         progress, log = self.progress, self.log
-        clock = Clock(self.preset.train, progress, self.world, max_minutes, self.validations)
+        clock = Clock(self.preset.train, progress, self.world, max_minutes, self.validations, self.until)
         stop_signals: list[int] = []
         bar = log.open_bar(progress, self.preset.train.steps)
         with stop_on_signal(stop_signals), bar, contextlib.closing(self._batches()) as batches:
@@ -154,7 +160,7 @@ class _Trainer:
                     clock.note_save()
                 if log.is_validated(progress.step) and not clock.is_over:
                     self._follow_music(lambda: bool(stop_signals))
-            if not clock.is_stopped and self._lacks_validation(clock.is_finished):
+            if not clock.is_stopped and self._lacks_validation(clock.has_reached_its_share):
                 self._validate()
         self._save()
         return Result(progress.step, progress.minutes, progress.best_sdr, clock.is_finished, clock.is_stopped)
@@ -231,23 +237,25 @@ class _Trainer:
     def _add_row(self) -> None:
         self.log.add_row(self.progress, self.step.rate, self.step.gradient_norm)
 
-    def _lacks_validation(self, is_finished: bool) -> bool:
-        """Whether a call would leave no validated weights, or a complete run not its last ones, as after a kill."""
+    def _lacks_validation(self, has_reached_its_share: bool) -> bool:
+        """Whether a call would leave no validated weights, or not those of its end, as after a kill."""
         progress = self.progress
         if not progress.step or self.log.is_validated(progress.step):
             return False
-        return is_finished or progress.best_sdr == -math.inf
+        return has_reached_its_share or progress.best_sdr == -math.inf
 
     def _validate(self) -> None:
         """Add the validation SDR to this step's row of metrics, keep the weights, and save."""
         progress, preset, average = self.progress, self.preset, self.step.average
         if not self.log.has_row(progress.step):
             self._add_row()
-        scores = validation_sdr(average, self.pack, preset.separate, self.world)
+        tracks = track_sdr(average, self.pack, preset.separate, self.world)
+        scores = mean_over_tracks(tracks)
         row = self.log.add_validation(progress, scores)
         is_best = progress.note_validation(row["valid_sdr"] if self.metric == "mean" else scores[self.metric])
         if self.world.rank > 0:
             return
+        write_track_scores(self.folder.path, progress.step, tracks)
         facts = self._facts(scores)
         for folder in (self.folder.best, self.folder.last) if is_best else (self.folder.last,):
             save_checkpoint(folder, average.state_dict(), preset, facts, model_card(preset, facts))

@@ -9,6 +9,7 @@ from models.metrics import global_sdr
 from models.separation.separator import NetworkSeparator
 from models.signal.chunking import SeparateConfig
 from models.training.data.packs import Pack, PackedTrack
+from models.training.record.track_scores import TrackScores
 from models.training.world import World
 
 EXCERPT_S = 30.0
@@ -45,13 +46,13 @@ def _excerpt(track: PackedTrack, sample_rate: int) -> np.ndarray:
     return stored[..., start : start + length]
 
 
-def validation_sdr(
+def track_sdr(
     network: nn.Module, pack: Pack, settings: SeparateConfig, world: World, only: Sequence[str] | None = None
-) -> dict[str, float]:
-    """Global SDR of each stem, mean over the validation tracks, in dB.
+) -> dict[str, dict[str, float]]:
+    """Global SDR of each stem of each validation track, in dB.
 
     The mixture is the sum of the stems. Of long tracks the middle 30 s are separated. A stem that is silent in a track
-    does not count there; one that is silent in all of them is left out of the result.
+    has no score there.
 
     Args:
         network: mixture [B, 2, T] to ``Estimate``; returned in eval mode.
@@ -59,16 +60,36 @@ def validation_sdr(
         settings: chunks of the separation.
         world: the processes that share the tracks out among them; all get the result.
         only: stems that are measured, all of the network's by default.
+
+    Returns:
+        The stems of each track, in the pack's order. The second track of a name is called ``NAME (2)``.
     """
     separator = NetworkSeparator(network, settings, world.device, only)
-    scores: dict[str, list[float]] = {stem: [] for stem in separator.stems}
-    for track in pack.split("valid")[world.rank :: world.size]:
-        stems = _excerpt(track, pack.sample_rate) * np.float32(track.scale)
+    tracks = pack.split("valid")
+    names = [track.name for track in tracks]
+    scores: dict[int, dict[str, float]] = {}
+    for place in range(world.rank, len(tracks), world.size):
+        stems = _excerpt(tracks[place], pack.sample_rate) * np.float32(tracks[place].scale)
         estimates = separator.separate(stems.sum(axis=0), pack.sample_rate)
-        for stem, estimate in estimates.items():
-            reference = stems[pack.stems.index(stem)]
-            if reference.any():
-                scores[stem].append(float(global_sdr(reference, estimate)))
-    gathered = world.gather(scores)
-    everywhere = {stem: [score for part in gathered for score in part[stem]] for stem in separator.stems}
-    return {stem: float(np.mean(values)) for stem, values in everywhere.items() if values}
+        references = {stem: stems[pack.stems.index(stem)] for stem in estimates}
+        sounding = (stem for stem in estimates if references[stem].any())
+        scores[place] = {stem: float(global_sdr(references[stem], estimates[stem])) for stem in sounding}
+    everywhere = {place: each for part in world.gather(scores) for place, each in part.items()}
+    earlier = [names[:place].count(name) for place, name in enumerate(names)]
+    return {
+        f"{name} ({count + 1})" if count else name: everywhere[place]
+        for place, (name, count) in enumerate(zip(names, earlier, strict=True))
+    }
+
+
+def mean_over_tracks(scores: TrackScores) -> dict[str, float]:
+    """SDR of each stem, mean over the tracks that it plays in, dB; a stem that plays in none is left out."""
+    stems = dict.fromkeys(stem for track in scores.values() for stem in track)
+    return {stem: float(np.mean([track[stem] for track in scores.values() if stem in track])) for stem in stems}
+
+
+def validation_sdr(
+    network: nn.Module, pack: Pack, settings: SeparateConfig, world: World, only: Sequence[str] | None = None
+) -> dict[str, float]:
+    """Global SDR of each stem, mean over the validation tracks, in dB; see ``track_sdr``."""
+    return mean_over_tracks(track_sdr(network, pack, settings, world, only))

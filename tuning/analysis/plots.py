@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 
 from models.running import atomic
-from tuning.analysis.results import Comparison, effects
+from tuning.analysis.results import NO_VALUE, Comparison, effects
 from tuning.space.plan import Plan
-from tuning.trials.trial import Trial, read_rows, read_trials
+from tuning.trials.records import Trial, read_rows, read_trials
 
 PARETO, EFFECTS, CURVES = "pareto.png", "effects.png", "curves.png"
 LABELLED = 12
@@ -37,7 +37,7 @@ def plot_pareto(comparison: Comparison, plan: Plan):
     axes.plot(
         front.gmacs_per_s, front["mean"], color="C1", marker="o", markersize=12, fillstyle="none", label="Pareto front"
     )
-    varied = [key for key, values in plan.grid.items() if len(values) > 1]
+    varied = plan.varied
     named = cells if len(cells) <= LABELLED else front
     for _, cell in named.iterrows():
         text = " ".join(_short(cell[key]) for key in varied)
@@ -75,10 +75,10 @@ def plot_curves(out: Path, trials: list[Trial], plan: Plan):
         plan.budget.kind, "cpu_minutes" if plan.device == "cpu" else "minutes"
     )
     column = "valid_sdr" if plan.metric == "mean" else f"valid_{plan.metric}"
-    varied = [key for key, values in plan.grid.items() if len(values) > 1]
+    varied = plan.varied
     colours: dict[str, str] = {}
     for trial in trials:
-        name = " ".join(_short(trial.overrides[key]) for key in varied) or "the cell"
+        name = " ".join(_short(trial.overrides.get(key, NO_VALUE)) for key in varied) or "the cell"
         is_new = name not in colours
         colour = colours.setdefault(name, f"C{len(colours) % 10}")
         rows = [row for row in read_rows(out / trial.name) if column in row]

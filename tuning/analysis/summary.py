@@ -1,14 +1,22 @@
 """The written summary of a search: ``summary.md``."""
 
 import math
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 
 from models.running import atomic
-from tuning.analysis.results import Comparison, effects
+from tuning.analysis.conclusion import conclusion
+from tuning.analysis.extrapolation import Curve, read_curves
+from tuning.analysis.forecast import forecast
+from tuning.analysis.importance import describe, importance
+from tuning.analysis.results import Comparison, compare, effects, hypervolume, read_results
+from tuning.space.budget import Budget
 from tuning.space.plan import Plan
-from tuning.trials.trial import FAILED, FINISHED, STOPPED, UNFINISHED
+from tuning.trials.halving import Rung, read_rungs
+from tuning.trials.records import FAILED, FINISHED, STOPPED, UNFINISHED
 
 SUMMARY = "summary.md"
 ROWS = 40
@@ -16,11 +24,32 @@ ROWS = 40
 
 def write_summary(out: Path, table: pd.DataFrame, comparison: Comparison, plan: Plan) -> None:
     """Write ``summary.md``."""
-    text = summarise(table, comparison, plan)
+    text = summarise(table, comparison, plan, read_rungs(out), read_curves(out, table, plan))
     atomic.write_text(out / SUMMARY, text)
 
 
-def summarise(table: pd.DataFrame, comparison: Comparison, plan: Plan) -> str:
+def write_summary_at(out: Path, plan: Plan, at: float) -> Path:
+    """Write what a search shows at a smaller amount of its budget; returns the file, ``summary-at-N.md``.
+
+    Raises:
+        ValueError: the amount is not a part of the budget.
+    """
+    if not 0 < at <= plan.budget.amount:
+        raise ValueError(f"--at: expected an amount above 0 and at most {plan.budget.amount:g}, got {at:g}")
+    table = read_results(out, at)
+    part = replace(plan, budget=Budget(plan.budget.kind, at))
+    note = (
+        f"**At {part.budget} of {plan.budget}.** A linear schedule ends with the whole budget, so here no trial has "
+        "been annealed; a search with this budget alone may give another order.\n\n"
+    )
+    path = out / f"summary-at-{at:g}.md"
+    atomic.write_text(path, note + summarise(table, compare(out, table, part), part))
+    return path
+
+
+def summarise(
+    table: pd.DataFrame, comparison: Comparison, plan: Plan, rungs: Sequence[Rung] = (), curves: Sequence[Curve] = ()
+) -> str:
     """The summary as Markdown: the search, its cells, the significant differences, and the effects of settings."""
     counts = table.status.value_counts()
     states = ", ".join(f"{counts[name]} {name}" for name in (FINISHED, STOPPED, FAILED, UNFINISHED) if name in counts)
@@ -34,8 +63,9 @@ def summarise(table: pd.DataFrame, comparison: Comparison, plan: Plan) -> str:
     if comparison.cells.empty:
         parts.append("No cell is complete: every cell has a seed that has not finished.")
     else:
-        parts += [_cells(comparison, plan), _conclusion(comparison), *_effects(comparison, plan)]
-    parts += [*_incomplete(comparison), *_others(table)]
+        parts += [_cells(comparison, plan), *conclusion(comparison, plan)]
+        parts += [*_effects(comparison, plan), *_importance(comparison, plan)]
+    parts += [*_rungs(rungs, plan), *forecast(curves), *_incomplete(comparison), *_others(table)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -55,29 +85,35 @@ def _cells(comparison: Comparison, plan: Plan) -> str:
         "\nGMAC/s: 10^9 multiply-accumulates for a second of stereo audio, overlap included; RTF: processor seconds "
         "for the same on one thread; minutes: processor time of the trainer; front: no cell is better at the same cost."
     )
+    area = hypervolume(comparison.cells)
+    if not math.isnan(area):
+        note += (
+            f" The front's hypervolume is {area:.3f}: its share of the rectangle from the worst corner (lowest SDR, "
+            "highest cost) to the best one."
+        )
     return "## Cells\n\n" + "\n".join(lines) + "\n" + note
 
 
-def _conclusion(comparison: Comparison) -> str:
-    cells, title = comparison.cells, "## Significant differences\n\n"
-    if math.isnan(comparison.spread):
-        return title + "One seed each: the spread between seeds is unknown, so the order of the cells may be chance."
-    text = f"{title}The seeds of one cell differ by a standard deviation of {comparison.spread:.2f} dB (pooled). "
-    if len(cells) == 1:
-        return text + "Only one cell is complete."
-    level = int((cells["mean"].iloc[0] - cells["mean"] < cells["difference"]).sum())
-    text += (
-        f"Two of {len(cells)} cells differ significantly if their means are {cells['difference'].iloc[1]:.2f} dB apart "
-        "(Tukey's honestly significant difference, 95 %). "
+def _rungs(rungs: Sequence[Rung], plan: Plan) -> list[str]:
+    if not rungs:
+        return []
+    lines = ["| until | cells | go on | best | SDR | next that does not go on | SDR |", "|---|--:|--:|---|--:|---|--:|"]
+    for rung in rungs:
+        known = {name: score for name, score in rung.scores.items() if score is not None}
+        order = sorted(known, key=lambda name: -known[name])
+        ends = [*(order[:1] or ["none"]), *(name for name in order if name not in rung.kept)][:2]
+        shown = [text for name in ends for text in (f"`{name}`", f"{known[name]:.2f}" if name in known else "")]
+        lines.append(_row([f"{plan.budget.kind}={rung.until:g}", len(rung.scores), len(rung.kept), *shown]))
+    note = (
+        "\n\nCells that did not go on are not ranked against those that did: at the whole budget their order may be "
+        "another one."
     )
-    if level == len(cells):
-        return text + "**No cell is significantly worse than the best.**"
-    if level == 1:
-        return text + f"**`{cells.index[0]}` is significantly better than every other cell.**"
-    return (
-        text + f"**The best cell is significantly better than the last {len(cells) - level}; "
-        f"among the first {level} no difference is significant.**"
-    )
+    return ["## Rungs\n\n" + "\n".join(lines) + note]
+
+
+def _importance(comparison: Comparison, plan: Plan) -> list[str]:
+    found = importance(comparison, plan)
+    return [describe(found)] if found else []
 
 
 def _effects(comparison: Comparison, plan: Plan) -> list[str]:

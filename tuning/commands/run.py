@@ -2,7 +2,8 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from models.presets.preset import load_preset
@@ -11,16 +12,21 @@ from models.running.folder_lock import sole_writer
 from models.training.validation import check_validation
 from tuning.commands.common_data import open_common_data
 from tuning.commands.report import write_report
-from tuning.commands.run_checks import check_folder, check_room, ray_settings
-from tuning.commands.trial_list import list_trials, plan_cells
+from tuning.commands.run_checks import check_folder, check_room, check_states, ray_settings
+from tuning.commands.trial_list import cost_of, list_trials, plan_cells
 from tuning.space.budget import parse_budget
+from tuning.space.extension import budgets_of, extended
 from tuning.space.grid import Cell, join_grids, parse_grid, read_space
 from tuning.space.plan import Plan, describe_pack, read_plan
+from tuning.space.rungs import rungs_of
+from tuning.trials.halving import HalvingSource
 from tuning.trials.local import run_here
 from tuning.trials.on_ray import RaySettings, run_on_ray
-from tuning.trials.order import GridSource, Maker, OptunaSource, Source
+from tuning.trials.optuna_source import OptunaSource
+from tuning.trials.order import GridSource, Maker, Source
 from tuning.trials.progress import Progress
-from tuning.trials.trial import FAILED, UNFINISHED, TrialRunner, read_outcome, read_trials
+from tuning.trials.records import FAILED, read_outcome, read_trials
+from tuning.trials.trial import TrialRunner
 
 
 def run(options: argparse.Namespace) -> int:
@@ -35,6 +41,10 @@ def run(options: argparse.Namespace) -> int:
         KeyboardInterrupt: Ctrl-C; the state of all trials is saved.
     """
     settings = ray_settings(options)
+    if options.log:
+        from tuning.analysis.trackers import check_tracker  # loads pandas
+
+        check_tracker(options.log)
     device = "cuda" if settings.gpus else "cpu"
     preset = override(load_preset(options.preset), parse_assignments(options.set))
     grid = join_grids([read_space(name) for name in options.space], parse_grid(options.grid))
@@ -52,6 +62,9 @@ def run(options: argparse.Namespace) -> int:
         device,
         "",
         tuple(sys.argv[1:]),
+        options.eta,
+        options.rungs,
+        objectives=tuple(options.objectives.split(",")),
     )
     cells, rejections = plan_cells(preset, grid, plan.budget, device)
     plan.check_metric(cells)
@@ -80,15 +93,14 @@ def _run(
         check_validation(pack, stems, plan.metric)
     plan = Plan(**{**vars(plan), "data": describe_pack(pack)})
     if options.resume:
+        plan = replace(plan, earlier=read_plan(out).earlier)
         plan.check_same(read_plan(out), out)
-    else:
+    elif options.extend:
+        plan = extended(plan, read_plan(out), out)
+        check_states(plan, out)
+    if not options.resume:
         plan.save(out)
-    maker = Maker(cells, costs, plan.seed_numbers, out)
-    source: Source = (
-        GridSource(cells, maker)
-        if plan.search == "grid"
-        else OptunaSource(cells, maker, plan.grid, plan.trials, plan.preset.train.seed)
-    )
+    source, rungs = _source(plan, cells, Maker(cells, costs, plan.seed_numbers, out, plan.budget.amount))
     runner = TrialRunner(
         plan.preset,
         plan.budget,
@@ -98,8 +110,10 @@ def _run(
         plan.device,
         options.cpus_per_trial,
         plan.validations,
+        tuple(budgets_of(plan)[:-1]),
+        rungs,
     )
-    progress = Progress(source.num_trials, sum(read_outcome(out / each.name).is_over for each in read_trials(out)))
+    progress = Progress(source.total, plan.budget.amount, _used_shares(plan, out))
     try:
         if options.backend == "local":
             run_here(runner, source, progress.reached, progress.ended)
@@ -109,8 +123,46 @@ def _run(
         pass  # unfinished trials are found below
     finally:
         progress.close()
-    write_report(out, plan)
+    write_report(out, plan, options.log)
     statuses = [read_outcome(out / trial.name).status for trial in read_trials(out)]
-    if UNFINISHED in statuses or len(statuses) < source.num_trials:
+    if not source.is_complete:
         raise KeyboardInterrupt
     return int(FAILED in statuses)
+
+
+def _source(plan: Plan, cells: Sequence[Cell], maker: Maker) -> tuple[Source, tuple[float, ...]]:
+    """The trials of a plan in their order, and the amounts of its rungs."""
+    if plan.search == "optuna":
+        find = _finder(plan, maker) if plan.is_open else None
+        seed = plan.preset.train.seed
+        return OptunaSource(cells, maker, plan.grid, plan.trials, seed, plan.objectives, find), ()
+    if plan.scheduler != "halving":
+        return GridSource(cells, maker), ()
+    rungs = tuple(rungs_of(plan, len(cells)))
+    return HalvingSource(cells, maker, rungs, plan.eta), rungs
+
+
+def _finder(plan: Plan, maker: Maker) -> Callable[[Mapping[str, str]], Cell | None]:
+    """Makes cells of a grid with ranges, and tells the maker what they cost."""
+
+    def find(settings: Mapping[str, str]) -> Cell | None:
+        try:
+            cells, _ = plan_cells(
+                plan.preset, {key: (value,) for key, value in settings.items()}, plan.budget, plan.device
+            )
+        except ValueError:
+            return None
+        maker.add_cost(cells[0], *cost_of(cells[0]))
+        return cells[0]
+
+    return find
+
+
+def _used_shares(plan: Plan, out: Path) -> dict[int, float]:
+    """The share of its budget that each trial has used whose part is over."""
+    outcomes = {trial.index: read_outcome(out / trial.name) for trial in read_trials(out)}
+    return {
+        index: 1.0 if outcome.until is None else outcome.until / plan.budget.amount
+        for index, outcome in outcomes.items()
+        if outcome.is_over
+    }

@@ -10,11 +10,14 @@ import torch
 from models.running.arguments import check_at_least
 from models.running.folder_lock import LOCK
 from models.running.processors import num_cpus
+from models.running.ray_session import check_address
+from models.training.record.run_folder import STATE
 from tuning.space.plan import PLAN, Plan
 from tuning.trials.on_ray import RaySettings
+from tuning.trials.records import FINISHED, read_outcome, read_trials
 
-KEPT_BYTES, RUNNING_BYTES = 6, 72
-"""Bytes of disk for each parameter of a trial: for the weights that stay, and for the state while it runs.
+KEPT_BYTES, RUNNING_BYTES = 22, 72
+"""Bytes of disk for each parameter of a trial: for the weights and the last state, which stay, and while it runs.
 
 The state counts several times: Ray keeps a copy, and a new state is written before the old one is deleted.
 """
@@ -28,9 +31,11 @@ def ray_settings(options: argparse.Namespace) -> RaySettings:
     """
     if options.backend not in ("ray", "local"):
         raise ValueError(f"--backend: expected ray or local, got {options.backend!r}")
-    for name in ("address", "concurrent"):
+    for name in ("address", "storage", "concurrent"):
         if options.backend == "local" and getattr(options, name):
             raise ValueError(f"--{name}: expected --backend ray, got local, which runs one trial after another")
+    if not options.dry_run:
+        check_address(options.address)
     if options.backend == "local" and options.scheduler == "asha":
         raise ValueError("--scheduler: asha needs --backend ray, which runs several trials at the same time")
     if options.cpus_per_trial < 1 or (options.address is None and options.cpus_per_trial > num_cpus()):
@@ -51,6 +56,7 @@ def ray_settings(options: argparse.Namespace) -> RaySettings:
         options.concurrent,
         options.retries,
         options.scheduler == "asha",
+        options.storage,
     )
 
 
@@ -71,21 +77,38 @@ def check_folder(options: argparse.Namespace) -> None:
     if options.out.exists() and not options.out.is_dir():
         raise ValueError(f"--out: expected a folder, {options.out} is a file")
     names = {path.name for path in options.out.iterdir()} if options.out.exists() else set()
-    if options.resume and PLAN not in names:
-        raise FileNotFoundError(f"--resume: no search in {options.out}; leave out --resume to start one")
-    if not options.resume and PLAN in names:
+    goes_on = options.resume or options.extend
+    if goes_on and PLAN not in names:
+        option = "--resume" if options.resume else "--extend"
+        raise FileNotFoundError(f"{option}: no search in {options.out}; leave out {option} to start one")
+    if not goes_on and PLAN in names:
         raise ValueError(
-            f"--out: {options.out} holds a search; add --resume to go on with it, or choose another folder"
+            f"--out: {options.out} holds a search; add --resume to go on with it, --extend to do more, or choose "
+            "another folder"
         )
-    if not options.resume and names - {"pack", LOCK}:
+    if not goes_on and names - {"pack", LOCK}:
         raise ValueError(f"--out: expected a new or empty folder, {options.out} holds other files; choose another")
+
+
+def check_states(plan: Plan, out: Path) -> None:
+    """Raise ValueError if a finished trial that is to be trained further has no saved state."""
+    for trial in read_trials(out):
+        outcome = read_outcome(out / trial.name)
+        behind = outcome.until is None or outcome.until < plan.budget.amount
+        if plan.earlier and outcome.status == FINISHED and behind and not (out / trial.name / STATE).exists():
+            raise ValueError(
+                f"--extend: {out / trial.name} has no {STATE} to train on from; keep the --budget, or start "
+                "another search"
+            )
 
 
 def check_room(out: Path, costs: Sequence[tuple[int, float]], plan: Plan, settings: RaySettings) -> None:
     """Raise ValueError if the disk has too little space for the trials."""
     parent = next(folder for folder in (out, *out.parents) if folder.exists())
     parameters = [parameters for parameters, _ in costs]
-    share = min(1.0, plan.trials / (len(costs) * plan.seeds)) if plan.trials else 1.0
+    share = plan.trials / (len(costs) * plan.seeds) if plan.trials else 1.0
+    if not plan.is_open:  # else the cells are a sample
+        share = min(1.0, share)
     at_once = settings.concurrent or max(1, num_cpus() // settings.cpus)
     trials = len(costs) * plan.seeds * share
     kept = sum(parameters) * plan.seeds * share * KEPT_BYTES

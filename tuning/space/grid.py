@@ -2,6 +2,7 @@
 
 import difflib
 import itertools
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +11,13 @@ from typing import Any
 from models.bsrnn import parse_bands
 from models.presets.preset import Preset
 from models.presets.settings import override, read_yaml, typed
+from tuning.space.band_split import SETTINGS, number, resolve
 from tuning.space.budget import DECIDED
+from tuning.space.ranges import Grid, draw, is_range, ranges_of
 
+EXAMPLES = 16
+"""Cells of a grid with ranges that are checked and shown before a search."""
 SPACE_FOLDER = Path(__file__).parent / "spaces"
-
-Grid = dict[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -85,8 +88,11 @@ def read_space(name_or_path: str) -> Grid:
             raise ValueError(f"--space: no space {name_or_path!r}; did you mean {nearest[0]!r}? (or give a .yaml file)")
     grid: Grid = {}
     for key, values in read_yaml(path).items():
+        if isinstance(values, str) and is_range(values):
+            grid[str(key)] = (values,)
+            continue
         if not isinstance(values, list) or not values:
-            raise ValueError(f"{path}: {key}: expected a list of values, got {values!r}")
+            raise ValueError(f"{path}: {key}: expected a list of values or a range, got {values!r}")
         grid[str(key)] = tuple(_text(value) for value in values)
         if len(set(grid[str(key)])) != len(values):
             raise ValueError(f"{path}: {key} has the same value twice")
@@ -117,22 +123,44 @@ def join_grids(spaces: Sequence[Grid], typed_grid: Grid) -> Grid:
     return joined
 
 
-def check_values(preset: Preset, grid: Mapping[str, Sequence[str]]) -> None:
+def check_values(preset: Preset, grid: Grid) -> None:
     """Check each setting and each value alone: these errors are typing errors, not invalid combinations.
 
     Raises:
         ValueError: an unknown setting, a value of another type, an invalid band spec, or a setting that other options
             determine.
     """
-    for key, values in grid.items():
+    ranges = ranges_of(grid)
+    for key in grid:
         if key in DECIDED:
             raise ValueError(f"--grid: expected another setting, got {key}, which --budget determines")
         if key == "train.seed":
             raise ValueError("--grid: expected another setting, got train.seed; use --seeds and --set train.seed=N")
-        for value in values:
-            typed(preset, {key: value})
+        for value in ranges[key].ends():
+            if key in SETTINGS:
+                number(key, value)
+            else:
+                typed(preset, {key: value})
             if key == "model.bands":
                 parse_bands(value)
+
+
+def sample(preset: Preset, grid: Grid) -> tuple[list[Cell], list[Rejection]]:
+    """Some random combinations of a grid with ranges, as ``expand`` gives all.
+
+    Raises:
+        ValueError: no combination is valid; the message gives the first reason.
+    """
+    rng, ranges = random.Random(0), ranges_of(grid)
+    found: dict[str, tuple[list[Cell], list[Rejection]]] = {}
+    for _ in range(EXAMPLES):
+        one = {key: (value,) for key, value in draw(ranges, rng).items()}
+        found.setdefault(repr(one), _sort_out(preset, one))
+    cells = [cell for each, _ in found.values() for cell in each]
+    rejections = [rejection for _, each in found.values() for rejection in each]
+    if not cells:
+        raise ValueError(f"--grid: none of {len(rejections)} random combinations is valid: {rejections[0].reason}")
+    return cells, rejections
 
 
 def expand(preset: Preset, grid: Mapping[str, Sequence[str]]) -> tuple[list[Cell], list[Rejection]]:
@@ -141,13 +169,18 @@ def expand(preset: Preset, grid: Mapping[str, Sequence[str]]) -> tuple[list[Cell
     Raises:
         ValueError: no combination is valid; the message gives the first reason.
     """
+    cells, rejections = _sort_out(preset, grid)
+    if not cells:
+        raise ValueError(f"--grid: none of the {len(rejections)} combinations is valid: {rejections[0].reason}")
+    return cells, rejections
+
+
+def _sort_out(preset: Preset, grid: Mapping[str, Sequence[str]]) -> tuple[list[Cell], list[Rejection]]:
     cells, rejections = [], []
     for values in itertools.product(*grid.values()):
         overrides = dict(zip(grid, values, strict=True))
         try:
-            cells.append(Cell(overrides, override(preset, overrides)))
+            cells.append(Cell(overrides, override(preset, resolve(overrides))))
         except ValueError as error:
             rejections.append(Rejection(overrides, str(error)))
-    if not cells:
-        raise ValueError(f"--grid: none of the {len(rejections)} combinations is valid: {rejections[0].reason}")
     return cells, rejections

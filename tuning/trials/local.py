@@ -7,7 +7,8 @@ from typing import Any
 
 from tuning.space.grid import format_overrides
 from tuning.trials.order import Source
-from tuning.trials.trial import Outcome, Trial, TrialRunner
+from tuning.trials.records import Outcome, Trial
+from tuning.trials.trial import TrialRunner
 
 
 def run_here(

@@ -10,14 +10,26 @@ import signal
 import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from models.running.ray_session import machines, ray_session
 from tuning.space.grid import format_overrides
+from tuning.trials.exchange import PACK, Exchange, open_exchange
 from tuning.trials.order import Source
-from tuning.trials.trial import FAILED, STOPPED, Outcome, Trial, TrialRunner, best_row, read_outcome, write_outcome
+from tuning.trials.records import (
+    FAILED,
+    STOPPED,
+    UNFINISHED,
+    Outcome,
+    Trial,
+    best_row,
+    read_outcome,
+    read_trials,
+    write_outcome,
+)
+from tuning.trials.trial import TrialRunner
 
 TABLE_EVERY_S = 30
 ASHA_FACTOR = 3
@@ -38,6 +50,8 @@ class RaySettings:
         concurrent: most trials at once; 0 leaves it to CPUs and GPUs.
         retries: how often a trial whose worker died is taken up again.
         asha: whether trials that do worse than others at the same share of their budget are stopped.
+        storage: where data and trials are exchanged, if the machines do not share a disk, see ``Exchange``; None: they
+            share the folders of the pack and of the search.
     """
 
     address: str | None
@@ -46,6 +60,7 @@ class RaySettings:
     concurrent: int
     retries: int
     asha: bool
+    storage: str | None = None
 
 
 def run_on_ray(
@@ -65,40 +80,48 @@ def run_on_ray(
         ended: called with the outcome of each trial.
 
     Raises:
-        ValueError: no cluster at the address, or one without enough CPUs or GPUs for a trial.
+        ValueError: no cluster at the address, one without enough CPUs or GPUs for a trial, or an unusable storage.
     """
+    exchange = open_exchange(settings.storage, runner.out) if settings.storage else None
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")  # the old output takes a table of our columns
     os.environ.setdefault("TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S", "0")
     with ray_session(settings.address) as ray:
         _check_resources(machines(ray), settings)
         from ray import tune
 
+        if exchange and not exchange.has(PACK):
+            exchange.send(runner.pack, PACK)
         if threading.current_thread() is threading.main_thread():  # after Ray's own: Tune ends well at Ctrl-C alone
             signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
 
         tuner = tune.Tuner(
-            tune.with_resources(_trainable(runner), {"cpu": settings.cpus, "gpu": settings.gpus}),
+            tune.with_resources(_trainable(runner, exchange), {"cpu": settings.cpus, "gpu": settings.gpus}),
             tune_config=tune.TuneConfig(
                 metric="sdr",
                 mode="max",
-                search_alg=_searcher(source),
+                search_alg=_searcher(source, runner, exchange),
                 num_samples=source.num_trials,
                 max_concurrent_trials=settings.concurrent or None,
                 scheduler=_asha(runner.validations) if settings.asha else None,
-                trial_name_creator=lambda trial: Trial(**trial.config["trial"]).name,
-                trial_dirname_creator=lambda trial: Trial(**trial.config["trial"]).name,
+                trial_name_creator=_ray_name,
+                trial_dirname_creator=_ray_name,
             ),
             run_config=tune.RunConfig(
                 name="ray",
-                storage_path=str(_empty(runner.out / "ray").parent),
+                storage_path=exchange.ray_path() if exchange else str(_empty(runner.out / "ray").parent),
                 verbose=1,
                 progress_reporter=_table(),
                 failure_config=tune.FailureConfig(max_failures=settings.retries),
                 checkpoint_config=tune.CheckpointConfig(num_to_keep=1),
-                callbacks=[_callback(runner, source, progress, ended)],
+                callbacks=[_callback(runner, source, progress, ended, exchange)],
             ),
         )
-        tuner.fit()
+        try:
+            tuner.fit()
+        finally:
+            for trial in read_trials(runner.out) if exchange else []:
+                if exchange and read_outcome(runner.out / trial.name).status == UNFINISHED:
+                    exchange.receive(trial.name, runner.out / trial.name)
 
 
 def _empty(folder: Path) -> Path:
@@ -118,7 +141,29 @@ def _check_resources(nodes: Sequence[Mapping[str, float]], settings: RaySettings
         )
 
 
-def _trainable(runner: TrialRunner) -> Callable[[Mapping[str, Any]], None]:
+def _ray_name(ray_trial: Any) -> str:
+    """The name of a trial, and the amount at which it pauses: to Ray, each part is a trial of its own."""
+    trial = Trial(**ray_trial.config["trial"])
+    return trial.name if trial.until is None else f"{trial.name}-to-{trial.until:g}"
+
+
+def _trainable(runner: TrialRunner, exchange: Exchange | None) -> Callable[[Mapping[str, Any]], None]:
+    def train_from_storage(config: Mapping[str, Any]) -> None:
+        from ray import tune
+
+        assert exchange
+        trial = Trial(**config["trial"])
+        here = replace(runner, pack=exchange.pack(), out=exchange.local_folder() / "trials")
+        exchange.receive(trial.name, here.out / trial.name)
+
+        def report(metrics: dict[str, Any], folder: Path) -> None:
+            exchange.send(folder, trial.name)
+            tune.report(metrics)
+
+        outcome = here(trial, report)
+        exchange.send(here.out / trial.name, trial.name)
+        tune.report(_last(runner, trial, outcome))
+
     def train_trial(config: Mapping[str, Any]) -> None:
         from ray import tune
 
@@ -131,15 +176,20 @@ def _trainable(runner: TrialRunner) -> Callable[[Mapping[str, Any]], None]:
         else:
             with checkpoint.as_directory() as earlier:
                 outcome = runner(trial, report, Path(earlier))
-        last = {"sdr": float("-inf"), "percent": 100, **outcome.metrics, "status": outcome.status}
         with tempfile.TemporaryDirectory() as small:  # replaces the last state, which is not needed any more
             (Path(small) / "status").write_text(outcome.status)
-            tune.report(last, checkpoint=tune.Checkpoint.from_directory(small))
+            tune.report(_last(runner, trial, outcome), checkpoint=tune.Checkpoint.from_directory(small))
 
-    return train_trial
+    return train_from_storage if exchange else train_trial
 
 
-def _searcher(source: Source) -> Any:
+def _last(runner: TrialRunner, trial: Trial, outcome: Outcome) -> dict[str, Any]:
+    """The last report of a trial."""
+    percent = int(100 * runner.target(trial) / runner.budget.amount)
+    return {"sdr": float("-inf"), "percent": percent, **outcome.metrics, "status": outcome.status}
+
+
+def _searcher(source: Source, runner: TrialRunner, exchange: Exchange | None) -> Any:
     from ray.tune.search import Searcher
 
     class FromSource(Searcher):
@@ -150,11 +200,11 @@ def _searcher(source: Source) -> Any:
 
         def suggest(self, trial_id: str) -> Any:
             trial = source.next()
-            return (
-                Searcher.FINISHED
-                if trial is None
-                else {"trial": asdict(trial), "settings": f"{format_overrides(trial.overrides)} seed {trial.seed}"}
-            )
+            if trial is None:
+                return None if source.is_waiting else Searcher.FINISHED  # None: ask again later
+            if exchange:
+                exchange.send(runner.out / trial.name, trial.name)
+            return {"trial": asdict(trial), "settings": f"{format_overrides(trial.overrides)} seed {trial.seed}"}
 
         def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
             """Nothing to do: the callback passes the outcome to the source."""
@@ -188,17 +238,26 @@ def _table() -> Any:
     )
 
 
-def _callback(runner: TrialRunner, source: Source, progress: Progress, ended: Callable[[Trial, Outcome], None]) -> Any:
+def _callback(
+    runner: TrialRunner,
+    source: Source,
+    progress: Progress,
+    ended: Callable[[Trial, Outcome], None],
+    exchange: Exchange | None,
+) -> Any:
     from ray import tune
 
     def end(ray_trial: Any, otherwise: str) -> None:
         trial = Trial(**ray_trial.config["trial"])
         folder = runner.out / trial.name
+        if exchange:
+            exchange.receive(trial.name, folder)
         outcome = read_outcome(folder)
-        if not outcome.is_over and outcome.status != FAILED:
+        target = runner.target(trial)
+        if not outcome.covers(target) and outcome.status != FAILED:
             row = best_row(folder, runner.metric)
             error = "its worker died: killed, or out of memory" if otherwise == FAILED else ""
-            outcome = Outcome(otherwise, runner.metrics(trial, row) if row else {}, error)
+            outcome = Outcome(otherwise, runner.metrics(trial, row) if row else {}, error, target)
             write_outcome(folder, outcome)
         source.done(trial, outcome)
         ended(trial, outcome)

@@ -1,11 +1,10 @@
 """One trial: a training run of one cell and seed. Its folder holds its description, its outcome and its weights."""
 
-import csv
-import json
+import itertools
 import shutil
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,64 +13,32 @@ import torch
 from models.checkpoints.checkpoint import load_checkpoint
 from models.presets.preset import Preset
 from models.presets.settings import override
-from models.running import atomic
 from models.running.folder_lock import sole_writer
 from models.training.data.packs import open_pack
 from models.training.loop import train
-from models.training.record.run_folder import BEST, METRICS, STATE
+from models.training.record.run_folder import BEST, STATE
 from models.training.world import World
+from tuning.space.band_split import resolve
 from tuning.space.budget import Budget, share_of_budget
+from tuning.trials.records import (
+    FAILED,
+    FINISHED,
+    OUTCOME,
+    STOPPED,
+    Outcome,
+    Trial,
+    best_row,
+    one_line,
+    read_outcome,
+    read_rows,
+    sdr_of,
+    write_outcome,
+)
 
-TRIAL, OUTCOME = "trial.json", "outcome.json"
-FINISHED, STOPPED, FAILED, UNFINISHED = "finished", "stopped early", "failed", "unfinished"
 RTF_RUNS = 3
 
 Report = Callable[[dict[str, Any], Path], None]
 """Called with the metrics of a validation, and the folder with the state of the run at that point."""
-
-
-@dataclass(frozen=True)
-class Trial:
-    """A training run of a search.
-
-    Attributes:
-        index: number of the trial, and of its folder.
-        overrides: the settings of its cell.
-        seed: of the initial weights and the batches.
-        parameters: of the network.
-        gmacs_per_s: 10^9 multiply-accumulates to separate a second of stereo audio, overlap included.
-    """
-
-    index: int
-    overrides: Mapping[str, str]
-    seed: int
-    parameters: int
-    gmacs_per_s: float
-
-    @property
-    def name(self) -> str:
-        """Name of its folder."""
-        return f"trial-{self.index:03d}"
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """The outcome of a trial.
-
-    Attributes:
-        status: ``finished``, ``stopped early`` (by the scheduler), ``failed``, or ``unfinished``.
-        metrics: of the weights that are kept, and the training time and budget that were used.
-        error: why it failed, else "".
-    """
-
-    status: str
-    metrics: Mapping[str, Any] = field(default_factory=dict)
-    error: str = ""
-
-    @property
-    def is_over(self) -> bool:
-        """Whether a resumed search does not run it again."""
-        return self.status in (FINISHED, STOPPED)
 
 
 @dataclass(frozen=True)
@@ -86,7 +53,9 @@ class TrialRunner:
         out: folder of the search, absolute, because a Ray worker has another working directory.
         device: "cpu" or "cuda".
         threads: torch threads of one trial.
-        validations: number of validations in a trial, at equal shares of the budget.
+        validations: number of validations in a trial, at equal shares of the budget; with rungs, in each rung.
+        earlier: smaller budgets that every trial is trained to first, because the search began with them.
+        rungs: amounts of the budget at which successive halving compares trials, the last is the budget.
     """
 
     preset: Preset
@@ -97,6 +66,8 @@ class TrialRunner:
     device: str
     threads: int
     validations: int
+    earlier: tuple[Budget, ...] = ()
+    rungs: tuple[float, ...] = ()
 
     def __call__(self, trial: Trial, report: Report, earlier: Path | None = None) -> Outcome:
         """Train one trial, or resume it, to the end of its budget.
@@ -113,7 +84,8 @@ class TrialRunner:
         """
         folder = self.out / trial.name
         with sole_writer(folder, wait=True):  # a worker of a killed search may still be running
-            if (outcome := read_outcome(folder)).is_over:
+            target = self.target(trial)
+            if (outcome := read_outcome(folder)).covers(target):
                 return outcome  # an earlier worker finished it, but ended before Ray knew
             (folder / OUTCOME).unlink(missing_ok=True)  # a failed trial is tried again
             if earlier and not (folder / STATE).exists():
@@ -125,42 +97,66 @@ class TrialRunner:
                 raise
             except Exception as error:  # the other trials go on
                 row = best_row(folder, self.metric)
-                outcome = Outcome(FAILED, self.metrics(trial, row) if row else {}, _one_line(error))
+                outcome = Outcome(FAILED, self.metrics(trial, row) if row else {}, one_line(error), target)
             else:
-                outcome = Outcome(FINISHED, metrics)
+                outcome = Outcome(FINISHED if target >= self.budget.amount else STOPPED, metrics, until=target)
             write_outcome(folder, outcome)
-            if outcome.status == FINISHED:
-                (folder / STATE).unlink(missing_ok=True)  # the best weights and the metrics stay
             return outcome
+
+    def target(self, trial: Trial) -> float:
+        """The amount of the budget that a trial is to reach now."""
+        return self.budget.amount if trial.until is None else trial.until
 
     def preset_of(self, trial: Trial) -> Preset:
         """The whole preset of a trial, with its budget."""
-        return self.budget.apply(override(self.preset, {**trial.overrides, "train.seed": trial.seed}), self.device)
+        return self._preset(trial, self.budget)
+
+    def _preset(self, trial: Trial, budget: Budget) -> Preset:
+        return budget.apply(override(self.preset, {**resolve(trial.overrides), "train.seed": trial.seed}), self.device)
+
+    def _shares(self, budget: Budget) -> int | list[float]:
+        """The shares of a budget at which trials are validated."""
+        if not self.rungs:
+            return self.validations
+        ends = [0.0, *(rung for rung in self.rungs if rung <= budget.amount)]
+        spans = itertools.pairwise(ends)
+        parts = range(1, self.validations + 1)
+        inside = [(low + (high - low) * part / self.validations) for low, high in spans for part in parts]
+        return [min(1.0, amount / budget.amount) for amount in inside]
 
     def _train(self, trial: Trial, folder: Path, report: Report) -> dict[str, Any]:
-        preset = self.preset_of(trial)
+        whole = self.preset_of(trial)
+        target = self.target(trial)
 
         def on_validation(row: dict[str, Any]) -> None:
-            if (share := share_of_budget(preset, row)) < 1:
+            share = share_of_budget(whole, row)
+            if share < target / self.budget.amount:
                 report({"sdr": sdr_of(row, self.metric), "step": row["step"], "percent": int(100 * share)}, folder)
 
-        result = train(
-            preset,
-            open_pack(self.pack),
-            folder,
-            resume=(folder / STATE).exists(),
-            world=World(device=self.device),
-            validations=self.validations,
-            metric=self.metric,
-            on_validation=on_validation,
-        )
-        if result.interrupted:
-            raise InterruptedError(f"stopped after {result.steps} steps")
+        for budget in (*self.earlier, self.budget):
+            preset, until = self._preset(trial, budget), min(1.0, target / budget.amount)
+            if any(share_of_budget(preset, row) >= until for row in read_rows(folder)):
+                continue  # an earlier call came so far
+            result = train(
+                preset,
+                open_pack(self.pack),
+                folder,
+                resume=(folder / STATE).exists(),
+                world=World(device=self.device),
+                validations=self._shares(budget),
+                until=until,
+                metric=self.metric,
+                on_validation=on_validation,
+            )
+            if result.interrupted:
+                raise InterruptedError(f"stopped after {result.steps} steps")
+            if target <= budget.amount:
+                break
         row = best_row(folder, self.metric)
         if row is None:
             raise ValueError("the run ended without a validation")
         checkpoint = load_checkpoint(folder / BEST)
-        return {**self.metrics(trial, row), "rtf": real_time_factor(checkpoint.network, preset)}
+        return {**self.metrics(trial, row), "rtf": real_time_factor(checkpoint.network, whole)}
 
     def metrics(self, trial: Trial, row: Mapping[str, float]) -> dict[str, Any]:
         """The values in ``trials.csv`` for the weights that were validated in a row of a trial's metrics."""
@@ -174,18 +170,6 @@ class TrialRunner:
             "wall_minutes": last["minutes"],
             "budget_used": share_of_budget(self.preset_of(trial), last),
         }
-
-
-def sdr_of(row: Mapping[str, Any], metric: str) -> float:
-    """The validation SDR of the metric, dB.
-
-    Raises:
-        ValueError: no validation track has this stem.
-    """
-    name = "valid_sdr" if metric == "mean" else f"valid_{metric}"
-    if name not in row:
-        raise ValueError(f"--metric: expected a stem of the validation tracks, got {metric}")
-    return float(row[name])
 
 
 def real_time_factor(network: torch.nn.Module, preset: Preset) -> float:
@@ -205,66 +189,3 @@ def real_time_factor(network: torch.nn.Module, preset: Preset) -> float:
             seconds.append(time.thread_time() - started)
     torch.set_num_threads(threads)
     return min(seconds) / new_s
-
-
-def read_rows(folder: Path) -> list[dict[str, float]]:
-    """The rows with a validation in a trial's metrics."""
-    if not (folder / METRICS).exists():
-        return []
-    with (folder / METRICS).open(newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row.get("valid_sdr")]
-    return [{name: float(value) for name, value in row.items() if value} for row in rows]
-
-
-def best_row(folder: Path, metric: str) -> dict[str, float] | None:
-    """The row of the weights that a trial keeps, the best by the metric; None before its first validation."""
-    return max(read_rows(folder), key=lambda row: sdr_of(row, metric), default=None)
-
-
-def write_trial(out: Path, trial: Trial) -> None:
-    """Write a trial to its folder."""
-    folder = out / trial.name
-    folder.mkdir(parents=True, exist_ok=True)
-    atomic.write_json(folder / TRIAL, {**asdict(trial), "overrides": dict(trial.overrides)})
-
-
-def read_trials(out: Path) -> list[Trial]:
-    """All trials of a search's folder, by number.
-
-    Raises:
-        ValueError: a file is damaged.
-    """
-    trials = []
-    for path in sorted(out.glob(f"trial-*/{TRIAL}")):
-        try:
-            trials.append(Trial(**json.loads(path.read_text(encoding="utf-8"))))
-        except (ValueError, TypeError) as error:
-            raise ValueError(
-                f"{path}: expected a trial, got a damaged file ({_one_line(error)}); delete its folder"
-            ) from None
-    return sorted(trials, key=lambda trial: trial.index)
-
-
-def write_outcome(folder: Path, outcome: Outcome) -> None:
-    """Write the outcome of a trial to its folder."""
-    atomic.write_json(folder / OUTCOME, asdict(outcome))
-
-
-def read_outcome(folder: Path) -> Outcome:
-    """Read the outcome of a trial; ``unfinished`` if it has none yet.
-
-    Raises:
-        ValueError: the file is damaged.
-    """
-    try:
-        return Outcome(**json.loads((folder / OUTCOME).read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        return Outcome(UNFINISHED)
-    except (ValueError, TypeError) as error:
-        raise ValueError(
-            f"{folder / OUTCOME}: expected an outcome, got a damaged file ({_one_line(error)}); delete it"
-        ) from None
-
-
-def _one_line(error: BaseException) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"

@@ -25,9 +25,9 @@ PLOT_EVERY_S = 30.0
 class RunFolder:
     """The folder of one training run.
 
-    ``last.pt`` (state), ``metrics.csv``, ``config.yaml`` (the preset, complete), ``calls.jsonl`` (git commit and
-    arguments of each call), ``curves.png``, ``tensorboard/`` (a file for each call), and the checkpoints ``best/`` and
-    ``last/``. Close it at the end of the call.
+    ``last.pt`` (state), ``metrics.csv``, ``tracks.csv`` (validation SDR of each track), ``config.yaml`` (the preset,
+    complete), ``calls.jsonl`` (git commit and arguments of each call), ``curves.png``, ``tensorboard/`` (a file for
+    each call), and the checkpoints ``best/`` and ``last/``. Close it at the end of the call.
 
     Args:
         path: made if absent.

@@ -5,13 +5,14 @@ Ray itself is a fake here; `tests/benchmark/runs/test_parallel.py` and `tests/tu
 
 import logging
 import os
+import socket
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from models.running.ray_session import FOLDER, machines, ray_session, remove_dead_sessions
+from models.running.ray_session import FOLDER, check_address, machines, ray_session, remove_dead_sessions
 from models.running.repository import ROOT
 
 
@@ -87,9 +88,11 @@ def test_ray_that_does_not_start_leaves_no_folder(start):
 def test_a_cluster_is_joined_as_it_is(start):
     environment: dict[str, str] = {}
     ray = start(FakeRay(), environment)
-    with ray_session("somewhere:1", num_cpus=3):
-        assert machines(ray) == [{"CPU": 2.0}]
-    assert ray.options["address"] == "somewhere:1" and ray.ended == 1
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        with ray_session(address, num_cpus=3):
+            assert machines(ray) == [{"CPU": 2.0}]
+    assert ray.options["address"] == address and ray.ended == 1
     assert not {"num_cpus", "_temp_dir", "logging_level"} & set(ray.options)
     assert "RAY_AUTH_MODE" not in environment  # the cluster may ask for a token
 
@@ -100,6 +103,26 @@ def test_an_address_where_nobody_answers_is_one_line(start):
     with pytest.raises(ValueError, match=message), ray_session("auto"):
         pass
     assert ray.ended == 1
+
+
+def test_an_address_at_which_nothing_listens_is_one_line_before_ray_tries(start, monkeypatch):
+    ray = start(FakeRay(), {})
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    for address in (f"127.0.0.1:{port}", f"ray://127.0.0.1:{port}", "127.0.0.1:99999"):
+        with pytest.raises(ValueError, match=f"^--address {address}: nothing answers there "), ray_session(address):
+            pass
+    assert not ray.options
+
+    def wait(place, timeout):
+        assert timeout <= 7.5  # two addresses of a name, and the rest, within 15 s
+        raise TimeoutError("timed out")
+
+    monkeypatch.setattr(socket, "create_connection", wait)
+    with pytest.raises(ValueError, match=r"nothing answers there \(timed out\)"):
+        check_address("10.255.255.1:6379")
+    for address in (None, "auto", "local"):
+        check_address(address)
 
 
 @pytest.mark.parametrize("address", [None, "auto"])

@@ -168,7 +168,7 @@ def test_under_an_exponential_schedule_minutes_end_the_call_alone(pack, tmp_path
 
 def test_patience_ends_a_run_that_no_longer_improves(pack, tmp_path, monkeypatch):
     scores = iter([{"vocals": 1.0}, {"vocals": 3.0}, {"vocals": 2.0}, {"vocals": 2.5}])
-    monkeypatch.setattr(loop, "validation_sdr", lambda *_: next(scores))
+    monkeypatch.setattr(loop, "track_sdr", lambda *_: {"a track": next(scores)})
     rows = []
     result = train(
         with_train(steps=100, validate_every=2, patience=2), pack, tmp_path / "run", on_validation=rows.append
@@ -216,7 +216,7 @@ def test_a_run_that_was_killed_before_its_last_validation_has_it_after_a_resume(
     preset = with_train(steps=4, validate_every=1000)
     monkeypatch.setattr(clock, "SAVE_EVERY_S", 0.0)
     with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(loop, "validation_sdr", kill)
+        patch.setattr(loop, "track_sdr", kill)
         train(preset, pack, tmp_path / "run")
     result = train(preset, pack, tmp_path / "run", resume=True)
     assert result.finished and math.isfinite(result.best_sdr)

@@ -7,9 +7,9 @@ import pytest
 
 from conftest import SAMPLE_RATE, STEMS, TINY
 from models.training import validation
-from models.training.data.packs import prepare_pack
+from models.training.data.packs import Pack, prepare_pack
 from models.training.loop import train
-from models.training.validation import sounding_stems, validation_sdr
+from models.training.validation import mean_over_tracks, sounding_stems, track_sdr, validation_sdr
 from models.training.world import World
 
 
@@ -30,6 +30,18 @@ def test_a_silent_stem_does_not_count_in_validation(pack):
     silence(pack, ["drums"])
     scores = validation_sdr(TINY.build_network(), pack, TINY.separate, World())
     assert set(scores) == {"vocals"} and math.isfinite(scores["vocals"])
+
+
+def test_two_tracks_of_one_name_both_count(pack):
+    (track,) = pack.split("valid")
+    twice = Pack(**{**vars(pack), "tracks": [*pack.tracks, track]})
+    scores = track_sdr(TINY.build_network(), twice, TINY.separate, World())
+    assert list(scores) == [track.name, f"{track.name} (2)"]
+
+
+def test_a_stem_is_averaged_over_the_tracks_in_which_it_plays():
+    scores = {"a": {"vocals": 1.0, "drums": 4.0}, "b": {"vocals": 3.0}}
+    assert mean_over_tracks(scores) == {"vocals": 2.0, "drums": 4.0}
 
 
 def test_silent_validation_tracks_are_said_before_anything_is_trained(pack, tmp_path):

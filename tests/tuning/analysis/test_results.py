@@ -13,7 +13,7 @@ from search_folder import GRID, PLAN, write_search
 from tuning.analysis.results import compare, effects, pareto, read_results
 from tuning.analysis.summary import summarise
 from tuning.commands.report import write_report
-from tuning.trials.trial import FAILED, STOPPED, Outcome, Trial, read_outcome, write_outcome, write_trial
+from tuning.trials.records import FAILED, STOPPED, Outcome, Trial, read_outcome, write_outcome, write_trial
 
 
 @pytest.fixture
@@ -23,10 +23,11 @@ def search(tmp_path):
 
 
 def test_cells_are_means_of_their_seeds_with_the_spread_between_them(search):
-    comparison = compare(read_results(search), PLAN)
+    comparison = compare(search, read_results(search), PLAN)
     assert list(comparison.cells["mean"]) == pytest.approx([3.0, 2.0, 1.5, 1.0])
     assert list(comparison.cells["seeds"]) == [2] * 4
-    assert comparison.spread == pytest.approx(0.1 * math.sqrt(2))
+    assert list(comparison.cells["spread"]) == pytest.approx([0.1 * math.sqrt(2)] * 4)
+    assert len(comparison.pairs) == 6 and list(comparison.cells.holm[1:]) == list(comparison.pairs.holm[:3])
     assert list(comparison.cells["pareto"]) == [True, True, False, False]
 
 
@@ -45,7 +46,7 @@ def test_a_cell_whose_seeds_failed_or_were_stopped_does_not_win(tmp_path, status
     for trial in (4, 8):  # the other seeds of its cell
         fail(tmp_path, trial, status)
     table = read_results(tmp_path)
-    comparison = compare(table, plan)
+    comparison = compare(tmp_path, table, plan)
     assert [round(mean, 1) for mean in comparison.cells["mean"]] == [3.0, 2.0, 1.5] and list(
         comparison.cells.seeds
     ) == [3] * 3
@@ -54,14 +55,14 @@ def test_a_cell_whose_seeds_failed_or_were_stopped_does_not_win(tmp_path, status
     summary = summarise(table, comparison, plan)
     assert "## Incomplete cells, not ranked" in summary
     assert f"- `{lucky}`: 1 of 3 seeds finished, mean of these 5.50 dB" in summary
-    assert "| v1 | 8 |" not in summary and "Two of 3 cells" in summary
+    assert "| v1 | 8 |" not in summary and "3 cells, 3 seeds" in summary
     assert all(effects(comparison, plan)["model.hidden"]["max"] < 5)
 
 
 def test_no_cell_is_ranked_before_all_its_seeds_have_finished(tmp_path):
     write_search(tmp_path, seeds=1)
     table = read_results(tmp_path)
-    comparison = compare(table, PLAN)  # which asks for two seeds
+    comparison = compare(tmp_path, table, PLAN)  # which asks for two seeds
     assert comparison.cells.empty and len(comparison.incomplete) == 4
     summary = summarise(table, comparison, PLAN)
     assert "No cell is complete" in summary and summary.count("1 of 2 seeds finished") == 4
@@ -80,7 +81,7 @@ def test_no_point_on_the_front_is_dominated():
 
 
 def test_effects_are_over_all_other_settings(search):
-    found = effects(compare(read_results(search), PLAN), PLAN)
+    found = effects(compare(search, read_results(search), PLAN), PLAN)
     assert list(found) == list(GRID)
     assert list(found["model.bands"]["mean"]) == pytest.approx([2.0, 1.75])
     assert list(found["model.hidden"]["mean"]) == pytest.approx([1.5, 2.25])
@@ -91,15 +92,15 @@ def test_effects_are_over_all_other_settings(search):
     ("spread", "seeds", "message"),
     [
         (0.01, 2, "is significantly better than every other cell"),
-        (0.2, 2, "significantly better than the last 2; among the first 2 no difference is significant"),
+        (0.18, 2, "significantly better than the last 1; among the first 3 no difference from the best is significant"),
         (2.0, 2, "No cell is significantly worse than the best"),
-        (0.0, 1, "One seed each"),
+        (0.0, 1, "One seed each, and the scores of one track"),
     ],
 )
 def test_the_summary_names_only_significant_differences(tmp_path, spread, seeds, message):
     write_search(tmp_path / "out", spread, seeds)
     table, plan = read_results(tmp_path / "out"), replace(PLAN, seeds=seeds)
-    assert message in summarise(table, compare(table, plan), plan)
+    assert message in summarise(table, compare(tmp_path / "out", table, plan), plan)
 
 
 def test_csv_summary_and_plots(search, capsys):

@@ -18,9 +18,12 @@ from models.running.ray_session import ray_session
 from models.training.data.packs import prepare_pack
 from tuning.space.budget import Budget
 from tuning.space.grid import expand
+from tuning.trials.halving import HalvingSource, read_rungs
+from tuning.trials.local import run_here
 from tuning.trials.on_ray import RaySettings, run_on_ray
 from tuning.trials.order import GridSource, Maker
-from tuning.trials.trial import FAILED, FINISHED, STOPPED, TrialRunner, read_outcome
+from tuning.trials.records import FAILED, FINISHED, STOPPED, read_outcome, read_rows
+from tuning.trials.trial import TrialRunner
 
 SETTINGS = RaySettings(None, cpus=1, gpus=0, concurrent=0, retries=1, asha=False)
 
@@ -77,7 +80,7 @@ def test_on_ray_a_failed_trial_does_not_stop_the_others_and_a_killed_worker_is_r
 
 
 def source_trial(runner):
-    from tuning.trials.trial import read_trials
+    from tuning.trials.records import read_trials
 
     return read_trials(runner.out)[0]
 
@@ -93,3 +96,36 @@ def test_asha_stops_worse_trials_at_the_same_share_of_the_budget(two_cpus, hq_ro
     assert STOPPED in {outcome.status for outcome in outcomes[1:]}
     stopped = next(outcome for outcome in outcomes if outcome.status == STOPPED)
     assert stopped.metrics["budget_used"] < 1 and stopped.is_over
+
+
+@pytest.mark.slow
+def test_halving_on_ray_decides_as_in_one_process(two_cpus, hq_root, tmp_path):
+    """Two trials run at once, so a rung waits for its last one; a worker that is killed goes on in its rung."""
+    pack = prepare_pack([hq_root], tmp_path / "pack", STEMS, SAMPLE_RATE)
+    cells, _ = expand(TINY, {"train.lr": ("0.01", "0.003", "1e-9", "2e-9")})
+    rungs = (8.0, 16.0)
+
+    def halve(folder, train):
+        runner = TrialRunner(TINY, Budget("steps", 16), "mean", pack.folder, folder, "cpu", 1, 1, rungs=rungs)
+        source = HalvingSource(cells, Maker(cells, [(1000, 0.1)] * 4, (0,), folder, 16), rungs, 2)
+        train(runner, source)
+        assert source.is_complete
+        steps = [read_outcome(folder / f"trial-{index:03d}").metrics["steps"] for index in range(4)]
+        return read_rungs(folder), steps, [len(read_rows(folder / f"trial-{index:03d}")) for index in range(4)]
+
+    def kill_worker():
+        folder = tmp_path / "ray" / "trial-000"
+        while not (folder / "lock").exists() or not (folder / "metrics.csv").exists():
+            time.sleep(0.02)
+        os.kill(int((folder / "lock").read_text()), signal.SIGKILL)
+
+    here = halve(tmp_path / "here", lambda runner, source: run_here(runner, source, lambda *_: None, lambda *_: None))
+    killer = threading.Thread(target=kill_worker)
+    killer.start()
+    on_ray = halve(
+        tmp_path / "ray", lambda runner, source: run_on_ray(runner, source, SETTINGS, lambda *_: None, lambda *_: None)
+    )
+    killer.join()
+    assert here[0][0].kept == on_ray[0][0].kept == ("train.lr=0.01", "train.lr=0.003")
+    assert here[0][0].scores == pytest.approx(on_ray[0][0].scores) and here[1:] == on_ray[1:]
+    assert here[1] == [16, 16, 8, 8]

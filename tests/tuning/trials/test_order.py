@@ -6,8 +6,9 @@ import pytest
 
 from conftest import TINY
 from tuning.space.grid import expand
-from tuning.trials.order import GridSource, Maker, OptunaSource
-from tuning.trials.trial import FAILED, FINISHED, STOPPED, Outcome, read_trials, write_outcome
+from tuning.trials.optuna_source import OptunaSource
+from tuning.trials.order import GridSource, Maker
+from tuning.trials.records import FAILED, FINISHED, STOPPED, Outcome, read_trials, write_outcome
 
 GRID = {"model.hidden": ("4", "8", "12", "16"), "model.features": ("4", "8", "12")}
 

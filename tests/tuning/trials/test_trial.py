@@ -11,13 +11,12 @@ from models.running.folder_lock import sole_writer
 from models.training import loop
 from models.training.data.packs import prepare_pack
 from tuning.space.budget import Budget
-from tuning.trials.trial import (
+from tuning.trials.records import (
     FAILED,
     FINISHED,
     UNFINISHED,
     Outcome,
     Trial,
-    TrialRunner,
     best_row,
     read_outcome,
     read_rows,
@@ -25,6 +24,7 @@ from tuning.trials.trial import (
     write_outcome,
     write_trial,
 )
+from tuning.trials.trial import TrialRunner
 
 TRIAL = Trial(0, {"model.hidden": "4"}, 7, 1000, 0.1)
 
@@ -51,7 +51,7 @@ def test_a_trial_trains_its_cell_and_keeps_the_best_weights(runner):
     checkpoint = load_checkpoint(folder / "best")
     assert checkpoint.preset == runner.preset_of(TRIAL)
     assert (checkpoint.preset.model.hidden, checkpoint.preset.train.seed, checkpoint.preset.train.steps) == (4, 7, 4)
-    assert not (folder / "last.pt").exists()  # the state is of no use any more
+    assert (folder / "last.pt").exists()  # a larger budget goes on from it
     assert runner(TRIAL, lambda *_: pytest.fail("it has been trained")) == outcome
 
 
@@ -85,7 +85,7 @@ def test_a_failed_trial_does_not_stop_the_others_and_may_be_tried_again(runner):
 
 def test_the_metric_may_be_one_stem_whose_best_weights_are_kept(runner, monkeypatch):
     scores = iter([{"vocals": 5.0, "drums": 1.0}, {"vocals": 0.0, "drums": 2.0}, {"vocals": 1.0, "drums": 1.5}])
-    monkeypatch.setattr(loop, "validation_sdr", lambda *_: next(scores))
+    monkeypatch.setattr(loop, "track_sdr", lambda *_: {"a track": next(scores)})
     outcome = replace(runner, metric="drums", validations=3)(TRIAL, lambda *_: None)
     assert outcome.metrics["sdr"] == outcome.metrics["valid_drums"] == 2.0
     kept = load_checkpoint(runner.out / "trial-000" / "best").info
