@@ -137,8 +137,9 @@ def render_speed(timings: list[Timing], seconds: float, threads: int) -> str:
         ratio = f"{timing.median / timings[0].median:.1f}"
         energy = "not readable" if timing.watt_hours is None else f"{timing.watt_hours:.1f}"
         cpu = statistics.median(timing.cpu_factors)
+        gmacs = "not counted" if math.isnan(timing.gmacs_per_second) else f"{timing.gmacs_per_second:.1f}"
         lines.append(
-            f"| {timing.name} | {timing.parameters / 1e6:.1f} M | {timing.gmacs_per_second:.1f} "
+            f"| {timing.name} | {timing.parameters / 1e6:.1f} M | {gmacs} "
             f"| {timing.median:.3f} | {spread} | {cpu:.3f} | {ratio} | {energy} |"
         )
     return "\n".join(lines)

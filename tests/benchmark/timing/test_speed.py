@@ -38,6 +38,8 @@ def test_table_gives_medians_and_the_ratio_to_the_first():
     second = Timing("b", 0, 0.5, (0.5, 0.6, 0.7), (1.0,) * 3, 12.34)
     table = render_speed([first, second], 30, 2)
     assert "| a | 1.0 M | 3.0 | 0.200 | 0.100–0.900 | 0.300 | 1.0 | not readable |" in table
+    third = Timing("c", 0, float("nan"), (0.5,) * 3, (1.0,) * 3)
+    assert "| c | 0.0 M | not counted | 0.500 |" in render_speed([first, third], 30, 2)
     assert "| b | 0.0 M | 0.5 | 0.600 | 0.500–0.700 | 1.000 | 3.0 | 12.3 |" in table
 
 
