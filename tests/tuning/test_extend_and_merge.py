@@ -1,6 +1,7 @@
 """A finished search with more seeds, values and budget, and searches that are joined: nothing is trained again."""
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,9 @@ import yaml
 from conftest import TINY
 from models.__main__ import main as models_main
 from models.presets.settings import override, to_mapping
+from search_folder import PLAN, write_search
 from tuning.__main__ import main
+from tuning.trials.records import FAILED, Outcome, read_outcome, write_outcome
 
 
 @pytest.fixture
@@ -103,3 +106,16 @@ def test_two_searches_merge_and_the_missing_trials_are_trained(arguments, tmp_pa
     capsys.readouterr()
     assert main(["merge", str(one), str(gap), "--out", str(tmp_path / "never")]) == 2
     assert "expected seeds without a gap, got 0, 5" in capsys.readouterr().err
+
+
+def test_of_a_trial_in_several_searches_the_one_that_came_furthest_is_taken(tmp_path):
+    folders = [tmp_path / name for name in ("one", "two", "three")]
+    for folder, until in zip(folders, (2, 4, None), strict=True):
+        write_search(folder)
+        replace(PLAN, earlier=("steps=2",)).save(folder)
+        outcome = read_outcome(folder / "trial-000")
+        write_outcome(folder / "trial-000", replace(outcome, until=until) if until else Outcome(FAILED))
+    assert main(["merge", *map(str, folders), "--out", str(tmp_path / "all")]) == 0
+    assert read_outcome(tmp_path / "all" / "trial-000").until == 4
+    assert main(["merge", str(folders[0]), str(folders[2]), "--out", str(tmp_path / "outer")]) == 0
+    assert read_outcome(tmp_path / "outer" / "trial-000").until == 2

@@ -70,10 +70,14 @@ def test_halving_trains_on_and_its_search_can_be_extended(arguments, tmp_path, c
     assert sum(row["status"] == "finished" for row in rows) == 2  # both seeds of the best cell
     assert [rung["until"] for rung in json.loads((out / "rungs.json").read_text())] == [2, 4]
     assert main([*more[:-1], "--resume"]) == 0
+    twice = [*arguments, "--out", str(out), "--budget", "steps=10", "--seeds", "2", "--extend"]
+    assert main(twice) == 0  # the states of the cells that were left behind are gone, and are not needed
+    assert sorted(row["status"] for row in rows_in(out)) == ["finished"] * 2 + ["stopped early"] * 4
+    more = twice
     capsys.readouterr()
     for change, message in (
-        (["--budget", "steps=6"], "--extend: expected at least --budget steps=8"),
-        (["--budget", "minutes=8"], "--extend: expected at least --budget steps=8"),
+        (["--budget", "steps=6"], "--extend: expected at least --budget steps=10"),
+        (["--budget", "minutes=8"], "--extend: expected at least --budget steps=10"),
         (["--seeds", "1"], "--extend: expected at least --seeds 2"),
         (["--grid", "train.lr=0.01,0.5"], "--grid: train.lr is given twice"),
     ):

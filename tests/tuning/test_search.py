@@ -78,6 +78,7 @@ def test_dry_run_needs_neither_data_nor_folder(capsys):
         ({"--grid": "model.hiden=4,8"}, "did you mean 'model.hidden'"),
         ({"--grid": "model.bands=v3,v77"}, "no scheme 'v77'"),
         ({"--set": "model.hiden=4"}, "did you mean 'model.hidden'"),
+        ({"--set": "train.steps=4"}, "--set: expected another setting, got train.steps, which --budget determines"),
         ({"--space": "papers"}, "did you mean 'paper'"),
         ({"--budget": "hours=2"}, "--budget: expected steps=N, minutes=M or flops=X"),
         ({"--budget": "flops=10"}, "less than one training step"),
@@ -221,6 +222,17 @@ def test_a_folder_holds_one_search_at_a_time(arguments: list[str], tmp_path: Pat
         assert main([*arguments, "--grid", "model.hidden=4"]) == 2
     assert "is writing there" in capsys.readouterr().err
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["lock"]
+
+
+def test_a_search_that_began_and_ended_meanwhile_is_not_overwritten(arguments, tmp_path: Path, monkeypatch, capsys):
+    def another(out: Path, *_) -> None:
+        out.mkdir()
+        (out / "search.yaml").write_text("another search")
+
+    monkeypatch.setattr("tuning.commands.run.check_room", another)
+    assert main([*arguments, "--grid", "model.hidden=4"]) == 2
+    assert "holds a search; add --resume" in capsys.readouterr().err
+    assert (tmp_path / "out" / "search.yaml").read_text() == "another search"
 
 
 def test_a_metric_without_validation_tracks_is_refused_before_any_trial(arguments: list[str], hq_root: Path, capsys):

@@ -18,11 +18,12 @@ LEAST = 8
 
 @dataclass(frozen=True)
 class Importance:
-    """The share of the variance between cells that each setting explains alone.
+    """How much of the spread between cells each setting explains alone.
 
     Attributes:
-        shares: of each setting that is varied, 0 to 1.
-        together: share that only combinations of settings explain; nan if it is not known.
+        shares: of each setting that is varied, 0 to 1: of the variance between cells, or, where ``together`` is nan, of
+            what the settings explain alone, which adds up to 1.
+        together: share of the variance that only combinations of settings explain; nan if it is not known.
         method: how it was found.
     """
 
@@ -86,11 +87,13 @@ def _evaluator() -> tuple[str, Any]:
 def describe(found: Importance) -> str:
     """A section of ``summary.md``, with what the shares do not say."""
     lines = [f"| {key} | {share:.0%} |" for key, share in sorted(found.shares.items(), key=lambda each: -each[1])]
+    of_what = "Importance of each setting relative to the others; combinations are not in it"
     if not np.isnan(found.together):
         lines.append(f"| combinations | {found.together:.0%} |")
+        of_what = "Share of the variance between cells"
     return (
-        f"## Importance of the settings\n\nShare of the variance between cells ({found.method}).\n\n"
+        f"## Importance of the settings\n\n{of_what} ({found.method}).\n\n"
         "| setting | share |\n|---|--:|\n" + "\n".join(lines) + "\n\nThis is about these values only: a setting "
         "with values far apart looks important, one with values close together does not. The noise of the seeds is in "
-        "it and goes mostly to the combinations. Cells that were stopped are not in it."
+        "it, mostly as combinations. Cells that were stopped are not in it."
     )

@@ -31,7 +31,7 @@ def read_results(out: Path, at: float | None = None) -> pd.DataFrame:
         at: an amount of the budget: what trials had found until then; a trial that came so far counts as finished.
 
     Raises:
-        ValueError: a file is damaged.
+        ValueError: a file is damaged, or no trial has begun.
         FileNotFoundError: the folder holds no search.
     """
     rows: list[dict[str, Any]] = []
@@ -40,19 +40,21 @@ def read_results(out: Path, at: float | None = None) -> pd.DataFrame:
     for trial in read_trials(out):
         outcome = read_outcome(out / trial.name)
         costs = {"parameters": trial.parameters, "gmacs_per_s": trial.gmacs_per_s}
-        row = {"trial": trial.index, "cell": format_overrides(trial.overrides), **trial.overrides, "seed": trial.seed}
+        settings = {**dict.fromkeys(plan.grid, NO_VALUE), **trial.overrides}
+        row = {"trial": trial.index, "cell": format_overrides(trial.overrides), **settings, "seed": trial.seed}
         end: dict[str, Any] = {"status": outcome.status_at(amount), "error": outcome.error}
         if outcome.is_over and not outcome.covers(amount) and outcome.until is not None:
             end["budget_used"] = outcome.until / amount
         metrics = dict(outcome.metrics)
         if at is not None:
-            reached = _until(read_rows(out / trial.name), plan, metrics.get("budget_used", 1.0) * amount, at)
+            used = {**metrics, **end}.get("budget_used", np.nan) * amount
+            reached = _until(read_rows(out / trial.name), plan, used, at)
             metrics |= _metrics_of(reached, plan.metric)
             end = {"status": FINISHED if reached else STOPPED, "error": "" if reached else f"it did not reach {at:g}"}
         rows.append({**row, "sdr": np.nan, **metrics, **costs, **end})
+    if not rows:
+        raise ValueError(f"{out}: expected trials, got none yet; go on with the search (--resume)")
     table = pd.DataFrame(rows)
-    for key in set(plan.grid) & set(table):
-        table[key] = table[key].fillna(NO_VALUE)
     if "rtf" not in table:
         table["rtf"] = np.nan
     if "steps" in table:
@@ -67,12 +69,13 @@ def _until(rows: Sequence[Mapping[str, float]], plan: Plan, used: float, at: flo
     Args:
         rows: with a validation.
         plan: of the search.
-        used: amount at the last row.
+        used: amount at the last row; nan if it is not known, as in a trial without an outcome. It tells the flops.
         at: the asked amount.
     """
     clock = "step" if plan.budget.kind != "minutes" else "cpu_minutes" if plan.device == "cpu" else "minutes"
+    unit = used / rows[-1]["step"] if rows and plan.budget.kind == "flops" else 1.0
     for place, row in enumerate(rows):
-        if row[clock] / rows[-1][clock] * used >= at * (1 - TOLERANCE):
+        if row[clock] * unit >= at * (1 - TOLERANCE):
             return list(rows[: place + 1])
     return []
 
@@ -166,7 +169,8 @@ def pareto(cost: np.ndarray, value: np.ndarray) -> np.ndarray:
 def hypervolume(cells: pd.DataFrame) -> float:
     """The area between the Pareto front and the worst corner (highest cost and lowest SDR of all cells), 0 to 1.
 
-    1 would be the best SDR at the lowest cost; two searches over the same range can be compared by it.
+    1 would be the best SDR at the lowest cost. Two searches can be compared by it only if their corners are alike: one
+    very bad cell more makes the rectangle, and so the share, larger.
 
     Source: Zitzler & Thiele 1998.
 

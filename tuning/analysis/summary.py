@@ -39,8 +39,9 @@ def write_summary_at(out: Path, plan: Plan, at: float) -> Path:
     table = read_results(out, at)
     part = replace(plan, budget=Budget(plan.budget.kind, at))
     note = (
-        f"**At {part.budget} of {plan.budget}.** A linear schedule ends with the whole budget, so here no trial has "
-        "been annealed; a search with this budget alone may give another order.\n\n"
+        f"**At {part.budget} of {plan.budget}.** Each trial is taken at its first validation from there on. A linear "
+        "schedule ends with the whole budget, so here no trial has been annealed; a search with this budget alone may "
+        "give another order.\n\n"
     )
     path = out / f"summary-at-{at:g}.md"
     atomic.write_text(path, note + summarise(table, compare(out, table, part), part))
@@ -89,7 +90,7 @@ def _cells(comparison: Comparison, plan: Plan) -> str:
     if not math.isnan(area):
         note += (
             f" The front's hypervolume is {area:.3f}: its share of the rectangle from the worst corner (lowest SDR, "
-            "highest cost) to the best one."
+            "highest cost) to the best one. Another search has other corners, so their shares cannot be compared."
         )
     return "## Cells\n\n" + "\n".join(lines) + "\n" + note
 
@@ -101,8 +102,8 @@ def _rungs(rungs: Sequence[Rung], plan: Plan) -> list[str]:
     for rung in rungs:
         known = {name: score for name, score in rung.scores.items() if score is not None}
         order = sorted(known, key=lambda name: -known[name])
-        ends = [*(order[:1] or ["none"]), *(name for name in order if name not in rung.kept)][:2]
-        shown = [text for name in ends for text in (f"`{name}`", f"{known[name]:.2f}" if name in known else "")]
+        ends = [*order[:1], *(name for name in order if name not in rung.kept), "", ""][:2]
+        shown = [text for name in ends for text in ((f"`{name}`", f"{known[name]:.2f}") if name else ("none", ""))]
         lines.append(_row([f"{plan.budget.kind}={rung.until:g}", len(rung.scores), len(rung.kept), *shown]))
     note = (
         "\n\nCells that did not go on are not ranked against those that did: at the whole budget their order may be "

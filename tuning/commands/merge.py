@@ -8,15 +8,15 @@ from models.running.folder_lock import LOCK, sole_writer
 from tuning.commands.report import write_report
 from tuning.space.extension import joined
 from tuning.space.grid import format_overrides
-from tuning.space.plan import read_plan
+from tuning.space.plan import Plan, read_plan
 from tuning.trials.records import OUTCOME, Trial, read_outcome, read_trials, write_trial
 
 
 def merge(options: argparse.Namespace) -> int:
     """Copy the trials of several searches into a new folder, with all their values and seeds in one plan.
 
-    A trial that several of them hold is taken once, a finished one first. ``run --resume`` in the new folder trains
-    what is missing between them.
+    A trial that several of them hold is taken once, the one that came furthest. ``run --resume`` in the new folder
+    trains what is missing between them.
 
     Raises:
         ValueError: fewer than two searches, ones that cannot be compared, or an output folder that is in use.
@@ -31,7 +31,7 @@ def merge(options: argparse.Namespace) -> int:
     for folder in options.dirs:
         for trial in read_trials(folder):
             key = format_overrides(trial.overrides), trial.seed
-            if key not in chosen or not read_outcome(chosen[key][0]).is_over:
+            if key not in chosen or _progress(folder / trial.name, plan) > _progress(chosen[key][0], plan):
                 chosen[key] = folder / trial.name, trial
     with sole_writer(options.out):
         for number, (folder, trial) in enumerate(chosen.values()):
@@ -42,6 +42,12 @@ def merge(options: argparse.Namespace) -> int:
         print(f"{len(chosen)} trials of {len(options.dirs)} searches")
         write_report(options.out, plan)
     return 0
+
+
+def _progress(folder: Path, plan: Plan) -> int:
+    """2 for a trial that had the whole budget, 1 for one that had a smaller one before, else 0."""
+    outcome = read_outcome(folder)
+    return outcome.is_over + outcome.covers(plan.budget.amount)
 
 
 def _copy(source: Path, target: Path) -> None:

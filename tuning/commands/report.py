@@ -11,8 +11,11 @@ def report(options: argparse.Namespace) -> int:
 
     Raises:
         FileNotFoundError: the folder holds no search.
-        ValueError: ``--at`` is not a part of the budget, or the tracker of ``--log`` is unknown or not installed.
+        ValueError: ``--at`` is not a part of the budget, the tracker of ``--log`` is unknown or not installed, or no
+            trial has begun.
     """
+    if options.at is not None and options.log:
+        raise ValueError("--log: expected no --at, which writes a summary alone; leave one out")
     if options.at is not None:
         from tuning.analysis.summary import write_summary_at
 

@@ -14,7 +14,7 @@ from tuning.commands.common_data import open_common_data
 from tuning.commands.report import write_report
 from tuning.commands.run_checks import check_folder, check_room, check_states, ray_settings
 from tuning.commands.trial_list import cost_of, list_trials, plan_cells
-from tuning.space.budget import parse_budget
+from tuning.space.budget import DECIDED, parse_budget
 from tuning.space.extension import budgets_of, extended
 from tuning.space.grid import Cell, join_grids, parse_grid, read_space
 from tuning.space.plan import Plan, describe_pack, read_plan
@@ -46,7 +46,10 @@ def run(options: argparse.Namespace) -> int:
 
         check_tracker(options.log)
     device = "cuda" if settings.gpus else "cpu"
-    preset = override(load_preset(options.preset), parse_assignments(options.set))
+    changes = parse_assignments(options.set)
+    if decided := [name for name in changes if name in DECIDED]:
+        raise ValueError(f"--set: expected another setting, got {decided[0]}, which --budget determines")
+    preset = override(load_preset(options.preset), changes)
     grid = join_grids([read_space(name) for name in options.space], parse_grid(options.grid))
     plan = Plan(
         options.preset,
@@ -77,6 +80,7 @@ def run(options: argparse.Namespace) -> int:
     check_room(out, costs, plan, settings)
     out.mkdir(parents=True, exist_ok=True)
     with sole_writer(out):
+        check_folder(options)  # again: another search may have begun and ended there since
         return _run(plan, cells, costs, options, settings, out)
 
 
@@ -123,8 +127,9 @@ def _run(
         pass  # unfinished trials are found below
     finally:
         progress.close()
-    write_report(out, plan, options.log)
     statuses = [read_outcome(out / trial.name).status for trial in read_trials(out)]
+    if statuses:
+        write_report(out, plan, options.log)
     if not source.is_complete:
         raise KeyboardInterrupt
     return int(FAILED in statuses)

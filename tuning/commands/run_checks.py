@@ -12,7 +12,9 @@ from models.running.folder_lock import LOCK
 from models.running.processors import num_cpus
 from models.running.ray_session import check_address
 from models.training.record.run_folder import STATE
+from tuning.space.grid import format_overrides
 from tuning.space.plan import PLAN, Plan
+from tuning.trials.halving import read_rungs
 from tuning.trials.on_ray import RaySettings
 from tuning.trials.records import FINISHED, read_outcome, read_trials
 
@@ -92,10 +94,12 @@ def check_folder(options: argparse.Namespace) -> None:
 
 def check_states(plan: Plan, out: Path) -> None:
     """Raise ValueError if a finished trial that is to be trained further has no saved state."""
-    for trial in read_trials(out):
+    left = {name for rung in read_rungs(out) for name in rung.scores if name not in rung.kept}
+    for trial in read_trials(out) if plan.earlier else []:
         outcome = read_outcome(out / trial.name)
         behind = outcome.until is None or outcome.until < plan.budget.amount
-        if plan.earlier and outcome.status == FINISHED and behind and not (out / trial.name / STATE).exists():
+        goes_on = outcome.status == FINISHED and behind and format_overrides(trial.overrides) not in left
+        if goes_on and not (out / trial.name / STATE).exists():
             raise ValueError(
                 f"--extend: {out / trial.name} has no {STATE} to train on from; keep the --budget, or start "
                 "another search"

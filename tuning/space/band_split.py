@@ -1,12 +1,16 @@
 """Band splits as numbers: how many bands, where the fine ones end, and how fast the widths grow above."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
+
+from models.bsrnn.bands import MOST_BANDS
 
 SETTINGS = {"bands.count": 28.0, "bands.edge_hz": 1000.0, "bands.ratio": 1.3}
 """Settings of a search, with the value of one that is not varied; together they make ``model.bands``."""
 TOP_HZ = 20_000
 """Above it is one more band, as in the paper's splits."""
+MOST_RATIO = 10
 
 
 def band_split(count: int, edge_hz: float, ratio: float) -> str:
@@ -23,16 +27,16 @@ def band_split(count: int, edge_hz: float, ratio: float) -> str:
     Raises:
         ValueError: a value is out of range.
     """
-    if count < 3 or not 0 < edge_hz < TOP_HZ or ratio < 1:
+    if not 3 <= count <= MOST_BANDS or not 0 < edge_hz < TOP_HZ or not 1 <= ratio <= MOST_RATIO:
         raise ValueError(
-            "bands: expected bands.count of at least 3, bands.edge_hz between 0 and 20000 and bands.ratio of at least "
-            f"1, got {count:g}, {edge_hz:g} and {ratio:g}"
+            f"bands: expected bands.count from 3 to {MOST_BANDS}, bands.edge_hz between 0 and {TOP_HZ} and bands.ratio "
+            f"from 1 to {MOST_RATIO}, got {count:g}, {edge_hz:g} and {ratio:g}"
         )
 
     def step(num_fine: int) -> float:
         """How far the width changes at the edge by another factor than the ratio."""
         fine, first = edge_hz / num_fine, _widths(TOP_HZ - edge_hz, count - 1 - num_fine, ratio)[0]
-        return max(first / (fine * ratio), fine * ratio / first)
+        return max(first / (fine * ratio), fine * ratio / first) if first else math.inf
 
     num_fine = min(range(1, count - 1), key=step)
     width = max(1, round(edge_hz / num_fine))
@@ -83,5 +87,6 @@ def _arguments(values: Mapping[str, float]) -> tuple[int, float, float]:
 
 def _widths(total: float, count: int, ratio: float) -> list[float]:
     """Widths that grow by a ratio and have a sum."""
-    parts = [ratio**place for place in range(count)]
-    return [total * part / sum(parts) for part in parts]
+    parts = [ratio ** (place - count) for place in range(count)]  # below 1: no overflow
+    unit = total / sum(parts)
+    return [unit * part for part in parts]

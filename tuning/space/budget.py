@@ -30,7 +30,9 @@ class Budget:
     amount: float
 
     def __str__(self) -> str:
-        return f"{self.kind}={self.amount:g}"
+        short = f"{self.amount:g}"
+        exact = short if float(short) == self.amount else repr(self.amount).removesuffix(".0")
+        return f"{self.kind}={exact}"  # search.yaml is read again: no digit may be lost
 
     def apply(self, preset: Preset, device: str) -> Preset:
         """A preset that trains for exactly this budget, without validations: the search adds its own.

@@ -139,9 +139,7 @@ def check_values(preset: Preset, grid: Grid) -> None:
         for value in ranges[key].ends():
             if key in SETTINGS:
                 number(key, value)
-            else:
-                typed(preset, {key: value})
-            if key == "model.bands":
+            elif isinstance(typed(preset, {key: value}).get("model", {}).get("bands"), str):
                 parse_bands(value)
 
 

@@ -18,6 +18,7 @@ from tuning.space.ranges import is_open, is_range
 PLAN = "search.yaml"
 SCHEDULERS, SEARCHES = ("fifo", "asha", "halving"), ("grid", "optuna")
 OBJECTIVES = ("sdr", "gmacs")
+MOST_RUNGS = 20
 
 
 @dataclass(frozen=True)
@@ -85,8 +86,11 @@ class Plan:
             raise ValueError(f"--trials: expected --search optuna, got grid and {self.trials} trials; leave it out")
         check_at_least("eta", self.eta, 2)
         check_at_least("rungs", self.rungs, 0)
-        if self.rungs and self.scheduler != "halving":
-            raise ValueError(f"--rungs: expected --scheduler halving, got {self.scheduler}; leave it out")
+        if self.rungs > MOST_RUNGS:
+            raise ValueError(f"--rungs: expected at most {MOST_RUNGS}, got {self.rungs}")
+        for name in ("eta", "rungs"):
+            if self.scheduler != "halving" and getattr(self, name) != getattr(Plan, name):
+                raise ValueError(f"--{name}: expected --scheduler halving, got {self.scheduler}; leave it out")
         if self.scheduler == "halving" and self.search != "grid":
             raise ValueError("--scheduler: halving expects --search grid, whose cells are known before it starts")
         if self.scheduler == "asha" and self.validations < 2:

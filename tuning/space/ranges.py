@@ -130,25 +130,29 @@ def parse_range(key: str, text: str) -> Range:
     """Read the forms above.
 
     Raises:
-        ValueError: bounds that are no numbers, do not rise, or are not above 0 for ``log``.
+        ValueError: bounds that are no numbers, do not rise, or are not above 0 for ``log``; a step of no ``int``; or a
+            choice that is empty or given twice.
     """
     match = FORM.fullmatch(text.strip())
     assert match
     kind, body, *condition = match.groups()
     under = (condition[0], condition[1]) if condition[0] else None
     if kind == "choice":
-        return Range(kind, choices=tuple(part.strip() for part in body.split("|")), condition=under)
+        choices = tuple(part.strip() for part in body.split("|"))
+        if not all(choices) or len(set(choices)) < len(choices):
+            raise ValueError(f"--grid: {key}: expected different values such as 'choice adam|muon', got {text!r}")
+        return Range(kind, choices=choices, condition=under)
     bounds = BOUNDS.fullmatch(body)
     try:
         low, high = (float(bounds[1]), float(bounds[2])) if bounds else (math.nan, math.nan)
     except ValueError:
         low = high = math.nan
     step = int(bounds[3]) if bounds and bounds[3] else 1
-    whole = kind != "int" or (low.is_integer() and high.is_integer() and step)
+    whole = low.is_integer() and high.is_integer() and step if kind == "int" else not (bounds and bounds[3])
     if not (math.isfinite(low) and math.isfinite(high) and low < high and whole) or (kind == "log" and low <= 0):
         raise ValueError(
-            f"--grid: {key}: expected LOW..HIGH that rise, whole for int and above 0 for log, such as "
-            f"'log 1e-4..1e-2', got {text!r}"
+            f"--grid: {key}: expected LOW..HIGH that rise, above 0 for log, whole and perhaps with a step for int, "
+            f"such as 'log 1e-4..1e-2' or 'int 4..12 step 2', got {text!r}"
         )
     if kind == "int":
         high -= (high - low) % step

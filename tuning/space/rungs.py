@@ -36,12 +36,13 @@ def rung_amounts(budgets: Sequence[Budget], factor: int, num_rungs: int) -> list
         num_rungs: of the first budget.
 
     Raises:
-        ValueError: the first rung is less than a step.
+        ValueError: the first rung is less than a step, or than a millionth of the budget.
     """
     first = budgets[0]
-    amounts = [first.amount / factor**place for place in reversed(range(num_rungs))]
-    if first.kind == "steps" and amounts[0] < 1:
+    least, most_parts = ("a step", first.amount) if first.kind == "steps" else ("a millionth of it", 1e6)
+    if factor ** (num_rungs - 1) > most_parts:
         raise ValueError(
-            f"--rungs: {num_rungs} rungs of {first} begin with less than a step; take fewer, or a larger budget"
+            f"--rungs: {num_rungs} rungs of {first} begin with less than {least}; take fewer, or a larger budget"
         )
+    amounts = [first.amount / factor**place for place in reversed(range(num_rungs))]
     return [*amounts, *(budget.amount for budget in budgets[1:])]

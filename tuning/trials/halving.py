@@ -82,8 +82,7 @@ class HalvingSource:
         self._running: set[int] = set()
         self._queue: list[Trial] = []
         self._outcomes: dict[tuple[str, int], Outcome] = {}
-        if self._names:
-            self._begin_rung()
+        self._begin_rung()
 
     @property
     def is_waiting(self) -> bool:
@@ -140,12 +139,13 @@ class HalvingSource:
         known = {name: score for name, score in scores.items() if score is not None}
         order = [name for name in self._cells if name in known]
         best = sorted(order, key=lambda name: -known[name])[: math.ceil(len(scores) / self._factor)]
+        if not best:
+            return  # not written down: a resumed search tries the failed trials again
         rung = Rung(self._amounts[place], scores, tuple(best))
         self._rungs.append(rung)
         atomic.write_json(self._maker.out / RUNGS, [asdict(each) for each in self._rungs])
         self._forget_losers(rung)
-        if best:
-            self._begin_rung()
+        self._begin_rung()
 
     def _score(self, name: str) -> float | None:
         outcomes = [self._outcomes[name, seed] for seed in self._maker.seeds]

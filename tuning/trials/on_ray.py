@@ -222,7 +222,7 @@ def _asha(validations: int) -> Any:
     from ray.tune.schedulers import AsyncHyperBandScheduler
 
     return AsyncHyperBandScheduler(
-        time_attr="percent", grace_period=100 // validations, max_t=100, reduction_factor=ASHA_FACTOR
+        time_attr="percent", grace_period=max(1, 100 // validations), max_t=100, reduction_factor=ASHA_FACTOR
     )
 
 

@@ -1,6 +1,7 @@
 """The cells that Optuna suggests, one after another, from the results so far."""
 
 import random
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from tuning.trials.records import Outcome, Trial, read_trials
 SUGGESTIONS = 50
 """Optuna is asked this often for a valid cell that was not tried yet; then a random one is taken."""
 RANDOM_DRAWS = 1000
+NOTHING_NEW = f"--grid: of {RANDOM_DRAWS} random combinations none is valid and new"
 
 Find = Callable[[Mapping[str, str]], Cell | None]
 """The cell of some settings; None if they are invalid."""
@@ -74,9 +76,12 @@ class OptunaSource:
     def next(self) -> Trial | None:
         """See Source."""
         if not self._queue and self._num_made < self.num_trials:
-            cell = self._suggest()
-            self._queue += [self._maker.make(cell, seed) for seed in self._maker.seeds]
-            self._num_made += len(self._maker.seeds)
+            if cell := self._suggest():
+                self._queue += [self._maker.make(cell, seed) for seed in self._maker.seeds]
+                self._num_made += len(self._maker.seeds)
+            else:
+                print(f"{NOTHING_NEW}; the search ends with {self._num_made} trials", file=sys.stderr)
+                self.num_trials = self._num_made
         if not self._queue:
             return None
         trial = self._queue.pop(0)
@@ -105,15 +110,21 @@ class OptunaSource:
     def _replay(self, earlier: Sequence[Trial]) -> None:
         for trial in earlier:
             self._ask(trial.overrides)
-        for trial in earlier:
-            self._num_made += 1
-            outcome = self._maker.outcome(trial)
-            if outcome.covers(self._maker.amount):
-                self.done(trial, outcome)
-            else:
-                self._queue.append(trial)
+        made = {(format_overrides(trial.overrides), trial.seed): trial for trial in earlier}
+        for name, overrides in {format_overrides(trial.overrides): trial.overrides for trial in earlier}.items():
+            for seed in self._maker.seeds:
+                self._num_made += 1
+                if not (trial := made.get((name, seed))):  # a kill came between the trials of a cell
+                    cell = self._find(overrides)
+                    assert cell
+                    trial = self._maker.make(cell, seed)
+                outcome = self._maker.outcome(trial)
+                if outcome.covers(self._maker.amount):
+                    self.done(trial, outcome)
+                else:
+                    self._queue.append(trial)
 
-    def _suggest(self) -> Cell:
+    def _suggest(self) -> Cell | None:
         for _ in range(SUGGESTIONS):
             asked = self._study.ask()
             cell = self._find(self._fill(asked))
@@ -121,18 +132,20 @@ class OptunaSource:
                 self._asked[cell.name] = asked
                 return cell
             self._study.tell(asked, state=self._optuna.trial.TrialState.FAIL)
-        cell = self._random_cell()
-        self._ask(cell.overrides)
+        if cell := self._random_cell():
+            self._ask(cell.overrides)
         return cell
 
-    def _random_cell(self) -> Cell:
+    def _random_cell(self) -> Cell | None:
         if not self._is_open:
             return self._random.choice([cell for name, cell in self._cells.items() if name not in self._asked])
         for _ in range(RANDOM_DRAWS):
             cell = self._find(draw(self._ranges, self._random))
             if cell and cell.name not in self._asked:
                 return cell
-        raise ValueError(f"--grid: of {RANDOM_DRAWS} random combinations none is valid and new; widen the ranges")
+        if not self._num_made:
+            raise ValueError(f"{NOTHING_NEW}; widen the ranges")
+        return None
 
     def _ask(self, overrides: Mapping[str, str]) -> None:
         name = format_overrides(overrides)

@@ -10,6 +10,7 @@ from tuning.__main__ import main
 from tuning.analysis.results import compare, read_results
 from tuning.analysis.summary import summarise
 from tuning.commands.report import write_report
+from tuning.space.budget import Budget
 from tuning.trials.records import STOPPED, Outcome, read_outcome, write_outcome
 
 
@@ -85,5 +86,26 @@ def test_a_search_is_compared_at_a_part_of_its_budget(tmp_path, capsys):
     assert "**At steps=2 of steps=4.**" in text and "4 cells, 2 seeds" in text
     assert "`model.bands=v1 model.hidden=16`, against the others" in text
     capsys.readouterr()
-    assert main(["report", str(tmp_path), "--at", "5"]) == 2
-    assert "--at: expected an amount above 0 and at most 4, got 5" in capsys.readouterr().err
+    for given, message in (
+        (["5"], "--at: expected an amount above 0 and at most 4, got 5"),
+        (["2", "--log", "mlflow"], "--log: expected no --at"),
+    ):
+        assert main(["report", str(tmp_path), "--at", *given]) == 2
+        assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("budget", [Budget("steps", 4), Budget("minutes", 0.2), Budget("flops", 4e9)])
+def test_a_trial_that_did_not_come_so_far_is_not_compared_there(tmp_path, budget):
+    """One has no outcome, because it runs or was killed; one had a smaller budget before the search was extended."""
+    write_search(tmp_path, spread=0.05)
+    replace(PLAN, budget=budget).save(tmp_path)
+    for name in ("trial-000", "trial-001"):
+        (tmp_path / name / "metrics.csv").write_text("step,minutes,cpu_minutes,valid_sdr\n2,0.2,0.1,9\n")
+    outcome = read_outcome(tmp_path / "trial-001")
+    (tmp_path / "trial-000" / "outcome.json").unlink()
+    write_outcome(tmp_path / "trial-001", replace(outcome, until=budget.amount / 2))
+    whole = read_results(tmp_path, at=budget.amount)
+    assert list(whole.status) == ["stopped early"] * 2 + ["finished"] * 6
+    half = read_results(tmp_path, at=budget.amount / 2)
+    unknown = "stopped early" if budget.kind == "flops" else "finished"  # its outcome would tell
+    assert list(half.status) == [unknown, *["finished"] * 7]

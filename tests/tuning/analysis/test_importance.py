@@ -25,7 +25,7 @@ def test_a_full_grid_is_decomposed_exactly():
     assert found.shares == pytest.approx({"a": 9 / 14, "b": 1 / 14}) and found.together == pytest.approx(4 / 14)
     text = describe(found)
     assert text.index("| a | 64% |") < text.index("| b | 7% |") and "| combinations | 29% |" in text
-    assert "about these values only" in text
+    assert "about these values only" in text and "Share of the variance between cells (exact" in text
 
 
 def test_a_part_of_a_space_is_estimated_and_ranks_what_counts(monkeypatch):
@@ -40,6 +40,7 @@ def test_a_part_of_a_space_is_estimated_and_ranks_what_counts(monkeypatch):
     found = importance(comparison_of(rows), plan)
     assert max(found.shares, key=found.shares.get) == "train.lr" and "estimated by" in found.method
     assert np.isnan(found.together) and "combinations |" not in describe(found)
+    assert sum(found.shares.values()) == pytest.approx(1) and "relative to the others" in describe(found)
     assert importance(comparison_of(rows[:5]), plan) is None
     monkeypatch.setitem(sys.modules, "optuna", None)
     assert importance(comparison_of(rows), plan) is None

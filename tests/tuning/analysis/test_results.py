@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from search_folder import GRID, PLAN, write_search
+from tuning.__main__ import main
 from tuning.analysis.results import compare, effects, pareto, read_results
 from tuning.analysis.summary import summarise
 from tuning.commands.report import write_report
@@ -132,6 +133,22 @@ def test_a_search_without_a_finished_trial_has_a_report(tmp_path, capsys):
     assert "No cell is complete" in (tmp_path / "summary.md").read_text()
     assert (tmp_path / "trials.csv").read_text().count("unfinished") == 1
     assert not (tmp_path / "pareto.png").exists()
+
+
+def test_a_search_in_which_no_trial_has_begun_says_so(tmp_path, capsys):
+    PLAN.save(tmp_path)
+    assert main(["report", str(tmp_path)]) == 2
+    captured = capsys.readouterr()
+    assert "expected trials, got none yet" in captured.err and captured.err.count("\n") == 1
+
+
+def test_a_setting_whose_condition_no_trial_meets_has_no_value(search):
+    grid = {**GRID, "train.warmup_steps": ("int 0..4 if model.hidden=8",)}
+    plan = replace(PLAN, grid=grid, search="optuna", trials=8)
+    plan.save(search)
+    write_report(search, plan)
+    assert set(pd.read_csv(search / "trials.csv")["train.warmup_steps"]) == {"-"}
+    assert "| v1 | 16 | - | 3.00 |" in (search / "summary.md").read_text()
 
 
 def test_without_pandas_the_search_says_how_to_get_its_tables(search, monkeypatch, capsys):

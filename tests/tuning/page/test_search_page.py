@@ -1,5 +1,6 @@
 """The page of a search: its charts and words, whole, escaped, and without anything to load."""
 
+import json
 import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -50,6 +51,21 @@ def test_a_search_without_a_finished_trial_has_a_page(tmp_path):
     write_report(tmp_path, PLAN)  # which asks for two seeds
     text = (tmp_path / "report.html").read_text()
     assert text.count("<svg") == 1 and "No cell is complete" in text
+
+
+@pytest.mark.parametrize(
+    ("scores", "row"),
+    [
+        ({"a": 1.0, "b": 0.5}, "| steps=2 | 2 | 1 | `a` | 1.00 | `b` | 0.50 |"),
+        ({"a": 1.0, "b": None}, "| steps=2 | 2 | 1 | `a` | 1.00 | none |  |"),
+    ],
+)
+def test_a_rung_in_which_cells_failed_has_a_row(tmp_path, scores, row):
+    write_search(tmp_path)
+    (tmp_path / "rungs.json").write_text(json.dumps([{"until": 2, "scores": scores, "kept": ["a"]}]))
+    write_report(tmp_path, PLAN)
+    assert row in (tmp_path / "summary.md").read_text()
+    assert "<h2>Rungs</h2>" in (tmp_path / "report.html").read_text()
 
 
 def test_a_setting_that_does_not_count_stands_below_its_axis(tmp_path):

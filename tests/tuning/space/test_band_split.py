@@ -7,6 +7,7 @@ import pytest
 from conftest import TINY
 from models.bsrnn import parse_bands
 from models.presets.preset import load_preset
+from models.presets.settings import override
 from tuning.space.band_split import band_split, resolve
 from tuning.space.grid import check_values, expand, sample
 
@@ -27,6 +28,12 @@ def test_any_numbers_make_a_valid_split():
         widths, top = widths_of(band_split(count, edge, ratio))
         assert top == 20_000 and len(widths) == count - 1  # the last band lies above
         assert min(widths) > 0
+
+
+def test_extreme_numbers_make_a_split_or_a_message():
+    for count, edge, ratio in ((1000, 1.0, 10), (400, 19_999, 10), (3, 1e-9, 1), (1000, 1000, 1)):
+        with pytest.raises(ValueError, match="^model.bands: "):
+            override(load_preset("tiny"), {"model.bands": band_split(count, edge, ratio)})
 
 
 def test_widths_are_equal_below_the_edge_and_grow_by_the_ratio_above():
@@ -52,10 +59,12 @@ def test_the_settings_of_a_split_become_model_bands_with_defaults_for_the_others
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        ({"bands.count": "2"}, "expected bands.count of at least 3"),
+        ({"bands.count": "2"}, "expected bands.count from 3 to 1000"),
+        ({"bands.count": "1001"}, "expected bands.count from 3 to 1000"),
         ({"bands.count": "20.5"}, "bands.count: expected a whole number, got '20.5'"),
         ({"bands.edge_hz": "30000"}, "bands.edge_hz between 0 and 20000"),
-        ({"bands.ratio": "0.5"}, "bands.ratio of at least 1"),
+        ({"bands.ratio": "0.5"}, "bands.ratio from 1 to 10"),
+        ({"bands.ratio": "1e300"}, "bands.ratio from 1 to 10"),
         ({"bands.ratio": "x"}, "bands.ratio: expected a number, got 'x'"),
     ],
 )

@@ -48,6 +48,8 @@ def test_another_search_is_not_resumed(tmp_path, change, message):
         ({"eta": 1}, "--eta: expected at least 2"),
         ({"rungs": -1}, "--rungs: expected at least 0"),
         ({"rungs": 2}, "--rungs: expected --scheduler halving, got fifo; leave it out"),
+        ({"eta": 4}, "--eta: expected --scheduler halving, got fifo; leave it out"),
+        ({"rungs": 21, "scheduler": "halving"}, "--rungs: expected at most 20, got 21"),
         ({"scheduler": "halving", "search": "optuna", "trials": 2}, "--scheduler: halving expects --search grid"),
         ({"scheduler": "asha", "validations": 1}, "--validations: expected at least 2 for --scheduler asha, got 1"),
     ],

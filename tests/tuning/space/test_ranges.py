@@ -25,10 +25,17 @@ def test_every_form_is_read(text, expected):
 
 
 @pytest.mark.parametrize(
-    "text", ["log 0..1", "log 1e-2..1e-4", "int 1.5..3", "float a..b", "log 1e-4", "int 1..3 step 0"]
+    "text",
+    ["log 0..1", "log 1e-2..1e-4", "int 1.5..3", "float a..b", "log 1e-4", "int 1..3 step 0", "float 0..1 step 2"],
 )
 def test_a_wrong_range_is_said(text):
     with pytest.raises(ValueError, match="--grid: key: expected LOW..HIGH that rise"):
+        parse_range("key", text)
+
+
+@pytest.mark.parametrize("text", ["choice adam|adam", "choice adam||muon", "choice |"])
+def test_a_choice_of_nothing_or_of_one_value_twice_is_said(text):
+    with pytest.raises(ValueError, match="--grid: key: expected different values"):
         parse_range("key", text)
 
 

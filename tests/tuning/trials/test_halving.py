@@ -110,11 +110,14 @@ def test_a_larger_budget_adds_a_rung(tmp_path):
     assert trained == [("20", 0, None)] and len(read_rungs(tmp_path)) == 2
 
 
-def test_when_every_cell_fails_the_search_is_over(tmp_path):
+def test_when_every_cell_fails_the_search_is_over_and_a_resumed_one_tries_them_again(tmp_path):
     source = source_in(tmp_path)
     while trial := source.next():
         train(source, tmp_path, trial, FAILED)
-    assert source.is_complete and source_in(tmp_path).is_complete and len(read_rungs(tmp_path)) == 1
+    assert source.is_complete and not source.is_waiting and not read_rungs(tmp_path)
+    trained = []
+    run(source_in(tmp_path), tmp_path, trained)
+    assert len(trained) == 11 and len(read_rungs(tmp_path)) == 2
 
 
 def test_rungs_have_the_sizes_and_budgets_of_the_paper():
@@ -124,6 +127,9 @@ def test_rungs_have_the_sizes_and_budgets_of_the_paper():
     assert rung_amounts([Budget("steps", 90), Budget("steps", 200)], 3, 2) == [30, 90, 200]
     with pytest.raises(ValueError, match="--rungs: 4 rungs of steps=20 begin with less than a step"):
         rung_amounts([Budget("steps", 20)], 3, 4)
+    for factor, num_rungs in ((2, 21), (3, 1000), (10**400, 2)):
+        with pytest.raises(ValueError, match="rungs of minutes=60 begin with less than a millionth of it"):
+            rung_amounts([Budget("minutes", 60)], factor, num_rungs)
 
 
 def test_a_damaged_file_of_rungs_is_named(tmp_path):

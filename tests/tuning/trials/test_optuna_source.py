@@ -6,7 +6,7 @@ from conftest import TINY
 from tuning.space.grid import expand, format_overrides, sample
 from tuning.trials.optuna_source import OptunaSource
 from tuning.trials.order import Maker
-from tuning.trials.records import FINISHED, Outcome, write_outcome
+from tuning.trials.records import FINISHED, Outcome, read_trials, write_outcome
 
 GRID = {
     "train.lr": ("log 1e-4..1e-1",),
@@ -84,3 +84,25 @@ def test_invalid_combinations_are_passed_over_and_none_at_all_is_said(tmp_path):
     }
     with pytest.raises(ValueError, match="of 1000 random combinations none is valid and new"):
         source_in(tmp_path / "none", valid=lambda settings: False).next()
+
+
+def test_a_space_without_another_cell_ends_the_search(tmp_path, capsys):
+    ends = {"model.hidden": ("int 4..12 step 4",)}
+    cells, _ = expand(TINY, {"model.hidden": ("4", "8", "12")})
+    known = {cell.name: cell for cell in cells}
+    for _ in range(2):  # the second time as with --resume
+        maker = Maker(cells, [(1000, 0.1)] * 3, (0,), tmp_path)
+        source = OptunaSource(cells, maker, ends, 5, 0, find=lambda chosen: known[format_overrides(chosen)])
+        run(source, tmp_path, lambda trial: 0.0)
+        assert source.is_complete and len(read_trials(tmp_path)) == 3
+        assert "none is valid and new; the search ends with 3 trials" in capsys.readouterr().err
+
+
+def test_a_kill_between_the_trials_of_a_cell_leaves_no_cell_without_a_seed(tmp_path):
+    cells, _ = expand(TINY, {"model.hidden": ("4", "8", "12")})
+    Maker(cells, [(1000, 0.1)] * 3, (0, 1), tmp_path).make(cells[1], 0)
+    maker = Maker(cells, [(1000, 0.1)] * 3, (0, 1), tmp_path)
+    source = OptunaSource(cells, maker, {"model.hidden": ("4", "8", "12")}, 4, 0)
+    run(source, tmp_path, lambda trial: 0.0)
+    made = [(trial.overrides["model.hidden"], trial.seed) for trial in read_trials(tmp_path)]
+    assert source.is_complete and made[:2] == [("8", 0), ("8", 1)] and len(made) == 4
