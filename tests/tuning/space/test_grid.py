@@ -51,6 +51,10 @@ def test_invalid_combinations_are_listed_with_the_reason():
     assert "model.hop" in rejections[0].reason and "2048" in rejections[0].reason
 
 
+def test_the_bands_of_another_network_may_be_a_number():
+    check_values(load_preset("moises-light-small"), {"model.bands": ("2", "4")})
+
+
 @pytest.mark.parametrize("argument", ["model.hiden=64,128", "model.hidden=big", "model.bands=v99"])
 def test_a_grid_without_a_valid_combination_is_refused_with_the_reason(argument: str):
     with pytest.raises(ValueError, match="none of the .* combinations is valid: .*model"):
