@@ -49,7 +49,7 @@ def plot_pareto(comparison: Comparison, plan: Plan):
     axes.set_ylabel("validation SDR (dB)")
     seeds = cells.seeds.max()
     axes.set_title(f"{', '.join(varied) or 'one cell'}: {plan.budget} each" + (f", {seeds} seeds" if seeds > 1 else ""))
-    axes.legend()
+    axes.legend(loc="lower right")  # "best" is slow, and warns on a busy machine
     return figure
 
 
@@ -87,7 +87,7 @@ def plot_curves(out: Path, trials: list[Trial], plan: Plan):
     axes.set_xlabel({"step": "optimiser steps", "cpu_minutes": "processor minutes"}.get(clock, clock))
     axes.set_ylabel("validation SDR (dB)")
     if len(colours) <= 2 * LABELLED:
-        axes.legend(fontsize=7)
+        axes.legend(loc="lower right", fontsize=7)
     return figure
 
 
