@@ -40,8 +40,8 @@ class Separator(Protocol):
 class NetworkSeparator:
     """Separates with a network, chunk by chunk.
 
-    The result does not depend on loudness: separate(k x) = k separate(x). The stems of a digitally silent chunk are
-    silent; such chunks do not go through the network.
+    The result does not depend on loudness: separate(k x) = k separate(x), with a causal network once a tone has been
+    louder than about -80 dB. The stems of a digitally silent chunk are silent; it does not go through the network.
 
     Attributes:
         name: of the network, for messages and tables.
