@@ -9,7 +9,7 @@ The real run, and a toy one of a few seconds on the excerpt that stempeg ships:
 `python -m benchmark score out/musdb18` scores the estimates that `run --keep-estimates flac` stored again.
 `python -m benchmark compare out/r:SYSTEM out/r:SYSTEM` compares two systems, or two runs, track by track.
 `python -m benchmark report out/musdb18` makes a page of a run, with players and plots, that opens offline.
-`python -m benchmark speed` times the shipped checkpoint, and Open-Unmix and HTDemucs at their official sizes.
+`python -m benchmark speed` times the shipped checkpoint, and Open-Unmix, HTDemucs and SCNet at official sizes.
 `python -m benchmark training-speed --data packs/musdb --preset small` times training steps.
 `python -m benchmark scorer-speed` times our BSSEval and museval.
 """

@@ -9,8 +9,11 @@ from models.peers.checks import check_ranges, check_stems, check_window, optiona
 
 BOTTLENECK = 8
 """Factor by which the package's layers along frequency narrow a band."""
-TRANSFORMER = {"heads": 4, "dim_head": 32, "ff_mult": 2, "flash_attn": False}
-"""The package's own sizes; its fused attention warns on CPUs and computes the same."""
+TRANSFORMER = {
+    "heads": 4, "dim_head": 32, "ff_mult": 2, "attn_dropout": 0.0, "proj_dropout": 0.0, "ff_dropout": 0.0,
+    "flash_attn": False,
+}  # fmt: skip
+"""The package's own values; its fused attention is slower on CPUs, warns there and computes the same."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ def model_card(preset: Preset, info: dict[str, Any]) -> str:
     )
     return f"""# {info["name"]}
 
-A {preset.architecture} network for music source separation ({", ".join(preset.model.stems)}),
+A network of the architecture {preset.architecture} for music source separation ({", ".join(preset.model.stems)}),
 trained by `python -m models train`.
 
 | | |

@@ -76,12 +76,14 @@ def test_scnet_is_its_packages_network():
     assert torch.equal(network(mixture).waveforms, expected)
 
 
-def test_moises_light_is_its_packages_network():
+@pytest.mark.parametrize("training", [False, True])
+def test_moises_light_is_its_packages_network(training):
+    """Also while it is trained: the package's own value of dropout is 0."""
     from moises_light import MoisesLight
 
-    network, mixture = make_moises_light(), noise(1, 2, 3000)
+    network, mixture = make_moises_light().train(training), noise(1, 2, 3000)
     sizes = {"n_fft": 512, "win_size": 512, "hop_size": 256, "freq_dim": 192, "n_bands": 2, "G": 4, "n_rope": 1}
-    reference = MoisesLight(list(STEMS), **sizes).eval()
+    reference = MoisesLight(list(STEMS), **sizes).train(training)
     reference.load_state_dict(network.moises_light.state_dict())
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="In CPU autocast")
