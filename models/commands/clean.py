@@ -18,7 +18,7 @@ from models.cleaning.decisions import Decision, decide
 from models.cleaning.evaluation import evaluate, relabelled_right
 from models.cleaning.report import plot_report, write_report
 from models.cleaning.scores import StemScore
-from models.corruption.data_set import data_set_folder, link_track, make_track, source_tracks
+from models.corruption.data_set import data_set_folder, describe_tracks, link_track, make_track, source_tracks
 from models.corruption.truth import TRUTH, StemTruth, read_truth
 from models.separation.separator import load_separator
 from models.tracks import Track
@@ -41,6 +41,7 @@ def run(args: argparse.Namespace) -> int:
     truth = _read_truths(args.truth, args.data)
     settings = {
         "data": [str(root.resolve()) for root in args.data],
+        "tracks": describe_tracks(splits),
         "checkpoint": separator.name,
         "stretch_s": args.stretch_s,
         "worst": args.worst,

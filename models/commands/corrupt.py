@@ -11,7 +11,7 @@ from functools import partial
 from tqdm import tqdm
 
 from models.corruption.corrupt import DEFAULT_SHARE, corrupt_track
-from models.corruption.data_set import data_set_folder, link_track, make_track, source_tracks
+from models.corruption.data_set import data_set_folder, describe_tracks, link_track, make_track, source_tracks
 from models.corruption.truth import TRUTH, read_track_truth, write_truth
 from models.training.data.origin import read_origin, write_origin
 
@@ -30,6 +30,7 @@ def run(args: argparse.Namespace) -> int:
     splits = source_tracks(args.data)
     settings = {
         "data": [str(root.resolve()) for root in args.data],
+        "tracks": describe_tracks(splits),
         "kind": args.kind,
         "seed": args.seed,
         "share": share,

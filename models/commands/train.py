@@ -10,7 +10,7 @@ from models.checkpoints.checkpoint import find_checkpoint, load_checkpoint
 from models.presets.preset import Preset, load_preset, preset_names, with_stems
 from models.presets.settings import override, parse_assignments
 from models.pseudo.lessons import Lessons
-from models.pseudo.settings import POOL, SHARE, RunSettings, has_pool, read_settings
+from models.pseudo.settings import POOL, SHARE, RunSettings, forget_pool, has_pool, read_settings
 from models.running.arguments import check_at_least
 from models.running.folder_lock import sole_writer
 from models.tracks import check_stems, default_data_root
@@ -79,6 +79,8 @@ def _songs_without_stems(args: argparse.Namespace, preset: Preset, world: World)
             raise ValueError("--teacher and --unlabelled-share: expected --unlabelled with them, got none")
         if args.resume and has_pool(args.out):
             raise ValueError(f"--resume: the run in {args.out} learns from songs without stems; add its --unlabelled")
+        if not args.resume and world.rank == 0:
+            forget_pool(args.out)
         return None
     if not (args.init or args.resume):
         raise ValueError("--unlabelled: expected --init, the weights that the student begins with, got none")

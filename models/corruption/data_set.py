@@ -1,5 +1,6 @@
 """Data sets made out of others: track folders that appear whole or not at all, and links to what stays as it is."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -91,6 +92,13 @@ def source_tracks(roots: Sequence[Path]) -> dict[str, list[Track]]:
             "name a folder with a train split"
         )
     return splits
+
+
+def describe_tracks(splits: Mapping[str, Sequence[Track]]) -> str:
+    """How many tracks each split has, and a hash of their names and files: a data set is made of these alone."""
+    counts = ", ".join(f"{len(tracks)} {split}" for split, tracks in splits.items())
+    prints = [f"{split} {track.fingerprint()}" for split, tracks in splits.items() for track in tracks]
+    return f"{counts} ({hashlib.sha256(' '.join(prints).encode()).hexdigest()[:8]})"
 
 
 def link_track(track: Track, out: Path, split: str) -> None:

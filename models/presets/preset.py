@@ -73,12 +73,17 @@ class Preset:
     separate: SeparateConfig
 
     def __post_init__(self) -> None:
-        """Check the names of the stems; they become file names.
+        """Check the names of the stems, which become file names, and settings that do not fit the network.
 
         Raises:
-            ValueError: a name cannot be used for a stem.
+            ValueError: a name cannot be used for a stem, or a causal network is to separate as those with chunks do.
         """
         check_stems(self.model.stems, "model.stems")
+        if getattr(self.model, "causal", False) and (self.separate.shifts > 1 or self.separate.residual):
+            raise ValueError(
+                "separate.shifts, separate.residual: expected 1 and 0 with model.causal, which has no chunks, got "
+                f"{self.separate.shifts} and {self.separate.residual:g}"
+            )
 
     def build_network(self) -> nn.Module:
         """An untrained network: mixture [B, C, T] to ``Estimate``, with ``stems``, ``sample_rate`` and ``channels``."""

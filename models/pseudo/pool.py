@@ -67,18 +67,21 @@ def scan(song: UnlabelledSong, folder: Path, sample_rate: int) -> ScannedSong:
         song: one that cannot be read is returned with the reason, and tried again next time.
         folder: of the pool.
         sample_rate: of the pool, Hz.
+
+    Raises:
+        OSError: what was found cannot be written.
     """
-    try:
-        path = folder / SONGS / f"{song.digest}.json"
-        key = {"rate": sample_rate, "part_s": PART_S}
-        facts = read_keyed(path, key, lambda stored: (int(stored["num_samples"]), [int(at) for at in stored["starts"]]))
-        if facts is None:
+    path = folder / SONGS / f"{song.digest}.json"
+    key = {"rate": sample_rate, "part_s": PART_S}
+    facts = read_keyed(path, key, lambda stored: (int(stored["num_samples"]), [int(at) for at in stored["starts"]]))
+    if facts is None:
+        try:
             mixture = song.read(sample_rate)
-            facts = mixture.shape[-1], salient_starts(mixture, sample_rate)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            atomic.write_json(path, {"key": key, "name": song.name, "num_samples": facts[0], "starts": facts[1]})
-    except (ValueError, OSError) as error:
-        return ScannedSong(song, error=" ".join(str(error).split()))
+        except (ValueError, OSError) as error:
+            return ScannedSong(song, error=" ".join(str(error).split()))
+        facts = mixture.shape[-1], salient_starts(mixture, sample_rate)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        atomic.write_json(path, {"key": key, "name": song.name, "num_samples": facts[0], "starts": facts[1]})
     segment = segment_length(facts[0], sample_rate)
     parts = cut_into_parts(facts[1], segment, round(PART_S * sample_rate))
     return ScannedSong(song, facts[0], segment, tuple(parts))
@@ -153,7 +156,7 @@ def label_song(
 
 
 def _write_part(path: Path, key: Mapping[str, Any], mixture: np.ndarray, estimates: np.ndarray, segment: int) -> None:
-    """Write the rows, then what says that they are whole.
+    """Write the rows, then what says that they are whole; what said so of rows that they replace goes first.
 
     Args:
         path: without suffix.
@@ -169,6 +172,7 @@ def _write_part(path: Path, key: Mapping[str, Any], mixture: np.ndarray, estimat
     rows = np.concatenate([estimates, (mixture - estimates.sum(axis=0))[None]])
     scale = float(np.abs(rows).max()) / FULL_SCALE
     path.parent.mkdir(parents=True, exist_ok=True)
+    path.with_suffix(".json").unlink(missing_ok=True)
     with atomic.replacing(path.with_suffix(".npy")) as file, file.open("wb") as opened:
         np.save(opened, np.round(rows / scale).astype(np.int16))
     atomic.write_text(path.with_suffix(".json"), json.dumps({"key": key, "scale": scale, "labels": labels}))

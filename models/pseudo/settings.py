@@ -12,7 +12,7 @@ from models.pseudo.teachers import Source, parse_teachers
 from models.running import atomic
 from models.training.data.activity import SEGMENT_S
 from models.training.data.packs import Pack
-from models.training.record.run_folder import RunFolder
+from models.training.record.run_folder import STATE, RunFolder
 
 SETTINGS = "settings.json"
 POOL = "pool"
@@ -102,6 +102,12 @@ def read_settings(
 def has_pool(out: Path) -> bool:
     """Whether the run in a folder learns from songs without stems."""
     return (out / POOL / SETTINGS).is_file()
+
+
+def forget_pool(out: Path) -> None:
+    """Remove the settings of a run that ended before its first save: the one that begins now has no such songs."""
+    if not (out / STATE).exists():
+        (out / POOL / SETTINGS).unlink(missing_ok=True)
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -40,8 +40,8 @@ class Separator(Protocol):
 class NetworkSeparator:
     """Separates with a network, chunk by chunk.
 
-    The result does not depend on loudness: separate(k x) = k separate(x). The stems of a digitally silent chunk are
-    silent; such chunks do not go through the network.
+    The result does not depend on loudness: separate(k x) = k separate(x), with a causal network once a tone has been
+    louder than about -80 dB. The stems of a digitally silent chunk are silent; it does not go through the network.
 
     Attributes:
         name: of the network, for messages and tables.
@@ -55,7 +55,7 @@ class NetworkSeparator:
         workers: chunks that are separated at once; by default None, as many as PyTorch has threads. On other devices
             than the CPU, and for a network that is read from disk in parts, it is 1.
         latency: of a causal network, how many samples at its rate a stream's stems are late at most; else None. Such a
-            network goes through a mixture from beginning to end, without chunks and shifts.
+            network goes through a mixture from beginning to end, in float32, without chunks, shifts and residual.
     """
 
     def __init__(
@@ -85,6 +85,10 @@ class NetworkSeparator:
         self.name = name
         self.settings = settings
         self.device = _usable_device(device)
+        if is_causal(network):
+            if precision not in ("auto", "float32"):
+                raise ValueError(f"precision: expected float32 for {name}, a causal network, got {precision}")
+            precision = "float32"
         self.precision = str(compute_dtype(precision, self.device)).removeprefix("torch.")
         self.network = network.eval().to(self.device)
         self.sample_rate: int = traits.sample_rate
@@ -212,8 +216,8 @@ def load_separator(
 
     Raises:
         FileNotFoundError: there is no such checkpoint.
-        ValueError: an unknown stem or setting, a value out of range, or this machine does not have the device or the
-            precision.
+        ValueError: an unknown stem or setting, a value out of range, a setting of chunks for a causal network, or this
+            machine does not have the device or the precision.
     """
     from models.checkpoints.checkpoint import find_checkpoint, load_checkpoint
     from models.checkpoints.streamed import load_streamed
@@ -229,6 +233,10 @@ def load_separator(
     if device is None:
         device = "cuda" if torch.cuda.is_available() else "cpu"
     network: Any = checkpoint.network
+    if is_causal(network) and chunks != checkpoint.preset.separate:
+        raise ValueError(
+            f"{', '.join(changes)}: no effect on {checkpoint.identity}, a causal network, which has no chunks"
+        )
     if stems is not None and hasattr(network, "keep_stems"):
         network.keep_stems(chosen_stems(stems, network.stems))
     return NetworkSeparator(network, chunks, device, stems, checkpoint.identity, precision)

@@ -17,6 +17,7 @@ import torch
 from models.checkpoints.checkpoint import save_checkpoint
 from models.presets.preset import Preset
 from models.running.memory import keep_freed_memory
+from models.separation.stream import check_residual
 from models.training.clock import Clock
 from models.training.data.loader import load_batches
 from models.training.data.mixing import Batch, RandomMixer
@@ -125,8 +126,10 @@ class _Trainer:
         if config.precision == "float16" and not world.device.startswith("cuda"):
             raise ValueError("train.precision: float16 needs a GPU; use bfloat16 or float32")
         stereo = getattr(preset.model, "stereo", "folded")
-        if stereo == "tac" and preset.data.channels == 1:
-            raise ValueError("data.channels: expected 2 for model.stereo=tac, got 1")
+        if preset.data.channels == 1 and (stereo == "tac" or preset.architecture != "bsrnn"):
+            needs = "model.stereo=tac" if stereo == "tac" else f"the architecture {preset.architecture}"
+            raise ValueError(f"data.channels: expected 2 for {needs}, got 1")
+        check_residual(preset.separate, preset.model.stems)
         self.mixer = RandomMixer(pack, preset.data, preset.model.stems, config.seed, stereo == "spatial")
         check_validation(pack, preset.model.stems, metric)
         self.preset, self.pack, self.world, self.workers = preset, pack, world, workers

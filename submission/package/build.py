@@ -19,8 +19,8 @@ from submission.predictor.ensemble_weights import ENSEMBLE_FILE
 from submission.rules.challenge import INSTRUMENTS
 from submission.rules.data_flags import check_board, flags, read_info
 
-PEERS = ("openunmix", "hdemucs")
-"""Architectures of other packages, which the grader does not install."""
+PEERS = ("openunmix", "hdemucs", "scnet", "moises_light")
+"""Architectures of other packages, which the grader does not install: those of ``models.peers``."""
 KIT = Path("submission/package/kit")
 REQUIREMENTS = Path("submission/requirements.txt")
 PLAIN_FILES = {

@@ -19,7 +19,7 @@ def read_origin(root: Path) -> str:
     """
     path = root / ORIGIN
     if not path.is_file():
-        return root.name
+        return os.path.basename(os.path.abspath(root)) or str(root)
     try:
         text = path.read_text(encoding="utf-8").strip()
     except UnicodeDecodeError:

@@ -1,6 +1,8 @@
 """The command ``corrupt``: right audio and truth, deterministic, resumed after a kill, misuse in one line."""
 
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -211,6 +213,20 @@ def test_an_out_that_holds_something_else_is_refused(songs, tmp_path, capsys):
     assert "was begun with kind 'label-noise', got 'bleeding'" in one_line(capsys)
     assert corrupt(songs, out, "label-noise", "--share", "0.5") == 2
     assert "was begun with share 0.3, got 0.5" in one_line(capsys)
+
+
+def test_other_tracks_than_those_it_was_begun_with_need_another_folder(songs, tmp_path, capsys):
+    data = shutil.copytree(songs, tmp_path / "data")
+    assert corrupt(data, tmp_path / "out") == 0
+    capsys.readouterr()
+    write_track(data / "song 99", synthetic_stems(99, 0.1), with_mixture=False)
+    assert corrupt(data, tmp_path / "out") == 2
+    assert re.search("was begun with tracks '9 train, 2 valid, 0 test .*', got '10 train, 2", one_line(capsys))
+    shutil.rmtree(data / "song 99")
+    assert corrupt(data, tmp_path / "out") == 0
+    track = next((data / "song 05").glob("bass.wav"))
+    track.write_bytes(track.read_bytes()[:-4] + bytes(4))
+    assert corrupt(data, tmp_path / "out") == 2
 
 
 def test_bad_arguments_are_one_line(songs, tmp_path, capsys):

@@ -175,3 +175,13 @@ def test_a_run_without_songs_cannot_be_resumed_with_them(place, tmp_path, capsys
     shutil.rmtree(out / "pool")
     assert resume(place, out) == 2
     assert "began without --unlabelled; leave it out" in capsys.readouterr().err
+
+
+def test_a_run_that_failed_before_its_first_step_leaves_no_songs_to_the_next(place, tmp_path, capsys):
+    out = tmp_path / "run"
+    write_song(tmp_path / "silent" / "song.wav", np.zeros((2, 9000), np.float32))
+    arguments = ["--data", str(place / "data"), "--out", str(out), "--init", str(place / "net")]
+    assert main(["train", *arguments, "--unlabelled", str(tmp_path / "silent")]) == 2
+    assert "expected a song with activity" in capsys.readouterr().err
+    assert begin(place, out, with_songs=False) == 0
+    assert resume(place, out, "--set", "train.steps=9", with_songs=False) == 0

@@ -1,5 +1,6 @@
 """The pool: known songs get their true labels, and each part is separated once and kept whole."""
 
+import errno
 import os
 import types
 
@@ -167,3 +168,27 @@ def test_the_disk_that_is_said_is_that_of_the_files(known, tmp_path, monkeypatch
     check_disk(tmp_path, needed)  # it is there already
     with pytest.raises(ValueError, match=r"expected enough free space for the pool, got .* choose another --out"):
         check_disk(tmp_path, 2 * written)
+
+
+def test_killed_between_rows_and_labels_the_rows_of_another_teacher_do_not_count(known, tmp_path, monkeypatch):
+    (song,) = scanned(known / "songs", tmp_path)
+    first = label_song(song, [Copies()], STEMS, SAMPLE_RATE, tmp_path)
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(pool.atomic, "write_text", killed)
+        label_song(song, [Copies(0.1, 0.1, 0.1, name="other")], STEMS, SAMPLE_RATE, tmp_path)
+    again = Copies()
+    assert label_song(song, [again], STEMS, SAMPLE_RATE, tmp_path) == first
+    assert len(again.calls) == 1
+
+
+def test_a_disk_that_cannot_be_written_is_not_the_songs_fault(known, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(pool.atomic, "write_json", full)
+    with pytest.raises(OSError, match="No space left"):
+        scanned(known / "songs", tmp_path)

@@ -66,3 +66,26 @@ def test_loudness_does_not_matter(checkpoint):
 
 def test_other_networks_have_no_latency():
     assert NetworkSeparator(ScaledCopies(), SeparateConfig(0.1, 0.0, 1)).latency is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"precision": "bfloat16"}, "precision: expected float32 for .*, a causal network, got bfloat16"),
+        ({"overlap": 0.5}, "separate.overlap: no effect on .*, a causal network, which has no chunks"),
+        ({"settings": {"separate.batch": 9}}, "separate.batch: no effect on"),
+        (
+            {"settings": {"separate.shifts": 4}},
+            "separate.shifts, .*: expected 1 and 0 with model.causal",
+        ),
+        ({"settings": {"separate.residual": 0.5}}, "with model.causal, .* got 1 and 0.5"),
+    ],
+)
+def test_what_would_have_no_effect_is_refused(checkpoint, changes, message):
+    with pytest.raises(ValueError, match=message):
+        load_separator(str(checkpoint), "cpu", **changes)
+
+
+def test_automatic_precision_is_float32(checkpoint, monkeypatch):
+    monkeypatch.setattr("models.running.precision._is_fast", lambda device: True)
+    assert load_separator(str(checkpoint), "cpu", precision="auto").precision == "float32"

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from models.presets.preset import ARCHITECTURES
 from submission.__main__ import main
-from submission.package.build import package
+from submission.package.build import PEERS, package
 from submission.rules.data_flags import FLAGS
 from submissions import INFO, write_checkpoint, write_source
 
@@ -61,3 +62,8 @@ def test_the_command_passes_the_board_on_and_refuses_in_one_line(source, tmp_pat
     checkpoint = trained_on(tmp_path / "mine", "label-noise")
     assert main(["package", "--out", str(tmp_path / "pkg"), "--board", "A", "--checkpoint", checkpoint]) == 0
     assert flags_of(tmp_path / "pkg") == [True, False, False]
+
+
+def test_all_architectures_of_other_packages_are_known():
+    peers = {name for name, (config, _) in ARCHITECTURES.items() if config.__module__.startswith("models.peers")}
+    assert set(PEERS) == peers

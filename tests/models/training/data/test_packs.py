@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from models.__main__ import main
 from models.presets.training import DataConfig
 from models.training.data import packs
 from models.training.data.mixing import RandomMixer
+from models.training.data.origin import read_origin
 from models.training.data.packs import open_data, open_pack, prepare_pack
 
 
@@ -236,3 +238,10 @@ def test_damaged_and_absent_packs(tmp_path):
         (tmp_path / "index.json").write_text(content)
         with pytest.raises(ValueError, match="not a pack's index"):
             open_pack(tmp_path)
+
+
+@pytest.mark.parametrize(("place", "name"), [(".", "inner"), ("..", "outer"), ("", "inner"), ("/", "/")])
+def test_a_folder_that_is_named_by_its_place_has_its_own_name(tmp_path, monkeypatch, place, name):
+    (tmp_path / "outer" / "inner").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "outer" / "inner")
+    assert read_origin(Path(place)) == name
