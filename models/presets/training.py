@@ -7,7 +7,7 @@ from models.tracks import check_stems
 CROPS = ("salient", "random")
 OPTIMIZERS = ("adam", "muon")
 SCHEDULES = ("linear", "exponential")
-LOSSES = ("complex", "waveform", "multiresolution", "log_error")
+LOSSES = ("complex", "waveform", "multiresolution", "rmse", "log_error")
 PRECISIONS = ("float32", "bfloat16", "float16")
 CLOCKS = ("wall", "processor")
 NON_FINITE = ("stop", "skip")
@@ -83,8 +83,9 @@ class TrainConfig:
     """Time that ``minutes`` counts: ``wall``, or ``processor``, which is independent of other load on the machine."""
     loss: str = "complex"
     """``complex``: the paper's three terms. ``waveform``: L1 of the waveform alone, as in Demucs. ``multiresolution``:
-    the complex terms at five FFT sizes instead of one, as in BS-RoFormer. ``log_error``: the logarithm of each stem's
-    squared error, as in the SDR."""
+    the complex terms at five FFT sizes instead of one, as in BS-RoFormer. ``rmse``: root of each stem's mean squared
+    error in the complex spectrogram, as in SCNet. ``log_error``: the logarithm of each stem's squared error, as in the
+    SDR."""
     keep_examples: float = 1.0
     """Against label noise: share of a batch's examples of each stem whose loss counts, those best heard."""
     keep_frames: float = 1.0

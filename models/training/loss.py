@@ -1,4 +1,4 @@
-"""Losses: the paper's, BS-RoFormer's and Demucs's.
+"""Losses: the paper's, BS-RoFormer's, SCNet's and Demucs's.
 
 A network that makes waveforms out of nothing starves on the paper's: its spectral terms are least for silence until the
 phases are right, so a Hybrid Demucs is trained with its own.
@@ -71,6 +71,28 @@ class ComplexL1Loss(nn.Module):
             estimated = self.spectrogram(estimate.waveforms)
         waveform_error = (estimate.waveforms - targets).abs().mean()
         return _ComplexL1.apply(estimated, reference) + waveform_error
+
+
+class SpectrogramRmseLoss(nn.Module):
+    """Root of the mean squared error of the complex spectrogram, of each example and stem, and the mean of these.
+
+    Args:
+        n_fft: FFT length in samples.
+        hop: samples between frames.
+
+    Source: Tong et al. 2024 (SCNet), section 3.3.
+    """
+
+    FLOOR = 1e-5
+
+    def __init__(self, n_fft: int, hop: int) -> None:
+        super().__init__()
+        self.spectrogram = Spectrogram(n_fft, hop)
+
+    def forward(self, estimate: Estimate, targets: Tensor) -> Tensor:
+        """Estimate and targets [B, S, C, T] to a scalar; below ``FLOOR`` the gradient of the root vanishes."""
+        error = torch.view_as_real(self.spectrogram(estimate.waveforms - targets)) / self.spectrogram.n_fft**0.5
+        return (error.square().flatten(2).mean(dim=-1) + self.FLOOR**2).sqrt().mean()
 
 
 class _ComplexL1(torch.autograd.Function):
@@ -161,4 +183,5 @@ def _plain_loss(preset: Preset) -> nn.Module:
         return LogErrorLoss()
     if preset.train.loss == "multiresolution":
         return MultiResolutionLoss()
-    return ComplexL1Loss(getattr(preset.model, "n_fft", LOSS_FFT[0]), getattr(preset.model, "hop", LOSS_FFT[1]))
+    loss = SpectrogramRmseLoss if preset.train.loss == "rmse" else ComplexL1Loss
+    return loss(getattr(preset.model, "n_fft", LOSS_FFT[0]), getattr(preset.model, "hop", LOSS_FFT[1]))

@@ -7,7 +7,14 @@ from models.bsrnn import Estimate
 from models.bsrnn.spectrogram import Spectrogram
 from models.presets.preset import load_preset
 from models.presets.settings import override
-from models.training.loss import ComplexL1Loss, LogErrorLoss, MultiResolutionLoss, WaveformL1Loss, build_loss
+from models.training.loss import (
+    ComplexL1Loss,
+    LogErrorLoss,
+    MultiResolutionLoss,
+    SpectrogramRmseLoss,
+    WaveformL1Loss,
+    build_loss,
+)
 
 
 def test_zero_for_a_perfect_estimate_and_three_terms_otherwise():
@@ -95,6 +102,7 @@ def test_each_preset_trains_with_the_loss_it_names():
     assert isinstance(paper, ComplexL1Loss) and (paper.spectrogram.n_fft, paper.spectrogram.hop) == (2048, 512)
     several = build_loss(override(load_preset("small"), {"train.loss": "multiresolution"}))
     assert isinstance(several, MultiResolutionLoss) and several.resolutions == (4096, 2048, 1024, 512, 256)
+    assert isinstance(build_loss(override(load_preset("small"), {"train.loss": "rmse"})), SpectrogramRmseLoss)
     own = build_loss(override(load_preset("small"), {"train.loss": "complex"}))
     assert (own.spectrogram.n_fft, own.spectrogram.hop) == (4096, 2048)
 
@@ -118,3 +126,20 @@ def test_the_log_error_of_a_perfect_estimate_is_its_floor_and_pulls_no_further()
     loss = LogErrorLoss()(Estimate(estimate, None), targets)
     loss.backward()
     assert loss.item() == pytest.approx(LogErrorLoss.FLOOR_DB) and not estimate.grad.any()
+
+
+def test_the_root_of_the_squared_error_is_that_of_each_example_and_stem():
+    """White noise of power p has the power p times the mean squared window in each bin, half of it real."""
+    torch.manual_seed(0)
+    targets = 0.1 * torch.randn(2, 2, 1, 60_000)
+    powers = torch.tensor([[1.0, 4.0], [9.0, 0.0]]).reshape(2, 2, 1, 1)
+    loss = SpectrogramRmseLoss(512, 128)
+    found = loss(Estimate(targets + powers.sqrt() * torch.randn_like(targets), None), targets)
+    window = torch.hann_window(512).square().mean()
+    assert float(found) == pytest.approx(float((powers * window / 2).sqrt().mean()), rel=0.02)
+
+
+def test_the_root_of_the_squared_error_has_a_finite_gradient_at_a_perfect_estimate():
+    estimate = torch.zeros(1, 2, 1, 1000, requires_grad=True)
+    SpectrogramRmseLoss(256, 64)(Estimate(estimate, None), torch.zeros_like(estimate)).backward()
+    assert not estimate.grad.any()
