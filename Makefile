@@ -89,10 +89,10 @@ train-smoke: setup
 	@$(BIN)/python tests/train_smoke.py --data $(DATA) --out out/train-smoke
 
 test: setup browser
-	@$(BIN)/python -m pytest -q -n 3 --dist loadfile
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 test-slow: setup
-	@$(BIN)/python -m pytest -q -n 3 -m "slow and not gpu and not network"
+	@$(BIN)/python -m pytest -q -n 2 -m "slow and not gpu and not network"
 
 lint: setup
 	@$(BIN)/python -m ruff check .
