@@ -114,10 +114,11 @@ class OptunaSource:
         for name, overrides in {format_overrides(trial.overrides): trial.overrides for trial in earlier}.items():
             for seed in self._maker.seeds:
                 self._num_made += 1
-                if not (trial := made.get((name, seed))):  # a kill came between the trials of a cell
+                if (name, seed) not in made:  # a kill came between the trials of a cell
                     cell = self._find(overrides)
                     assert cell
-                    trial = self._maker.make(cell, seed)
+                    made[name, seed] = self._maker.make(cell, seed)
+                trial = made[name, seed]
                 outcome = self._maker.outcome(trial)
                 if outcome.covers(self._maker.amount):
                     self.done(trial, outcome)
