@@ -7,6 +7,8 @@ from models.running.processors import num_cpus
 
 SPACES = sorted(path.stem for path in (Path(__file__).parent / "space/spaces").glob("*.yaml"))
 """Names of the spaces that ship."""
+RETRIES = 3
+"""How often a trial whose worker died starts anew."""
 
 
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
@@ -75,7 +77,7 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--concurrent", type=int, default=0, metavar="N", help="at most N trials at the same time")
     parser.add_argument(
-        "--retries", type=int, default=3, metavar="N", help="new starts of a trial whose worker died (default 3)"
+        "--retries", type=int, metavar="N", help=f"new starts of a trial whose worker died (default {RETRIES})"
     )
     _add_log_argument(parser)
 

@@ -13,6 +13,7 @@ from models.presets.settings import override, to_mapping
 from models.running import atomic
 from models.training.record.card import model_card
 from models.training.record.run_folder import BEST
+from tuning.analysis.results import compare, read_results
 from tuning.space.band_split import resolve
 from tuning.space.grid import format_overrides
 from tuning.space.plan import Plan, read_plan
@@ -35,7 +36,7 @@ class Promoted:
 
 
 def choose(out: Path, trial: int | None = None, most_gmacs: float | None = None) -> Trial:
-    """The trial to promote: the given one, or the best seed of the complete cell with the best mean.
+    """The trial to promote: the given one, or the best seed of the complete cell that leads the summary.
 
     A cell is complete if each of its seeds has finished. The mean of only some seeds would not be comparable.
 
@@ -45,37 +46,29 @@ def choose(out: Path, trial: int | None = None, most_gmacs: float | None = None)
         most_gmacs: leave out cells that cost more GMAC/s.
 
     Raises:
-        ValueError: no such trial, or no complete cell within the limit.
+        ValueError: no such trial, no complete cell within the limit, or a damaged file.
         FileNotFoundError: the folder holds no search.
     """
     trials = {each.index: each for each in read_trials(out)}
     plan = read_plan(out)
-    outcomes = {index: read_outcome(out / each.name) for index, each in trials.items()}
     if trial is not None:
         if trial not in trials:
             raise ValueError(f"--trial: expected one of the {len(trials)} trials in {out}, got {trial}")
-        if (status := outcomes[trial].status_at(plan.budget.amount)) != FINISHED:
+        if (status := read_outcome(out / trials[trial].name).status_at(plan.budget.amount)) != FINISHED:
             raise ValueError(f"--trial: expected a finished trial, {trial} is {status}")
         return trials[trial]
-    cells: dict[str, list[Trial]] = {}
-    for index, each in trials.items():
-        if outcomes[index].status_at(plan.budget.amount) == FINISHED and (
-            most_gmacs is None or each.gmacs_per_s <= most_gmacs
-        ):
-            cells.setdefault(format_overrides(each.overrides), []).append(each)
-    complete = [finished for finished in cells.values() if len(finished) == plan.seeds]
-    if not complete:
+    table = read_results(out)
+    cells = compare(out, table, plan).cells
+    if most_gmacs is not None and not cells.empty:
+        cells = cells[cells.gmacs_per_s <= most_gmacs]
+    if cells.empty:
         limit = "" if most_gmacs is None else f" under {most_gmacs:g} GMAC/s"
         raise ValueError(
             f"{out}: expected a cell{limit} of which each seed has finished ({plan.seeds}), found none; "
             "go on with the search, or name a finished trial with --trial"
         )
-
-    def sdr(each: Trial) -> float:
-        return float(outcomes[each.index].metrics["sdr"])
-
-    best = max(complete, key=lambda cell: sum(map(sdr, cell)) / len(cell))
-    return max(best, key=sdr)
+    seeds = table[table.cell == cells.index[0]]
+    return trials[int(seeds.trial[seeds.sdr.idxmax()])]
 
 
 def promote(

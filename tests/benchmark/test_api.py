@@ -44,6 +44,7 @@ class Broken(Halves):
         raise ValueError("out of order")
 
 
+@pytest.mark.slow
 def test_a_broken_object_is_a_failure_and_the_others_are_scored(hq_root, tmp_path):
     run = benchmark.run({"b": Broken()}, hq_root, tmp_path, metrics="none", keep_estimates="none", threads=1)
     assert [(failure.system, failure.reason) for failure in run.failures] == [("b", "out of order")]

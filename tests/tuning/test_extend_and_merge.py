@@ -33,6 +33,7 @@ def calls_in(out: Path) -> list[int]:
     return [len(path.read_text().splitlines()) for path in sorted(out.glob("trial-*/calls.jsonl"))]
 
 
+@pytest.mark.slow
 def test_values_seeds_and_budget_are_added_to_a_finished_search(arguments, tmp_path, capsys):
     out = tmp_path / "out"
     given = [*arguments, "--out", str(out)]

@@ -44,6 +44,7 @@ def calls_in(out: Path) -> list[int]:
     return [len(path.read_text().splitlines()) for path in sorted(out.glob("trial-*/calls.jsonl"))]
 
 
+@pytest.mark.slow
 def test_halving_trains_on_and_its_search_can_be_extended(arguments, tmp_path, capsys):
     out = tmp_path / "out"
     given = [*arguments, "--out", str(out), "--budget", "steps=4"]

@@ -9,6 +9,7 @@ from models.checkpoints.checkpoint import load_checkpoint, save_checkpoint
 from models.presets.preset import load_preset
 from models.presets.settings import override
 from models.separation.separator import load_separator
+from models.training.record.track_scores import write_track_scores
 from search_folder import PLAN, write_search
 from tuning.__main__ import main
 from tuning.promote import choose, parse_gmacs, promote
@@ -33,9 +34,18 @@ def test_the_best_is_the_best_seed_of_the_best_cell(search):
     assert choose(search, trial=7).index == 7
 
 
+def test_the_best_is_the_first_of_the_summary(tmp_path):
+    write_search(tmp_path, tracks=3)
+    for trial in read_trials(tmp_path):
+        if trial.overrides["model.bands"] == "v1" and trial.overrides["model.hidden"] == "8":
+            scores = {f"track {n}": {"vocals": 9.0} for n in range(3)}  # by its tracks, not by its mean of the stems
+            write_track_scores(tmp_path / trial.name, 4, scores)
+    assert choose(tmp_path).overrides == {"model.bands": "v1", "model.hidden": "8"}
+
+
 @pytest.mark.parametrize("status", [FAILED, STOPPED])
 def test_a_cell_of_which_a_seed_failed_or_was_stopped_is_not_the_best(search, status):
-    write_outcome(search / "trial-000", Outcome(FINISHED, {"sdr": 5.5}))
+    write_outcome(search / "trial-000", Outcome(FINISHED, {"sdr": 5.5, "steps": 4}))
     write_outcome(search / "trial-004", Outcome(status, {"sdr": 9.0}))
     assert choose(search).index == 1
     assert choose(search, trial=0).index == 0  # if asked for

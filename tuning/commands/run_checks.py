@@ -12,6 +12,7 @@ from models.running.folder_lock import LOCK
 from models.running.processors import num_cpus
 from models.running.ray_session import check_address
 from models.training.record.run_folder import STATE
+from tuning.arguments import RETRIES
 from tuning.space.grid import format_overrides
 from tuning.space.plan import PLAN, Plan
 from tuning.trials.halving import read_rungs
@@ -33,7 +34,7 @@ def ray_settings(options: argparse.Namespace) -> RaySettings:
     """
     if options.backend not in ("ray", "local"):
         raise ValueError(f"--backend: expected ray or local, got {options.backend!r}")
-    for name in ("address", "storage", "concurrent"):
+    for name in ("address", "storage", "concurrent", "retries"):
         if options.backend == "local" and getattr(options, name):
             raise ValueError(f"--{name}: expected --backend ray, got local, which runs one trial after another")
     if not options.dry_run:
@@ -49,14 +50,15 @@ def ray_settings(options: argparse.Namespace) -> RaySettings:
         raise ValueError(f"--gpus-per-trial: expected 0 to 1 or a whole number, got {gpus:g}")
     if gpus > torch.cuda.device_count() and options.address is None:
         raise ValueError(f"--gpus-per-trial: expected at most {torch.cuda.device_count()} usable GPUs, got {gpus:g}")
-    for name in ("concurrent", "retries", "trials"):
-        check_at_least(name, getattr(options, name), 0)
+    retries = RETRIES if options.retries is None else options.retries
+    for name, number in (("concurrent", options.concurrent), ("retries", retries), ("trials", options.trials)):
+        check_at_least(name, number, 0)
     return RaySettings(
         options.address,
         options.cpus_per_trial,
         gpus,
         options.concurrent,
-        options.retries,
+        retries,
         options.scheduler == "asha",
         options.storage,
     )

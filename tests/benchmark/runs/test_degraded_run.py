@@ -23,6 +23,7 @@ from models.tracks import STEMS, open_tracks
 pytestmark = pytest.mark.usefixtures("short_filters", "short_warm_up")
 
 
+@pytest.mark.slow
 def test_the_command_prints_the_costs_and_resumes(hq_root, tmp_path, capsys):
     out = tmp_path / "out"
     arguments = ["run", "--data", str(hq_root), "--systems", "mixture", "--out", str(out), "--threads", "1"]

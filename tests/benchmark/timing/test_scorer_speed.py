@@ -9,6 +9,7 @@ from benchmark.timing import scorer_speed
 from benchmark.timing.scorer_speed import ScorerTiming, largest_difference_db, render_scorers
 
 
+@pytest.mark.slow
 def test_the_command_times_both_scorers_on_the_same_tracks(hq_root, monkeypatch, capsys):
     seen = []
     original = scorer_speed.museval_frames

@@ -1,6 +1,7 @@
 """Speed: every system gets the same audio, in turns, and the table is a ratio of medians."""
 
 import numpy as np
+import pytest
 import torch
 
 from benchmark.__main__ import main
@@ -43,6 +44,7 @@ def test_table_gives_medians_and_the_ratio_to_the_first():
     assert "| b | 0.0 M | 0.5 | 0.600 | 0.500–0.700 | 1.000 | 3.0 | 12.3 |" in table
 
 
+@pytest.mark.slow
 def test_peers_have_their_official_size():
     factories = speed_systems()
     sizes = {name: factory().parameters for name, factory in factories.items() if not name.startswith("BSRNN")}

@@ -42,6 +42,7 @@ def test_presets_take_turns_and_only_warm_steps_count(pack, monkeypatch):
         assert timing.mixture_s == 1.0 and timing.gflops == step_gflops(first) and timing.operators == {}
 
 
+@pytest.mark.slow
 def test_operators_share_a_step(pack):
     (timing,) = measure_training({"x": parse_setup(SMALL)}, pack, 1, torch.get_num_threads(), profiled=True)
     assert sum(timing.operators.values()) == pytest.approx(1)

@@ -198,6 +198,7 @@ def test_a_full_disk_is_one_line_and_finished_songs_stay(songs, tmp_path, capsys
     assert {path.name[:5] for path in (tmp_path / "out").iterdir()} == {"lock", "first", "secon"}
 
 
+@pytest.mark.slow
 def test_killed_interrupted_and_resumed(songs, tmp_path):
     write_song(songs / "long.mid", {9: 0, 0: 33, 1: 0}, beats=300)  # some seconds of work
     out = tmp_path / "out"

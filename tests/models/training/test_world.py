@@ -39,6 +39,7 @@ def losses(folder):
         return [float(row["loss"]) for row in csv.DictReader(file)]
 
 
+@pytest.mark.slow
 def test_two_processes_make_the_losses_of_one(hq_root, tmp_path):
     pack = prepare_pack([hq_root], tmp_path / "pack", STEMS, SAMPLE_RATE)
     preset = with_train(batch=4, steps=6, validate_every=1)
