@@ -20,7 +20,7 @@ TRANSFORMER = {
 class MoisesLightConfig:
     """Shape of a Moises-Light (Hung et al. 2025, arXiv 2510.06785); the defaults are those of the paper's smaller one.
 
-    One network estimates all stems, as the package allows; the paper trains one for each.
+    One network estimates all stems; the paper trains one for each.
     """
 
     stems: tuple[str, ...] = ("vocals", "drums", "bass", "other")
@@ -56,7 +56,9 @@ class MoisesLightConfig:
 
 
 class MoisesLightNetwork(nn.Module):
-    """``moises_light.MoisesLight``.
+    """``moises_light.MoisesLight``, but for its last layer, which makes the masks of each stem from all its features.
+
+    The package makes those of all stems from the four masks of one, a mean of which is a poor start for any of them.
 
     Args:
         config: its shape.
@@ -85,6 +87,15 @@ class MoisesLightNetwork(nn.Module):
             bn_factor=BOTTLENECK,
             transformer_params=TRANSFORMER,
         )
+        of_one = self.moises_light.final_conv
+        self.moises_light.final_conv = nn.Conv2d(
+            of_one.in_channels,
+            len(config.stems) * 2 * self.channels * config.bands,
+            of_one.kernel_size,
+            padding=of_one.padding,
+            groups=config.bands,
+        )
+        self.moises_light.source_head = None
 
     def forward(self, mixture: Tensor) -> Estimate:
         """Mixture [B, 2, T] to waveforms [B, S, 2, T]."""
