@@ -138,9 +138,12 @@ def score_again(
 
     Raises:
         FileNotFoundError: the folder holds no run.
-        ValueError: none of its estimates were kept, or a track of the run is not among the tracks.
+        ValueError: none of its estimates were kept (those of degraded mixtures never are), or a track of the run is not
+            among the tracks.
     """
     record = read_record(out)
+    if any("degradation" in key for key in record.keys):
+        raise ValueError(f"{out}: estimates of degraded mixtures are not kept, so they cannot be scored again")
     if not any(read_about(out, key) for key in record.keys):
         raise ValueError(f"{out}: expected kept estimates, got none; run the benchmark with --keep-estimates flac")
     by_id: dict[TrackId, Track] = {(track.split, track.name): track for track in tracks}

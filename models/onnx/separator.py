@@ -67,13 +67,14 @@ class OnnxSeparator:
         """Separate a whole mixture [C, T] of floating-point samples into {stem: [C, T]} of the same type and rate.
 
         Raises:
-            ValueError: the mixture is empty, has another shape or type, or is not finite.
+            ValueError: the mixture is empty, has another shape or type, or is not finite; or the rate is not a positive
+                whole number.
         """
         if not isinstance(mixture, np.ndarray) or mixture.ndim != 2 or mixture.dtype.kind != "f":
             raise ValueError("the mixture must be a numpy array [channels, samples] of floating-point samples")
         size = round(BLOCK_S * self.sample_rate)
         blocks = (mixture[:, start : start + size] for start in range(0, mixture.shape[1], size))
-        pieces = list(self.separate_stream(blocks, sample_rate or self.sample_rate))
+        pieces = list(self.separate_stream(blocks, self.sample_rate if sample_rate is None else sample_rate))
         return {
             stem: np.concatenate([piece[stem] for piece in pieces], axis=-1).astype(mixture.dtype, copy=False)
             for stem in self.stems

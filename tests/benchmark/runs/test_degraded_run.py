@@ -45,6 +45,9 @@ def test_the_command_prints_the_costs_and_resumes(hq_root, tmp_path, capsys):
     assert command.main(arguments) == 0 and capsys.readouterr().out == printed
     assert files == {path: path.stat().st_mtime_ns for path in out.rglob("tracks/*/*/*.json")}
     assert command.main(["report", str(out / "degraded")]) == 0
+    capsys.readouterr()
+    assert command.main(["score", str(out / "degraded"), "--data", str(hq_root)]) == 1
+    assert "estimates of degraded mixtures are not kept" in capsys.readouterr().err
 
 
 def test_a_wrong_degradation_is_one_line(tmp_path, capsys):

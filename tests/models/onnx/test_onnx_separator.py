@@ -145,6 +145,12 @@ def test_mixtures_are_checked(made, mixture, message):
         OnnxSeparator(made / "made.onnx").separate(mixture)
 
 
+@pytest.mark.parametrize("rate", [0, -1, 44100.5])
+def test_rates_are_checked(made, rate):
+    with pytest.raises(ValueError, match="the sample rate must be a positive whole number of Hz"):
+        OnnxSeparator(made / "made.onnx").separate(music(9), rate)
+
+
 def test_other_files_are_refused(made, tmp_path, monkeypatch):
     with pytest.raises(FileNotFoundError, match="none.onnx: no such file; `python -m models export"):
         OnnxSeparator(tmp_path / "none.onnx")
