@@ -46,7 +46,7 @@ def test_the_command_prints_the_costs_and_resumes(hq_root, tmp_path, capsys):
     assert files == {path: path.stat().st_mtime_ns for path in out.rglob("tracks/*/*/*.json")}
     assert command.main(["report", str(out / "degraded")]) == 0
     capsys.readouterr()
-    assert command.main(["score", str(out / "degraded"), "--data", str(hq_root)]) == 1
+    assert command.main(["score", str(out / "degraded"), "--data", str(hq_root)]) == 2
     assert "estimates of degraded mixtures are not kept" in capsys.readouterr().err
 
 
