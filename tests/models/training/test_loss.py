@@ -107,17 +107,29 @@ def test_each_preset_trains_with_the_loss_it_names():
     assert (own.spectrogram.n_fft, own.spectrogram.hop) == (4096, 2048)
 
 
-def test_the_log_error_is_minus_the_sdr_but_for_the_targets_own_level():
+def test_a_large_log_error_is_minus_the_sdr_but_for_the_targets_own_level():
     torch.manual_seed(0)
-    targets = 0.1 * torch.randn(2, 3, 1, 4000)
-    noise = 0.01 * torch.randn(2, 3, 1, 4000)
+    targets = 3 * torch.randn(2, 3, 1, 4000)
+    noise = torch.randn(2, 3, 1, 4000)
     loss = LogErrorLoss()
     sdr = 10 * torch.log10(targets.square().sum((-2, -1)) / noise.square().sum((-2, -1)))
     level = 10 * torch.log10(targets.square().mean((-2, -1)))
     found = loss(Estimate(targets + noise, None), targets)
-    assert float(found) == pytest.approx(float((level - sdr).mean()), abs=1.5)  # the floor rounds off the last dB
+    assert float(found) == pytest.approx(float((level - sdr).mean()), abs=0.1)
     louder = loss(Estimate(targets + 10 * noise, None), targets)
-    assert float(louder - found) == pytest.approx(19, abs=1.5)
+    assert float(louder - found) == pytest.approx(20, abs=0.1)
+
+
+def test_a_small_log_error_counts_by_its_size():
+    """Far below the floor, the gradient is the error's, not that of its logarithm: quiet moments weigh little."""
+    torch.manual_seed(0)
+    targets, noise = torch.zeros(1, 1, 1, 4000), torch.randn(1, 1, 1, 4000)
+    slopes = []
+    for level in (1e-4, 1e-3):
+        estimate = (level * noise).requires_grad_()
+        LogErrorLoss()(Estimate(estimate, None), targets).backward()
+        slopes.append(float(estimate.grad.norm()))
+    assert slopes[1] / slopes[0] == pytest.approx(10, rel=0.01)
 
 
 def test_the_log_error_of_a_perfect_estimate_is_its_floor_and_pulls_no_further():
