@@ -57,11 +57,11 @@ class _Take:
 class RandomMixer:
     """Makes the batch of any step; example i of a step follows from seed, step and i alone.
 
-    For each example and source: a salient segment of any track (or, with ``crops="random"``, a track, likelier the
-    longer it is, by the square root of its length), a crop in it, a channel, the augmentations that are asked for, a
-    gain, and a small chance to be left out. With probability ``1 - remix`` an example is a recorded song instead: one
-    track and crop for all sources, a moment at which any of them plays, and the same channels, speed and direction;
-    gain and omission are each source's own. Mixture and targets are divided by their common peak.
+    For each example and source: a salient segment of any track (or, with ``crops="random"``, a track, all equally
+    likely), a crop in it, a channel, the augmentations that are asked for, a gain, and a small chance to be left out.
+    With probability ``1 - remix`` an example is a recorded song instead: one track and crop for all sources, a moment
+    at which any of them plays, and the same channels, speed and direction; gain and omission are each source's own.
+    Mixture and targets are divided by their common peak.
 
     With ``more`` music, a source that is drawn comes from there with the probability that it says. With the same
     probability, all sources of an example but one, drawn first, are a rest: of one segment, with one gain.

@@ -110,7 +110,7 @@ def pack_pool(
             starts = tuple(sorted({start for source in sources for start in salient[track.path.name][source]}))
             entries.append(Segments(track, starts, segment_length(track.num_samples, pack.sample_rate), len(starts)))
         elif not all(track.silent[source] for source in sources):
-            entries.append(Segments(track, (0,), track.num_samples, track.num_samples**0.5))
+            entries.append(Segments(track, (0,), track.num_samples, 1.0))
     entries = [entry for entry in entries if entry.starts]
     if not entries:
         names = ", ".join(repr(pack.stems[source]) for source in sources)
