@@ -6,6 +6,7 @@ The real run, and a toy one of a few seconds on the excerpt that stempeg ships:
     python -m benchmark run --systems mixture,oracle --out out/toy
 
 `python -m benchmark install spleeter` makes the Python environment for Spleeter.
+`python -m benchmark separate SONG --systems demucs,spleeter --out out/songs` separates songs without stems.
 `python -m benchmark score out/musdb18` scores the estimates that `run --keep-estimates flac` stored again.
 `python -m benchmark compare out/r:SYSTEM out/r:SYSTEM` compares two systems, or two runs, track by track.
 `python -m benchmark report out/musdb18` makes a page of a run, with players and plots, that opens offline.
@@ -21,7 +22,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmark.arguments import add_compare, add_degrade, add_keep_and_metrics, add_score, add_training_speed
+from benchmark.arguments import (
+    add_compare,
+    add_degrade,
+    add_keep_and_metrics,
+    add_score,
+    add_separate,
+    add_systems,
+    add_training_speed,
+)
 from models.running.arguments import positive
 from models.running.console import run_command
 from models.running.processors import num_cpus
@@ -37,6 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args.typed = shlex.join(["python", "-m", "benchmark", *arguments])
     commands = {
         "run": _run,
+        "separate": _separate,
         "score": _score,
         "compare": _compare,
         "report": _report,
@@ -45,7 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "scorer-speed": _scorer_speed,
         "install": _install,
     }
-    kept = f": finished tracks are in {args.out}, the same command continues" if args.command == "run" else ""
+    finished = {"run": "tracks", "separate": "songs"}.get(args.command)
+    kept = f": finished {finished} are in {args.out}, the same command continues" if finished else ""
     return run_command(lambda: commands[args.command](args), "benchmark", f"\ninterrupted{kept}")
 
 
@@ -57,14 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     run = commands.add_parser("run", help="separate and score tracks with several systems, and print the tables")
     run.add_argument("--data", help="data set, or one *.stem.mp4 (default: MUSDB_PATH, else the excerpt of stempeg)")
     run.add_argument("--split", default="test", choices=("train", "valid", "test", "all"), help="default: test")
-    run.add_argument(
-        "--systems",
-        default="bsrnn,demucs,openunmix",
-        help="comma-separated: mixture, oracle (both are always added), oracle:ibm, oracle:mwf, bsrnn, demucs,"
-        " openunmix, the last three also as KIND:CHECKPOINT, demucs:htdemucs (official), openunmix:umxhq (official),"
-        " spleeter (2 stems, official), mdxnet (official), KIND:FOLDER (local files), msst:FOLDER (config.yaml and"
-        " checkpoint of Music-Source-Separation-Training); default: %(default)s",
-    )
+    add_systems(run, "bsrnn,demucs,openunmix", "mixture, oracle (both are always added), oracle:ibm, oracle:mwf, ")
     run.add_argument(
         "--estimates",
         action="append",
@@ -73,21 +77,12 @@ def _parser() -> argparse.ArgumentParser:
         help="score DIR/TRACK/STEM.wav (or flac, ogg) under that name; may be given again",
     )
     run.add_argument(
-        "--system",
-        action="append",
-        default=[],
-        metavar="NAME=MODULE:FACTORY",
-        help="score the object that FACTORY of MODULE returns, with separate(mixture, sample_rate); arguments follow as"
-        " ?depth=3,kind=fast; NAME= may be left out; may be given again",
-    )
-    run.add_argument(
         "--out",
         required=True,
         type=Path,
         help="folder for the results; stored ones are reused if system, music, our code and its packages are the same",
     )
     run.add_argument("--limit", type=positive, metavar="N", help="only the first N tracks")
-    run.add_argument("--download", action="store_true", help="allow official weights to be downloaded")
     run.add_argument(
         "--threads", type=positive, metavar="N", help="CPU threads of each system (default: all, shared by the jobs)"
     )
@@ -106,6 +101,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--openunmix", metavar="NAME_OR_FOLDER", help="the system that `openunmix` in --systems means")
     add_degrade(run)
     add_keep_and_metrics(run)
+    add_separate(commands)
     add_score(commands)
     add_compare(commands)
     speed = commands.add_parser("speed", help="time the shipped checkpoint, and other systems at their official sizes")
@@ -232,6 +228,16 @@ def _run(args: argparse.Namespace) -> int:
     print("\n" + run.table)
     print(f"written: {args.out / 'table.md'}, {args.out / 'scores.csv'}")
     return _describe_failures(run.failures)
+
+
+def _separate(args: argparse.Namespace) -> int:
+    from benchmark.songs import separate_songs
+    from benchmark.systems.catalog import parse_systems, resolve_all
+    from models.songs.separate_song import Output
+
+    sources = resolve_all(parse_systems(args.systems), python=args.system, download=args.download)
+    output, device = Output(args.format, clip=args.clip), _usable_device(args.device)
+    return 2 if separate_songs(sources, args.inputs, args.out, output, device, args.threads or num_cpus()) else 0
 
 
 def _score(args: argparse.Namespace) -> int:

@@ -1,10 +1,11 @@
-"""The options of `python -m benchmark run`, `score`, `compare` and `training-speed`."""
+"""The options of `python -m benchmark run`, `separate`, `score`, `compare` and `training-speed`."""
 
 import argparse
 import math
 from pathlib import Path
 from typing import Any
 
+from models.arguments import CLIPS, FORMATS
 from models.running.arguments import positive
 
 
@@ -35,6 +36,39 @@ def add_degrade(run: argparse.ArgumentParser) -> None:
         " aac:96k (kbit/s), clip:-3 (dB below the peak), loud:-8LUFS (gain and limiter), level:-20 (dB), mono,"
         " rate:22050 (Hz), noise:-50 (dB relative to the mixture)",
     )
+
+
+def add_systems(command: argparse.ArgumentParser, default: str, bounds: str = "") -> None:
+    """Add the options that name systems; the help begins with `bounds`."""
+    command.add_argument(
+        "--systems",
+        default=default,
+        help=f"comma-separated: {bounds}bsrnn, demucs, openunmix, these three also as KIND:CHECKPOINT,"
+        " demucs:htdemucs (official), openunmix:umxhq (official), spleeter (2 stems, official), mdxnet (official),"
+        " KIND:FOLDER (local files), msst:FOLDER (config.yaml and checkpoint of Music-Source-Separation-Training);"
+        " default: %(default)s",
+    )
+    command.add_argument(
+        "--system",
+        action="append",
+        default=[],
+        metavar="NAME=MODULE:FACTORY",
+        help="the object that FACTORY of MODULE returns, with separate(mixture, sample_rate); arguments follow as"
+        " ?depth=3,kind=fast; NAME= may be left out; may be given again",
+    )
+    command.add_argument("--download", action="store_true", help="allow official weights to be downloaded")
+
+
+def add_separate(commands: Any) -> None:
+    """Declare `separate`."""
+    separate = commands.add_parser("separate", help="separate songs that have no stems with several systems")
+    separate.add_argument("inputs", nargs="+", type=Path, metavar="SONG", help="audio or video file, or a folder")
+    add_systems(separate, "bsrnn")
+    separate.add_argument("--out", required=True, type=Path, help="folder: OUT/SYSTEM/SONG/STEM; what is done is kept")
+    separate.add_argument("--format", default="flac24", choices=FORMATS, help="of the stems (default: %(default)s)")
+    separate.add_argument("--clip", choices=CLIPS, help="as of `python -m models separate`")
+    separate.add_argument("--threads", type=positive, metavar="N", help="CPU threads (default: all)")
+    separate.add_argument("--device", default="cpu", help="where the systems run: cpu, cuda, ... (default: cpu)")
 
 
 def add_score(commands: Any) -> None:

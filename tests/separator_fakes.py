@@ -52,6 +52,27 @@ class Forgetful(Halves):
         return {"vocals": mixture}
 
 
+class Broken(Halves):
+    """Cannot separate."""
+
+    def separate(self, mixture, sample_rate=None):
+        raise RuntimeError("out of order\nand more")
+
+
+class NotFinite(Halves):
+    """Divides by zero."""
+
+    def separate(self, mixture, sample_rate=None):
+        return {stem: np.full_like(mixture, np.nan) for stem in self.stems}
+
+
+class Short(Halves):
+    """Returns one sample."""
+
+    def separate(self, mixture, sample_rate=None):
+        return {stem: mixture[:, :1] for stem in self.stems}
+
+
 class Bare:
     """Returns an array instead of a mapping."""
 
