@@ -97,7 +97,7 @@ def test_several_resolutions_have_a_finite_gradient_in_silence():
 
 
 def test_each_preset_trains_with_the_loss_it_names():
-    assert isinstance(build_loss(load_preset("hdemucs-small")), WaveformL1Loss)
+    assert isinstance(build_loss(override(load_preset("hdemucs-small"), {"train.loss": "waveform"})), WaveformL1Loss)
     paper = build_loss(load_preset("paper-vocals"))
     assert isinstance(paper, ComplexL1Loss) and (paper.spectrogram.n_fft, paper.spectrogram.hop) == (2048, 512)
     several = build_loss(override(load_preset("small"), {"train.loss": "multiresolution"}))
