@@ -182,7 +182,15 @@ def test_video(tmp_path, shipped):
     np.testing.assert_allclose(samples, song.T, atol=1e-4)
 
 
-def test_interrupted_jobs_leave_no_unfinished_stems(music, tmp_path, capsys, monkeypatch):
+@pytest.fixture
+def interruptible():
+    """SIGINT raises KeyboardInterrupt; a shell's background jobs, such as `nohup make test &`, inherit its ignoring."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_interrupted_jobs_leave_no_unfinished_stems(music, tmp_path, capsys, monkeypatch, interruptible):
     class Interrupting(ScaledCopies):
         sent = False
 
