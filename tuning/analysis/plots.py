@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from models.running import atomic
+from tuning.analysis.long_values import numbers_of, shortened
 from tuning.analysis.results import NO_VALUE, Comparison, effects
 from tuning.space.plan import Plan
 from tuning.trials.records import Trial, read_rows, read_trials
@@ -20,7 +21,7 @@ def write_plots(out: Path, comparison: Comparison, plan: Plan) -> None:
     if not comparison.cells.empty:
         _save(plot_pareto(comparison, plan), out / PARETO)
         if found := effects(comparison, plan):
-            _save(plot_effects(found, comparison), out / EFFECTS)
+            _save(plot_effects(found, comparison, plan), out / EFFECTS)
     trials = [trial for trial in read_trials(out) if read_rows(out / trial.name)]
     if trials:
         _save(plot_curves(out, trials, plan), out / CURVES)
@@ -37,10 +38,10 @@ def plot_pareto(comparison: Comparison, plan: Plan):
     axes.plot(
         front.gmacs_per_s, front["mean"], color="C1", marker="o", markersize=12, fillstyle="none", label="Pareto front"
     )
-    varied = plan.varied
+    varied, numbers = plan.varied, numbers_of(plan.grid)
     named = cells if len(cells) <= LABELLED else front
     for _, cell in named.iterrows():
-        text = " ".join(_short(cell[key]) for key in varied)
+        text = " ".join(shortened(str(cell[key]), numbers) for key in varied)
         axes.annotate(text, (cell.gmacs_per_s, cell["mean"]), (4, 4), textcoords="offset points", fontsize=7)
     if cells.gmacs_per_s.max() > 5 * cells.gmacs_per_s.min():
         axes.set_xscale("log")
@@ -53,8 +54,9 @@ def plot_pareto(comparison: Comparison, plan: Plan):
     return figure
 
 
-def plot_effects(found: dict[str, pd.DataFrame], comparison: Comparison):
+def plot_effects(found: dict[str, pd.DataFrame], comparison: Comparison, plan: Plan):
     """A panel for each setting: the cells of each value as points, their mean as a line."""
+    numbers = numbers_of(plan.grid)
     figure, panels = _figure(3.6 * len(found) + 0.8, 3.8, len(found))
     for axes, (key, table) in zip(np.atleast_1d(panels), found.items(), strict=True):
         values = list(table.index)
@@ -62,7 +64,8 @@ def plot_effects(found: dict[str, pd.DataFrame], comparison: Comparison):
             sdrs = comparison.cells.loc[comparison.cells[key] == value, "mean"]
             axes.plot([place] * len(sdrs), sdrs, "o", color="C0", alpha=0.5, markersize=4)
         axes.plot(range(len(values)), table["mean"], color="C1", marker="_", markersize=14)
-        axes.set_xticks(range(len(values)), [_short(value) for value in values], rotation=30, ha="right", fontsize=8)
+        labels = [shortened(str(value), numbers) for value in values]
+        axes.set_xticks(range(len(values)), labels, rotation=30, ha="right", fontsize=8)
         axes.set_title(key, fontsize=10)
         axes.set_ylabel("validation SDR (dB)")
     return figure
@@ -75,10 +78,10 @@ def plot_curves(out: Path, trials: list[Trial], plan: Plan):
         plan.budget.kind, "cpu_minutes" if plan.device == "cpu" else "minutes"
     )
     column = "valid_sdr" if plan.metric == "mean" else f"valid_{plan.metric}"
-    varied = plan.varied
+    varied, numbers = plan.varied, numbers_of(plan.grid)
     colours: dict[str, str] = {}
     for trial in trials:
-        name = " ".join(_short(trial.overrides.get(key, NO_VALUE)) for key in varied) or "the cell"
+        name = " ".join(shortened(str(trial.overrides.get(key, NO_VALUE)), numbers) for key in varied) or "the cell"
         is_new = name not in colours
         colour = colours.setdefault(name, f"C{len(colours) % 10}")
         rows = [row for row in read_rows(out / trial.name) if column in row]
@@ -89,12 +92,6 @@ def plot_curves(out: Path, trials: list[Trial], plan: Plan):
     if len(colours) <= 2 * LABELLED:
         axes.legend(loc="lower right", fontsize=7)
     return figure
-
-
-def _short(value: object) -> str:
-    """A value as a short label: a long band spec is cut."""
-    text = str(value)
-    return text if len(text) <= 14 else text[:13] + "…"
 
 
 def _figure(width: float, height: float, columns: int = 1):

@@ -12,6 +12,7 @@ from tuning.analysis.conclusion import conclusion
 from tuning.analysis.extrapolation import Curve, read_curves
 from tuning.analysis.forecast import forecast
 from tuning.analysis.importance import describe, importance
+from tuning.analysis.long_values import legend, numbers_of, shortened
 from tuning.analysis.results import Comparison, compare, effects, hypervolume, read_results
 from tuning.space.budget import Budget
 from tuning.space.plan import Plan
@@ -55,19 +56,22 @@ def summarise(
     counts = table.status.value_counts()
     states = ", ".join(f"{counts[name]} {name}" for name in (FINISHED, STOPPED, FAILED, UNFINISHED) if name in counts)
     metric = "mean of the stems" if plan.metric == "mean" else plan.metric
-    parts = [
+    numbers = numbers_of(plan.grid)
+    head = [
         f"# Search: {', '.join(plan.grid)}",
         f"Preset `{plan.preset_name}`; budget of each trial: {plan.budget} ({plan.device}); {states}.\n"
         f"Data: {plan.data}. Validation SDR (global SDR, mean over tracks, {metric}), dB.",
         "```\npython -m tuning " + " ".join(map(_quoted, plan.arguments)) + "\n```",
+        *legend(numbers),
     ]
+    parts = []
     if comparison.cells.empty:
         parts.append("No cell is complete: every cell has a seed that has not finished.")
     else:
         parts += [_cells(comparison, plan), *conclusion(comparison, plan)]
         parts += [*_effects(comparison, plan), *_importance(comparison, plan)]
     parts += [*_rungs(rungs, plan), *forecast(curves), *_incomplete(comparison), *_others(table)]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join([*head, *(shortened(part, numbers) for part in parts)]) + "\n"
 
 
 def _cells(comparison: Comparison, plan: Plan) -> str:
@@ -75,7 +79,8 @@ def _cells(comparison: Comparison, plan: Plan) -> str:
     lines = [_row(titles), "|" + "---|" * len(plan.grid) + "--:|" * 8 + "---|"]
     for _, cell in comparison.cells.head(ROWS).iterrows():
         spread = "" if math.isnan(cell.spread) else f"{cell.spread:.2f}"
-        costs = [f"{cell.parameters / 1e6:.2f} M", f"{cell.gmacs_per_s:.2f}", f"{cell.rtf:.3f}"]
+        rtf = "" if math.isnan(cell.rtf) else f"{cell.rtf:.3f}"
+        costs = [f"{cell.parameters / 1e6:.2f} M", f"{cell.gmacs_per_s:.2f}", rtf]
         spent = [f"{cell.steps:.0f}", f"{cell.train_minutes:.1f}", "yes" if cell.pareto else ""]
         lines.append(
             _row([*(cell[key] for key in plan.grid), f"{cell['mean']:.2f}", spread, cell.seeds, *costs, *spent])

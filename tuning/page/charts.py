@@ -2,11 +2,12 @@
 
 import html
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
 from tuning.analysis.extrapolation import Curve
+from tuning.analysis.long_values import numbers_of, shortened
 from tuning.space.plan import Plan
 from tuning.space.ranges import Range, ranges_of
 
@@ -80,7 +81,7 @@ def curve_chart(curves: Sequence[Curve]) -> str:
 
 def parallel_chart(cells: pd.DataFrame, plan: Plan) -> str:
     """Parallel coordinates: a line for each cell through its settings to its SDR; the best fifth is highlighted."""
-    ranges, keys = ranges_of(plan.grid), plan.varied
+    ranges, keys, numbers = ranges_of(plan.grid), plan.varied, numbers_of(plan.grid)
     places = [LEFT + 20 + place * (WIDTH - LEFT - RIGHT - 60) / len(keys) for place in range(len(keys) + 1)]
     value = Axis(cells["mean"].min(), cells["mean"].max(), HEIGHT - BOTTOM, TOP + 16)
     parts = []
@@ -88,7 +89,7 @@ def parallel_chart(cells: pd.DataFrame, plan: Plan) -> str:
         parts.append(f'<line class="axis" x1="{place:.1f}" x2="{place:.1f}" y1="{TOP + 16}" y2="{HEIGHT - BOTTOM}"/>')
         parts.append(_text(place, TOP - 6, key.rpartition(".")[2], "middle"))
     for key, place in zip(keys, places, strict=False):
-        parts += [_text(place + 5, at, text, "start") for text, at in _marks(ranges[key])]
+        parts += [_text(place + 5, at, text, "start") for text, at in _marks(ranges[key], numbers)]
     parts += [_text(places[-1] + 5, value.place(each), f"{each:.2f}", "start") for each in (value.low, value.high)]
     best = set(cells.index[: max(1, len(cells) // 5)])
     for name, cell in cells.iloc[::-1].iterrows():
@@ -98,8 +99,8 @@ def parallel_chart(cells: pd.DataFrame, plan: Plan) -> str:
     return _svg(parts, "Settings and SDR of the cells")
 
 
-def _marks(values: Range) -> list[tuple[str, float]]:
-    return [(text if len(text) <= 14 else text[:13] + "…", _place(values, text)) for text in values.ends()]
+def _marks(values: Range, numbers: Mapping[str, str]) -> list[tuple[str, float]]:
+    return [(shortened(text, numbers), _place(values, text)) for text in values.ends()]
 
 
 def _place(values: Range, text: str) -> float:

@@ -11,6 +11,7 @@ from PIL import Image
 
 from search_folder import GRID, PLAN, write_search
 from tuning.__main__ import main
+from tuning.analysis.long_values import numbers_of
 from tuning.analysis.results import compare, effects, pareto, read_results
 from tuning.analysis.summary import summarise
 from tuning.commands.report import write_report
@@ -157,3 +158,24 @@ def test_without_pandas_the_search_says_how_to_get_its_tables(search, monkeypatc
     monkeypatch.setitem(sys.modules, "tuning.analysis.results", None)
     write_report(search, PLAN)
     assert f"python -m tuning report {search}" in capsys.readouterr().out
+
+
+def test_long_values_have_numbers_everywhere_but_in_the_command(search):
+    long = "100:1k,250:2k,500:8k"
+    for path in search.glob("trial-*/trial.json"):
+        path.write_text(path.read_text().replace("100:1k,1k:20k", long))
+    grid = {**GRID, "model.bands": ("v1", long, f"50:1k,{long}")}
+    assert numbers_of(grid) == {long: "#1", f"50:1k,{long}": "#2"}
+    plan = replace(PLAN, grid=grid, arguments=("run", "--grid", f"model.bands={long}"))
+    table = read_results(search)
+    head, _, rest = summarise(table, compare(search, table, plan), plan).partition("## ")
+    assert f"--grid model.bands={long}\n" in head and head.endswith(f"- #1: `{long}`\n- #2: `50:1k,{long}`\n\n")
+    assert long not in rest and "| #1 | 8 |" in rest and "| v1 | 8 |" in rest
+    assert numbers_of({"train.lr": ("log 1e-4..1e-2 if train.schedule=linear",)}) == {}
+
+
+def test_a_trial_that_goes_on_has_no_real_time_factor_yet(search):
+    table = read_results(search)
+    table["rtf"] = np.nan
+    summary = summarise(table, compare(search, table, PLAN), PLAN)
+    assert "nan" not in summary
