@@ -60,6 +60,7 @@ def _exact(cells: pd.DataFrame, keys: list[str]) -> Importance:
 def _estimated(cells: pd.DataFrame, keys: list[str], plan: Plan) -> Importance | None:
     import optuna
 
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     ranges = ranges_of(plan.grid)
     study = optuna.create_study(direction="maximize")
     for _, cell in cells.iterrows():

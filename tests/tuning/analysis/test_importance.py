@@ -4,6 +4,7 @@ import sys
 from dataclasses import replace
 
 import numpy as np
+import optuna
 import pandas as pd
 import pytest
 
@@ -37,7 +38,9 @@ def test_a_part_of_a_space_is_estimated_and_ranks_what_counts(monkeypatch):
         mean = -abs(np.log10(rate) + 3) * 5 + 0.05 * clip
         rows.append({"train.lr": f"{rate:.4g}", "train.clip": f"{clip:.4g}", "train.ema": f"{ema:.4g}", "mean": mean})
     plan = replace(PLAN, grid=grid, search="optuna", trials=60)
+    optuna.logging.set_verbosity(optuna.logging.INFO)
     found = importance(comparison_of(rows), plan)
+    assert optuna.logging.get_verbosity() == optuna.logging.WARNING  # else it logs that it made a study
     assert max(found.shares, key=found.shares.get) == "train.lr" and "estimated by" in found.method
     assert np.isnan(found.together) and "combinations |" not in describe(found)
     assert sum(found.shares.values()) == pytest.approx(1) and "relative to the others" in describe(found)
