@@ -32,21 +32,34 @@ def write_summary(out: Path, table: pd.DataFrame, comparison: Comparison, plan: 
 def write_summary_at(out: Path, plan: Plan, at: float) -> Path:
     """Write what a search shows at a smaller amount of its budget; returns the file, ``summary-at-N.md``.
 
+    The cells that came so far are compared by the seeds that all of them have: ``--extend --seeds`` after halving
+    trains new seeds for the last cells only, and the others still count.
+
     Raises:
         ValueError: the amount is not a part of the budget.
     """
     if not 0 < at <= plan.budget.amount:
         raise ValueError(f"--at: expected an amount above 0 and at most {plan.budget.amount:g}, got {at:g}")
     table = read_results(out, at)
-    part = replace(plan, budget=Budget(plan.budget.kind, at))
+    seeds = _shared_seeds(table)
+    part = replace(plan, budget=Budget(plan.budget.kind, at), seeds=len(seeds) or plan.seeds)
     note = (
         f"**At {part.budget} of {plan.budget}.** Each trial is taken at its first validation from there on. A linear "
         "schedule ends with the whole budget, so here no trial has been annealed; a search with this budget alone may "
         "give another order.\n\n"
     )
+    if len(seeds) not in (0, table.seed.nunique()):
+        table = table[table.seed.isin(seeds)]
+        note += f"Compared by seed {', '.join(map(str, seeds))} only: not all cells that came so far have the others.\n\n"
     path = out / f"summary-at-{at:g}.md"
     atomic.write_text(path, note + summarise(table, compare(out, table, part), part))
     return path
+
+
+def _shared_seeds(table: pd.DataFrame) -> list[int]:
+    """The seeds of which all cells with any finished trial have one."""
+    finished = table[table.status == FINISHED]
+    return [int(seed) for seed, cells in finished.groupby("seed").cell if cells.nunique() == finished.cell.nunique()]
 
 
 def summarise(

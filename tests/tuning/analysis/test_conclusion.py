@@ -8,7 +8,7 @@ import pytest
 from search_folder import PLAN, write_search
 from tuning.__main__ import main
 from tuning.analysis.results import compare, read_results
-from tuning.analysis.summary import summarise
+from tuning.analysis.summary import summarise, write_summary_at
 from tuning.commands.report import write_report
 from tuning.space.budget import Budget
 from tuning.trials.records import STOPPED, Outcome, read_outcome, write_outcome
@@ -17,6 +17,11 @@ from tuning.trials.records import STOPPED, Outcome, read_outcome, write_outcome
 def summary_of(folder, **changes):
     plan, table = replace(PLAN, **changes), read_results(folder)
     return summarise(table, compare(folder, table, plan), plan)
+
+
+def stop_at_a_quarter(trial):
+    write_outcome(trial, replace(read_outcome(trial), status=STOPPED, metrics={"budget_used": 0.25, "steps": 1}))
+    (trial / "metrics.csv").write_text("step,minutes,cpu_minutes,valid_sdr\n1,0.1,0.1,9\n")
 
 
 def test_with_seeds_and_tracks_both_are_in_the_interval_and_the_winner_is_judged(tmp_path):
@@ -92,6 +97,19 @@ def test_a_search_is_compared_at_a_part_of_its_budget(tmp_path, capsys):
     ):
         assert main(["report", str(tmp_path), "--at", *given]) == 2
         assert message in capsys.readouterr().err
+
+
+def test_at_a_part_of_the_budget_cells_are_compared_by_the_seeds_that_all_have(tmp_path):
+    """As after ``--extend --seeds`` of halving, which trains new seeds for the cells of the last rung only."""
+    write_search(tmp_path, spread=0.05, tracks=3)
+    for name in ("trial-004", "trial-005", "trial-006"):
+        stop_at_a_quarter(tmp_path / name)
+    text = write_summary_at(tmp_path, PLAN, 2).read_text()
+    assert "Compared by seed 0 only: not all cells that came so far have the others." in text
+    assert "4 cells, 1 seed, 3 validation tracks" in text and "Incomplete" not in text and "did not reach" not in text
+    stop_at_a_quarter(tmp_path / "trial-003")  # now no seed is left that all cells have
+    text = write_summary_at(tmp_path, PLAN, 2).read_text()
+    assert "Compared by seed" not in text and "No cell is complete" in text and "did not reach 2" in text
 
 
 @pytest.mark.parametrize("budget", [Budget("steps", 4), Budget("minutes", 0.2), Budget("flops", 4e9)])
