@@ -50,7 +50,8 @@ def write_summary_at(out: Path, plan: Plan, at: float) -> Path:
     )
     if len(seeds) not in (0, table.seed.nunique()):
         table = table[table.seed.isin(seeds)]
-        note += f"Compared by seed {', '.join(map(str, seeds))} only: not all cells that came so far have the others.\n\n"
+        kept = ", ".join(map(str, seeds))
+        note += f"Compared by seed {kept} only: not all cells that came so far have the others.\n\n"
     path = out / f"summary-at-{at:g}.md"
     atomic.write_text(path, note + summarise(table, compare(out, table, part), part))
     return path
