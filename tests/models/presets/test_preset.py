@@ -120,15 +120,11 @@ def test_paper_presets_are_the_papers(stem):
     assert preset["separate"]["segment_s"] * (1 - preset["separate"]["overlap"]) == 1.5
 
 
-def test_tiny_is_the_network_of_its_checkpoint():
-    assert load_preset("tiny").model == load_checkpoint(find_checkpoint("tiny")).preset.model
-
-
-def test_small_is_four_stems_from_one_encoder():
-    model = load_preset("small").model
-    assert model.stems == STEMS
-    assert 24 <= len(model.band_widths) <= 30
-    assert sum(model.band_widths) == model.num_bins
+@pytest.mark.parametrize("name", ["small", "tiny", "live"])
+def test_a_preset_is_the_network_of_its_checkpoint(name):
+    model = load_preset(name).model
+    assert model == load_checkpoint(find_checkpoint(name)).preset.model
+    assert model.stems == STEMS and sum(model.band_widths) == model.num_bins
 
 
 def test_a_yaml_file_is_a_preset(tmp_path):
