@@ -32,6 +32,7 @@ def test_an_object_is_scored_beside_the_bounds_and_its_results_are_reused(hq_roo
     assert benchmark.run(systems={"mine": mine}, **options).table == run.table and Here.calls == calls
 
 
+@pytest.mark.slow
 def test_stems_are_those_that_it_returns(hq_root, tmp_path):
     run = benchmark.run({"n": Nameless()}, hq_root, tmp_path, limit=1, metrics="none", keep_estimates="none")
     assert set(run.scores.query("system == 'n'").stem) == {"vocals", "accompaniment", "all"}

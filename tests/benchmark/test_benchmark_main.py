@@ -21,6 +21,7 @@ def test_the_bounds_on_a_small_data_set(hq_root, tmp_path, capsys):
     assert files == {path: path.stat().st_mtime_ns for path in out.glob("tracks/*/*/*.json")}
 
 
+@pytest.mark.slow
 def test_kept_estimates_are_scored_by_the_command(hq_root, tmp_path, capsys, short_filters):
     out = tmp_path / "out"
     arguments = ["run", "--data", str(hq_root), "--systems", "mixture", "--out", str(out), "--threads", "1"]

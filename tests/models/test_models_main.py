@@ -52,6 +52,7 @@ def test_prepare_then_train_from_the_pack(hq_root, tmp_path, capsys):
     assert not (tmp_path / "run" / "pack").exists()
 
 
+@pytest.mark.slow
 def test_peers_train_with_the_same_command(hq_root, tmp_path):
     for preset, sizes in (
         ("openunmix-small", ["--set=model.hidden=8", "--set=model.layers=1"]),

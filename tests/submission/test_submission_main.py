@@ -15,6 +15,7 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(check, "check", partial(check.check, long_s=8.0))
 
 
+@pytest.mark.slow
 def test_the_package_of_this_repository_passes_the_check(tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     assert main(["package", "--out", str(tmp_path / "pkg")]) == 0

@@ -71,6 +71,7 @@ def test_values_seeds_and_budget_are_added_to_a_finished_search(arguments, tmp_p
     assert "--extend: train.clip was 5.0" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_two_searches_merge_and_the_missing_trials_are_trained(arguments, tmp_path, capsys):
     one, two, both = (tmp_path / name for name in ("one", "two", "both"))
     given = [*arguments, "--budget", "steps=2"]

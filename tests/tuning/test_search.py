@@ -170,6 +170,7 @@ def test_optuna_in_this_process(arguments: list[str], tmp_path: Path):
     assert len({(row["model.hidden"], row["model.features"]) for row in rows}) == 3
 
 
+@pytest.mark.slow
 def test_optuna_in_ranges_with_two_objectives(arguments: list[str], tmp_path: Path, capsys):
     options = ["--search", "optuna", "--trials", "3", "--objectives", "sdr,gmacs"]
     ranges = ["train.lr=log 1e-3..1e-1", "bands.count=int 4..6", "train.warmup_steps=int 1..3 if train.schedule=linear"]
@@ -192,6 +193,7 @@ def test_optuna_in_ranges_with_two_objectives(arguments: list[str], tmp_path: Pa
         assert message in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_without_ray_the_local_backend_runs(arguments: list[str], tmp_path: Path):
     """As on a machine that has no Ray, musdb, soundfile, pandas, scipy, matplotlib or Optuna."""
     absent = ("ray", "soundfile", "musdb", "pandas", "scipy", "matplotlib", "optuna", "tensorboardX", "stempeg")

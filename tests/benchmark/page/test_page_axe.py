@@ -43,7 +43,7 @@ def violations(browser):
 @pytest.mark.parametrize(
     ("width", "is_phone", "scheme"),
     [
-        (1400, False, "light"),
+        pytest.param(1400, False, "light", marks=pytest.mark.slow),
         (390, True, "dark"),
         pytest.param(1400, False, "dark", marks=pytest.mark.slow),
         pytest.param(390, True, "light", marks=pytest.mark.slow),

@@ -252,6 +252,7 @@ def test_labels_are_split_from_their_remarks():
     ]
 
 
+@pytest.mark.slow
 def test_intervals_and_differences_are_shown_for_enough_tracks(tmp_path, page):
     shown = [text for tag, text in page.texts if tag == "small"]
     assert not any(" to " in text for text in shown)  # three tracks are too few

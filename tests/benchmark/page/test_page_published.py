@@ -31,6 +31,7 @@ def test_published_numbers_are_whole():
         assert row["data_set"] and row["source"].startswith("https://")
 
 
+@pytest.mark.slow
 def test_published_costs_are_our_counts_at_the_published_sizes():
     cost = {row["model"]: float(row["gmacs_per_second"]) for row in read_published() if row["gmacs_per_second"]}
     bsrnn = sum(gmacs_per_second(load_preset(f"paper-{stem}")) for stem in STEMS)

@@ -121,6 +121,7 @@ def close(one, two):
             assert first[name] == pytest.approx(second[name], abs=1e-2, nan_ok=True)
 
 
+@pytest.mark.slow
 def test_all_metrics_are_scored_again_without_a_separation(tracks, tmp_path, separated):
     before, _ = run([fake_source()], tracks, tmp_path, KEEP, root="music")
     assert len(separated) == 2 and not {*before[0]["scores"]} & {*EXTRA}

@@ -22,6 +22,7 @@ def scores_of(out):
     return {path.relative_to(out): json.loads(path.read_text())["scores"] for path in out.glob("tracks/*/*/*.json")}
 
 
+@pytest.mark.slow
 def test_pairs_at_once_give_the_serial_results_and_failures(hq_root, tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))  # where the workers find the user's separator
     tracks = open_tracks(hq_root, "all")[:1]

@@ -151,6 +151,7 @@ def test_wrong_shapes_are_refused():
         bsseval(np.ones((1, 2, 5)), np.ones((1, 2, 4)), 5)
 
 
+@pytest.mark.slow
 def test_real_music_equals_museval(monkeypatch):
     monkeypatch.delenv("MUSDB_PATH", raising=False)
     (track,) = open_tracks(default_data_root(None)[0], "test")

@@ -111,7 +111,9 @@ main(sys.argv[5:])
 """
 
 
-@pytest.mark.parametrize(("where", "number"), [("labelling", 2), ("labelling", 4), ("training", 5)])
+@pytest.mark.parametrize(
+    ("where", "number"), [pytest.param("labelling", 2, marks=pytest.mark.slow), ("labelling", 4), ("training", 5)]
+)
 def test_kill_9_loses_a_part_or_what_was_not_saved(place, tmp_path, where, number):
     out = tmp_path / "run"
     arguments = [*options(place), "--out", str(out), "--init", str(place / "net"), "--threads", "1"]

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from collections.abc import Iterable
 
 import onnx
 import onnxruntime
@@ -40,6 +41,12 @@ VARIANTS = {
 }
 
 
+def all_but_the_first_slow(names: Iterable[str]) -> list:
+    """Parameters: an export takes 5 s or more on a slow machine."""
+    first, *others = names
+    return [first, *(pytest.param(name, marks=pytest.mark.slow) for name in others)]
+
+
 def mixture(num_samples: int, batch: int = 1) -> torch.Tensor:
     samples = torch.stack([layouts.mixture(num_samples, seed) for seed in range(batch)])
     return samples / samples.abs().max()
@@ -63,7 +70,7 @@ def check_equal(network, path, lengths=LENGTHS):
             assert expected.abs().max() > 1e-3  # it is no comparison of silence
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", all_but_the_first_slow(VARIANTS))
 def test_bsrnn(tmp_path, variant):
     torch.manual_seed(0)
     network = BSRNN(VARIANTS[variant]).eval()
@@ -88,7 +95,7 @@ PUBLIC = {
 }
 
 
-@pytest.mark.parametrize("variant", PUBLIC)
+@pytest.mark.parametrize("variant", all_but_the_first_slow(PUBLIC))
 def test_an_imported_checkpoint_of_magronp(tmp_path, variant):
     options, told = PUBLIC[variant]
     facts = FACTS | {"targets": ["vocals"]} | told
@@ -97,7 +104,7 @@ def test_an_imported_checkpoint_of_magronp(tmp_path, variant):
     check_equal(load_checkpoint(tmp_path / "ours").network, tmp_path / "graph.onnx", (1, 70, 777, 9001))
 
 
-@pytest.mark.parametrize("layout", ["amanteur", "crlandsc"])
+@pytest.mark.parametrize("layout", all_but_the_first_slow(["amanteur", "crlandsc"]))
 def test_imported_checkpoints_of_one_network_for_each_stem(tmp_path, layout):
     for seed, stem in enumerate(("vocals", "bass")):
         amanteur_file(tmp_path / "in" / f"{stem}.pt", seed)
@@ -109,7 +116,7 @@ def test_imported_checkpoints_of_one_network_for_each_stem(tmp_path, layout):
     check_equal(network, tmp_path / "graph.onnx", lengths)
 
 
-@pytest.mark.parametrize("name", ["small", "tiny"])
+@pytest.mark.parametrize("name", all_but_the_first_slow(["small", "tiny"]))
 def test_shipped_checkpoints(tmp_path, name):
     export_checkpoint(name, tmp_path / "graph.onnx")
     network = load_checkpoint(ROOT / "checkpoints" / name).network

@@ -34,7 +34,8 @@ def test_blocks_equal_the_whole(from_hz, to_hz, length, block):
     signal = noise(length)
     out = resample(signal, from_hz, to_hz, block)
     assert out.shape == (2, -(-length * to_hz // from_hz))
-    assert (out - resample(signal, from_hz, to_hz, length)).abs().max() < 1e-6
+    # Sums of another length are summed in another order on some processors: 1.3e-6 on an AVX2 machine.
+    assert (out - resample(signal, from_hz, to_hz, length)).abs().max() < 4e-6
 
 
 @pytest.mark.parametrize("rate", [48000, 44099, 44101, 96000, 192_000, 384_000])

@@ -226,6 +226,7 @@ def test_a_repository_that_lacks_files_makes_no_package(source: Path, tmp_path: 
     assert not (tmp_path / "pkg").exists()
 
 
+@pytest.mark.slow
 def test_faults_of_a_sabotaged_repository_are_found(source: Path, tmp_path: Path):
     copy = Path(shutil.copytree(source, tmp_path / "copy"))
     edit(

@@ -217,6 +217,7 @@ def test_shipped_checkpoints_load_and_name_their_data_and_licence(name: str):
     assert "musdb18-7" in card and "CC BY-NC-SA 4.0" in card
 
 
+@pytest.mark.slow
 def test_the_shipped_checkpoints_separate_on_any_machine():
     predictor = BandsplitPredictor()
     with warnings.catch_warnings():

@@ -132,6 +132,7 @@ def test_temporary_files_are_not_reported(copy: Path, song: Track):
     assert check_real_music(copy, PATIENT, song, LONG_S)[0] == []
 
 
+@pytest.mark.slow
 def test_a_package_must_return_the_stems_of_its_checkpoints(song: Track, tmp_path: Path):
     source = write_source(tmp_path / "repository")
     # An hour for the track: on a busy machine, too, it has full quality.

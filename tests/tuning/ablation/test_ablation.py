@@ -98,6 +98,7 @@ def test_the_same_command_resumes_the_rows(ablate, in_process, tmp_path, capsys)
     assert len((tmp_path / "out" / "adam" / "metrics.csv").read_text().splitlines()) == 2  # trained once
 
 
+@pytest.mark.slow
 def test_a_failed_row_does_not_stop_the_others(ablate, in_process, tmp_path, capsys):
     rows = {"as it is": {}, "breaks": {"train.lr": 1e30}, "Adam": {"train.optimizer": "adam"}}
     assert ablate(rows, "--seeds", "2") == 1

@@ -32,6 +32,7 @@ def test_a_curve_is_continued_by_the_law_of_the_others():
     assert min(ends) - 1 < found[0, 0] < max(ends) + 1
 
 
+@pytest.mark.slow
 def test_the_interval_holds_unseen_trials_and_the_winner_is_found_where_the_order_so_far_misleads():
     checks = [check_on_unseen_cells(curves_of(np.random.default_rng(seed)), 0.5) for seed in range(12)]
     assert np.mean([check.held for check in checks]) == pytest.approx(0.95, abs=0.04)
