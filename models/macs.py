@@ -57,8 +57,8 @@ def count_parameters(preset: Preset) -> int:
 def count_macs(build_network: Callable[[], nn.Module], num_samples: int, channels: int) -> int:
     """Multiply-accumulates of one forward pass over a mixture [1, channels, num_samples].
 
-    The network runs on tensors without values. If it needs values, as the peers do, it runs on real tensors, but its
-    LSTMs are skipped.
+    The network runs on tensors without values; what it asserts about values, as Hybrid Demucs does, is taken to hold.
+    If it needs values all the same, as Open-Unmix does, it runs on real tensors, without its LSTMs.
 
     Args:
         build_network: makes (or returns) the network; first called in torch's fake-tensor mode (shapes, no values).
@@ -77,7 +77,7 @@ def _count(network: nn.Module, num_samples: int, channels: int) -> int:
     network.train()  # Open-Unmix has no Wiener filter in training mode
     attention = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention_flops}
     counter = FlopCounterMode(display=False, custom_mapping=attention)
-    with torch.no_grad(), counter, _LSTMCounter() as lstms:
+    with torch.no_grad(), counter, _WithoutValues() as lstms:
         network(torch.zeros(1, channels, num_samples))
     network.train(was_training)
     return counter.get_total_flops() // 2 + lstms.macs
@@ -87,8 +87,14 @@ def _attention_flops(query: torch.Size, key: torch.Size, value: torch.Size, *_: 
     return sdpa_flop_count(query, key, value)
 
 
-class _LSTMCounter(TorchFunctionMode):
-    """Counts LSTMs instead of running them; torch's counter does not support them."""
+def _skip_istft(spectrum: Tensor, n_fft: int, hop_length: int, *_: Any, length: int | None = None, **__: Any) -> Tensor:
+    """[B, F, frames] to [B, T]; torch's inverse STFT looks whether its windows add up to 0 anywhere."""
+    num_samples = hop_length * (spectrum.shape[-1] - 1) if length is None else length
+    return torch.zeros(*spectrum.shape[:-2], num_samples, device=spectrum.device)
+
+
+class _WithoutValues(TorchFunctionMode):
+    """Counts LSTMs instead of running them, which torch's counter does not support, and replaces what needs values."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -97,11 +103,15 @@ class _LSTMCounter(TorchFunctionMode):
     def __torch_function__(
         self, func: Any, types: Sequence[type], args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
+        if func is Tensor.__bool__:
+            return True
+        if func is torch.istft:
+            return _skip_istft(*args, **(kwargs or {}))
         if getattr(func, "__name__", "") == "lstm":
-            return self._skip(*args)
+            return self._skip_lstm(*args)
         return func(*args, **(kwargs or {}))
 
-    def _skip(
+    def _skip_lstm(
         self,
         sequences: Tensor,
         states: Sequence[Tensor],

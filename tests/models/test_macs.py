@@ -127,3 +127,17 @@ def test_peers_are_counted_by_what_they_are_made_of(name):
 
 def test_parameters_are_counted_without_making_them():
     assert count_parameters(TINY) == sum(parameter.numel() for parameter in TINY.build_network().parameters())
+
+
+@pytest.mark.parametrize(
+    ("name", "times"), [("tiny", 1), ("hdemucs-small", 1), ("scnet-small", 1), ("openunmix-small", 2)]
+)
+def test_only_open_unmix_is_built_again_to_run_on_values(name, times):
+    preset, built = load_preset(name), []
+
+    def build():
+        built.append(preset.build_network())
+        return built[-1]
+
+    assert count_macs(build, 44100, 2) > 0
+    assert len(built) == times
