@@ -13,8 +13,10 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 REQUIREMENTS := requirements.txt requirements-dev.txt requirements-axe.txt pyproject.toml
-# Modules are compiled when they are first imported: compiling all of them takes a third of the installation's time.
+# What is installed is compiled by all cores afterwards: pip's one core takes a third of its time for that.
 PIP_OPTIONS := --quiet --disable-pip-version-check --no-compile
+# Where it is set, every process of the tests would compile this repository again.
+unexport PYTHONDONTWRITEBYTECODE
 # The stamp is named after what was installed and where: a changed requirement or a moved checkout sets up again.
 STAMP := $(VENV)/.installed-$(shell { echo "$(CURDIR)"; cat $(REQUIREMENTS); } | cksum | cut -d' ' -f1)
 # The tests render with it; apt-dev.txt names its package.
@@ -46,6 +48,7 @@ $(STAMP):
 	$$python -m venv $(VENV)
 	@$(BIN)/python -m pip install $(PIP_OPTIONS) -r requirements.txt -r requirements-dev.txt -e .
 	@$(BIN)/python -m pip install $(PIP_OPTIONS) --no-deps -r requirements-axe.txt
+	@$(BIN)/python -m compileall -q -j 0 $(VENV)/lib >/dev/null 2>&1 || true  # some packages bring files of other Pythons
 	@rm -f $(VENV)/.installed-*
 	@touch $@
 
