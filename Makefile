@@ -26,7 +26,7 @@ BROWSERS := chromium chromium-browser google-chrome
 DATA ?= $(firstword $(wildcard $(MUSDB_PATH) ../shared/data/musdb18-7 /work/shared/data/musdb18-7))
 NEEDS_PYTHON := import sys; sys.exit(sys.version_info < (3, 11))
 
-.PHONY: help setup programs browser benchmark spleeter train-smoke test test-slow lint clean
+.PHONY: help setup programs browser chromium benchmark spleeter train-smoke test test-slow lint clean
 
 help:
 	@sed -n "s/^# make /make /p" Makefile
@@ -69,10 +69,12 @@ programs:
 	fi
 
 # The report and the separating page are tested in it; without it, or without onnxruntime-web, those tests are left out.
-browser: setup
+browser: setup chromium
 	@[ -d $(VENV)/onnxruntime-web ] || ! command -v npm >/dev/null || $(BIN)/python -c \
 	  "from pathlib import Path; from models.browser import runtime; runtime.provide('npm', Path('$(VENV)/onnxruntime-web'))" \
 	  || echo "setup: no onnxruntime-web: the separating page will not be tested in a browser" >&2
+
+chromium: programs
 	@for program in $(BROWSERS); do if command -v $$program >/dev/null; then exit 0; fi; done; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	  echo "setup: installing chromium through apt"; \

@@ -6,6 +6,7 @@ import pytest
 from benchmark import __main__ as command
 
 
+@pytest.mark.slow
 def test_the_bounds_on_a_small_data_set(hq_root, tmp_path, capsys):
     out = tmp_path / "out"
     arguments = ["run", "--data", str(hq_root), "--systems", "mixture,oracle", "--out", str(out), "--threads", "1"]

@@ -40,15 +40,9 @@ def violations(browser):
     )
 
 
-@pytest.mark.parametrize(
-    ("width", "is_phone", "scheme"),
-    [
-        pytest.param(1400, False, "light", marks=pytest.mark.slow),
-        (390, True, "dark"),
-        pytest.param(1400, False, "dark", marks=pytest.mark.slow),
-        pytest.param(390, True, "light", marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("width", "is_phone"), [(1400, False), (390, True)])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing(browser, report, width, is_phone, scheme):
     browser.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
     browser.resize(width, 844, is_phone=is_phone)

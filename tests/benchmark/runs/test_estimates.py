@@ -137,6 +137,7 @@ def test_all_metrics_are_scored_again_without_a_separation(tracks, tmp_path, sep
         assert fresh[0]["scores"][metric] == pytest.approx(results[0]["scores"][metric], rel=1e-4, nan_ok=True)
 
 
+@pytest.mark.slow
 def test_changed_scoring_scores_again_and_lost_results_come_back(tracks, tmp_path, separated, monkeypatch, capsys):
     before, _ = run([fake_source()], tracks, tmp_path, KEEP)
     original = run_module.result_key

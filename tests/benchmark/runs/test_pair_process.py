@@ -30,11 +30,13 @@ def is_alive(pid):
     return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"
 
 
+@pytest.mark.slow
 def test_a_users_system_may_start_processes(track, tmp_path):
     with MeasuringProcess(users("Parent"), tmp_path, SETTINGS, ORIGIN) as process:
         assert process.measure(make_pair(users("Parent"), track)) == (DONE, "")
 
 
+@pytest.mark.slow
 def test_a_crash_is_reported_while_a_started_process_holds_the_pipe_and_all_are_ended(track, tmp_path, monkeypatch):
     monkeypatch.setenv("PID_FILE", str(tmp_path / "pid"))
     with MeasuringProcess(users("Orphans"), tmp_path, SETTINGS, ORIGIN) as process:

@@ -61,7 +61,9 @@ def test_short_tracks_and_left_over_samples(num_samples):
     assert_equals_museval(*synthetic(num_samples))
 
 
-@pytest.mark.parametrize(("num_stems", "channels"), [(1, 2), (2, 1), (1, 1), (3, 2)])
+@pytest.mark.parametrize(
+    ("num_stems", "channels"), [(1, 2), (2, 1), (1, 1), pytest.param(3, 2, marks=pytest.mark.slow)]
+)
 def test_mono_and_other_numbers_of_stems(num_stems, channels):
     assert_equals_museval(*synthetic(3 * RATE, num_stems, channels))
 

@@ -28,6 +28,7 @@ def test_a_setup_is_a_preset_with_changed_settings():
             parse_setup(wrong)
 
 
+@pytest.mark.slow
 def test_presets_take_turns_and_only_warm_steps_count(pack, monkeypatch):
     taken = []
     take = training_speed._Trainer.take

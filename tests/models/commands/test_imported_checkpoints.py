@@ -88,6 +88,7 @@ def test_fine_tuning_begins_with_every_weight(tmp_path):
     assert all(same)
 
 
+@pytest.mark.slow
 def test_fine_tuning(tmp_path, hq_root):
     """``train --init`` takes imported weights, trains them for a step and keeps them as float16."""
     import_checkpoint([magronp_file(tmp_path / "vocals.ckpt", attention=2, exchange="prelu")], tmp_path / "ours")
@@ -117,6 +118,7 @@ def test_benchmark_names_the_codebase_and_the_training_data(tmp_path):
     assert set(stems) == set(layouts.FOUR) and system.gmacs_per_second() > 0
 
 
+@pytest.mark.slow
 def test_package_takes_imported_weights(tmp_path):
     from submission.package.build import package
     from submission.preflight.gpu_time import cost_notes

@@ -178,7 +178,8 @@ def test_names_of_dots_stay_inside_the_folder(tmp_path):
     assert names(tmp_path / "deep") == ["out/...wav/bass.wav", "out/..wav/bass.wav", "out/a/bass.wav"]
 
 
-@pytest.mark.parametrize("encoding", ["ascii", pytest.param("utf-8", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("encoding", ["ascii", "utf-8"])
 def test_names_that_the_terminal_cannot_show_are_escaped(tmp_path, encoding):
     odd = [os.fsdecode(b"\xff\xfe.wav"), "\u266b\u4e2d.wav", "plain.wav"]
     for name in odd:

@@ -79,6 +79,7 @@ def test_a_run_says_what_it_learns_from_and_is_the_same_again(place, tmp_path, c
     assert len(teachers) > 1 and len(replaced) == 1 and f"labelled by {replaced[0]}@" in teachers[-1]
 
 
+@pytest.mark.slow
 def test_the_share_and_the_songs_make_a_difference(place, tmp_path):
     assert begin(place, tmp_path / "all", "--unlabelled-share", "1") == 0
     assert begin(place, tmp_path / "none", with_songs=False) == 0
@@ -112,7 +113,12 @@ main(sys.argv[5:])
 
 
 @pytest.mark.parametrize(
-    ("where", "number"), [pytest.param("labelling", 2, marks=pytest.mark.slow), ("labelling", 4), ("training", 5)]
+    ("where", "number"),
+    [
+        pytest.param("labelling", 2, marks=pytest.mark.slow),
+        pytest.param("labelling", 4, marks=pytest.mark.slow),
+        ("training", 5),
+    ],
 )
 def test_kill_9_loses_a_part_or_what_was_not_saved(place, tmp_path, where, number):
     out = tmp_path / "run"

@@ -70,7 +70,8 @@ def check_equal(network, path, lengths=LENGTHS):
             assert expected.abs().max() > 1e-3  # it is no comparison of silence
 
 
-@pytest.mark.parametrize("variant", all_but_the_first_slow(VARIANTS))
+@pytest.mark.slow
+@pytest.mark.parametrize("variant", VARIANTS)
 def test_bsrnn(tmp_path, variant):
     torch.manual_seed(0)
     network = BSRNN(VARIANTS[variant]).eval()
@@ -104,7 +105,8 @@ def test_an_imported_checkpoint_of_magronp(tmp_path, variant):
     check_equal(load_checkpoint(tmp_path / "ours").network, tmp_path / "graph.onnx", (1, 70, 777, 9001))
 
 
-@pytest.mark.parametrize("layout", all_but_the_first_slow(["amanteur", "crlandsc"]))
+@pytest.mark.slow
+@pytest.mark.parametrize("layout", ["amanteur", "crlandsc"])
 def test_imported_checkpoints_of_one_network_for_each_stem(tmp_path, layout):
     for seed, stem in enumerate(("vocals", "bass")):
         amanteur_file(tmp_path / "in" / f"{stem}.pt", seed)

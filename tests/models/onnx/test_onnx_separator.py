@@ -75,6 +75,7 @@ def test_any_rate(made, rate):
     check_equal(made, music(30_000), rate)
 
 
+@pytest.mark.slow
 def test_mono_double_precision_and_the_options(made):
     check_equal(made, music(30_000, channels=1))
     check_equal(made, music(30_000).astype(np.float64))
@@ -92,6 +93,7 @@ def test_loudness_does_not_matter_and_silence_is_silent(made):
     assert not any(samples.any() for samples in separator.separate(np.zeros((2, 30_000), np.float32)).values())
 
 
+@pytest.mark.slow
 def test_an_imported_checkpoint(tmp_path):
     for seed, stem in enumerate(("vocals", "bass")):
         amanteur_file(tmp_path / "in" / f"{stem}.pt", seed)

@@ -69,7 +69,7 @@ def test_the_loss_falls_and_the_best_weights_are_a_checkpoint(pack, tmp_path):
     assert "vocals" in (tmp_path / "run" / "best" / "README.md").read_text()
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "muon"])
+@pytest.mark.parametrize("optimizer", [pytest.param("adam", marks=pytest.mark.slow), "muon"])
 def test_resume_is_exact(pack, tmp_path, monkeypatch, optimizer):
     preset = with_train(optimizer=optimizer)
     train(preset, pack, tmp_path / "whole")
@@ -186,6 +186,7 @@ def test_a_state_of_before_a_setting_existed_has_its_default(pack, tmp_path):
     assert train(with_train(steps=2), pack, tmp_path / "run", resume=True).steps == 2
 
 
+@pytest.mark.slow
 def test_a_run_is_validated_at_equal_shares(pack, tmp_path, slow_clock):
     seen = []
 
@@ -253,6 +254,7 @@ def test_a_gpu_trains_in_each_precision(pack, tmp_path, precision):
     assert float(rows[-1]["loss"]) < float(rows[0]["loss"])
 
 
+@pytest.mark.slow
 def test_processor_minutes_are_a_horizon_too(pack, tmp_path):
     result = train(with_train(steps=100_000, minutes=0.05, clock="processor"), pack, tmp_path / "run")
     spent = float(metrics(tmp_path / "run")[-1]["cpu_minutes"])

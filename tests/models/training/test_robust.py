@@ -161,6 +161,7 @@ def test_settings_are_checked(changes, message):
         TrainConfig(**changes)
 
 
+@pytest.mark.slow
 def test_a_robust_run_learns_and_resumes_exactly(hq_root, tmp_path, monkeypatch):
     monkeypatch.setattr(clock, "LOG_EVERY", 1)
     pack = prepare_pack([hq_root], tmp_path / "pack", STEMS, SAMPLE_RATE)

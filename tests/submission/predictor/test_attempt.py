@@ -101,6 +101,7 @@ sys.exit(code)
 """Two processes that leave a thread behind, of one that has imported torch."""
 
 
+@pytest.mark.slow
 def test_a_process_with_an_abandoned_thread_ends_normally():
     """Without waiting for the thread, it aborts: signal 6, "terminate called without an active exception"."""
     done = subprocess.run([sys.executable, "-c", PROGRAM], cwd=ROOT, capture_output=True, text=True, timeout=60)

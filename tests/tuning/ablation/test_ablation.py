@@ -78,6 +78,7 @@ def in_process(monkeypatch):
     monkeypatch.setattr(ablation, "subprocess", types.SimpleNamespace(run=run))
 
 
+@pytest.mark.slow
 def test_each_row_is_trained_in_its_own_process(ablate, tmp_path, capsys):
     assert ablate({"as it is": {}}) == 0
     table = capsys.readouterr().out

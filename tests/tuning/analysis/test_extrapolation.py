@@ -48,6 +48,7 @@ def test_too_few_finished_trials_are_not_fitted():
     assert forecast(curves_of(rng, cells=2)) == []
 
 
+@pytest.mark.slow
 def test_the_summary_names_what_stopped_trials_would_have_reached(tmp_path):
     write_search(tmp_path, seeds=2)
     outcome = read_outcome(tmp_path / "trial-003")

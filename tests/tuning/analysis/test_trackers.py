@@ -13,6 +13,7 @@ from tuning.analysis.trackers import check_tracker
 from tuning.commands.report import write_report
 
 
+@pytest.mark.slow
 def test_hparams_hold_settings_and_values_of_each_trial(tmp_path):
     write_search(tmp_path)
     for _ in range(2):  # the second report replaces the first
@@ -52,6 +53,7 @@ def calls(monkeypatch):
     return told
 
 
+@pytest.mark.slow
 def test_wandb_gets_each_finished_trial_once(tmp_path, calls, capsys):
     out = tmp_path / "my-search"
     write_search(out, seeds=1)

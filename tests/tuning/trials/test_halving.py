@@ -82,6 +82,7 @@ def test_a_rung_waits_for_all_its_trials(tmp_path):
     assert source.next().until == 30 and not source.is_waiting
 
 
+@pytest.mark.slow
 def test_a_search_that_is_killed_anywhere_goes_on_with_the_same_decisions(tmp_path):
     whole = tmp_path / "whole"
     run(source_in(whole), whole)
