@@ -62,6 +62,7 @@ def test_dry_run_lists_trials_and_starts_none(arguments: list[str], tmp_path: Pa
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_dry_run_needs_neither_data_nor_folder(capsys):
     assert (
         main(["run", "--preset", "tiny", "--grid", "model.mask_factor=1,2,4", "--budget", "flops=1e13", "--dry-run"])

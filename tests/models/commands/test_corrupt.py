@@ -186,6 +186,7 @@ def test_a_finished_track_is_never_written_twice(songs, tmp_path, capsys, monkey
     assert content(out) == content(tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_killed_and_resumed(songs, tmp_path):
     arguments = [sys.executable, "-m", "models", "corrupt", "--data", str(songs), "--kind", "bleeding"]
     arguments += ["--out", str(tmp_path / "out"), "--seed", "3"]

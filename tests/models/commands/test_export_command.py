@@ -45,7 +45,14 @@ def test_a_song_through_both(song, capsys):
     assert [path.name for path in (folder / "c").glob("*.wav")] == ["bass.wav"]
 
 
-@pytest.mark.parametrize("options", [["--two-stems", "bass", "--clip", "rescale"], ["--sum-to-mix"], ["--residual"]])
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param(["--two-stems", "bass", "--clip", "rescale"], marks=pytest.mark.slow),
+        pytest.param(["--sum-to-mix"], marks=pytest.mark.slow),
+        ["--residual"],
+    ],
+)
 def test_sums_of_a_folder_are_those_of_pytorch(song, options):
     folder = song
     (folder / "music").mkdir()

@@ -40,6 +40,7 @@ def test_only_the_networks_of_the_wanted_stems_run(tmp_path, one_at_a_time):
         load_separator(str(tmp_path / "all"), "cpu", ("drums",), one_at_a_time=one_at_a_time)
 
 
+@pytest.mark.slow
 def test_separate_a_song(tmp_path, capsys):
     for seed, stem in enumerate(("vocals", "drums")):
         amanteur_file(tmp_path / "in" / f"{stem}.pt", seed)
