@@ -147,7 +147,8 @@ def add_page_arguments(parser: argparse.ArgumentParser) -> None:
 def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``train``."""
     parser.add_argument(
-        "--preset", help=f"{', '.join(PRESETS)}, or a .yaml file; with --init the checkpoint's own by default"
+        "--preset",
+        help=f"{', '.join(PRESETS)}, or a .yaml file; with --init or --resume the checkpoint's or run's own by default",
     )
     _add_data_argument(parser)
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder of the run")
@@ -158,9 +159,10 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--max-minutes", type=float, metavar="M", help="end this call after M minutes, with a checkpoint"
     )
-    start = parser.add_mutually_exclusive_group()
-    start.add_argument("--resume", action="store_true", help="resume the run in --out")
-    start.add_argument("--init", metavar="CHECKPOINT", help="begin with these weights: a name that ships, or a folder")
+    parser.add_argument(
+        "--resume", action="store_true", help="resume the run in --out, by default with its own settings"
+    )
+    parser.add_argument("--init", metavar="CHECKPOINT", help="begin with these weights: a name that ships, or a folder")
     parser.add_argument("--device", default="cpu", help="cpu (default) or cuda")
     parser.add_argument("--threads", type=int, metavar="N", help="processor threads")
     parser.add_argument("--workers", type=int, default=0, metavar="N", help="processes that make batches ahead")

@@ -16,6 +16,7 @@ from models.running.folder_lock import sole_writer
 from models.tracks import check_stems, default_data_root
 from models.training.data.packs import open_data, prepare_pack
 from models.training.loop import train
+from models.training.record.run_folder import SETTINGS, STATE
 from models.training.world import World, join_world
 
 
@@ -25,7 +26,7 @@ def run_train(args: argparse.Namespace) -> int:
         raise ValueError(f"--max-minutes: expected minutes above 0, got {args.max_minutes}")
     check_at_least("workers", args.workers, 0)
     initial = find_checkpoint(args.init) if args.init else None
-    preset = override(_named_preset(args.preset, initial), parse_assignments(args.set))
+    preset = override(_first_preset(args, initial), parse_assignments(args.set))
     if args.stems:
         preset = with_stems(preset, _names(args.stems))
     _check_device(args.device)
@@ -44,7 +45,7 @@ def run_train(args: argparse.Namespace) -> int:
             args.out,
             max_minutes=args.max_minutes,
             resume=args.resume,
-            initial=initial,
+            initial=None if args.resume else initial,
             workers=args.workers,
             world=world,
             music=Lessons(preset, pack, args.out / POOL, songs, world) if songs else None,
@@ -111,12 +112,17 @@ def _sole_run(folder: Path, world: World) -> Iterator[None]:
         yield
 
 
-def _named_preset(name: str | None, initial: Path | None) -> Preset:
-    if name:
-        return load_preset(name)
-    if not initial:
-        raise ValueError(f"--preset: expected one of {', '.join(preset_names())} or a .yaml file (or --init), got none")
-    return load_checkpoint(initial).preset
+def _first_preset(args: argparse.Namespace, initial: Path | None) -> Preset:
+    """The settings that ``--set`` changes: those of ``--preset``, else of ``--init``, else of the run to resume."""
+    if args.preset:
+        return load_preset(args.preset)
+    if initial:
+        return load_checkpoint(initial).preset
+    if args.resume:
+        if not (args.out / STATE).is_file():
+            raise FileNotFoundError(f"{args.out}: no run to resume; leave out --resume to start one")
+        return load_preset(str(args.out / SETTINGS))
+    raise ValueError(f"--preset: expected one of {', '.join(preset_names())} or a .yaml file (or --init), got none")
 
 
 def _names(text: str) -> tuple[str, ...]:

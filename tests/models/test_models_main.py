@@ -9,7 +9,9 @@ import soundfile
 
 from conftest import SAMPLE_RATE, STEMS
 from models.__main__ import main
+from models.checkpoints.checkpoint import load_checkpoint
 from models.commands import train as commands
+from models.presets.preset import load_preset
 from models.running.folder_lock import sole_writer
 from models.separation.separator import load_separator
 from models.training.world import World
@@ -43,6 +45,24 @@ def test_train_resume_and_separate(hq_root, tmp_path, capsys, mixture):
         audio, rate = soundfile.read(tmp_path / "stems" / f"{stem}.wav", dtype="float32")
         assert rate == SAMPLE_RATE and audio.shape == mixture.T.shape
         assert np.abs(audio.T - from_python[stem]).max() < 1e-5
+
+
+def test_fine_tuning_resumes_with_its_own_command_or_none(hq_root, tmp_path, capsys):
+    assert train(hq_root, tmp_path / "first") == 0
+    tuned = str(tmp_path / "tuned")
+    command = ["train", "--init", str(tmp_path / "first" / "best"), "--data", str(hq_root), "--out", tuned]
+    assert main([*command, "--set=train.lr=0.0003"]) == 0
+    capsys.readouterr()
+    assert main([*command, "--set=train.lr=0.0003", "--set=train.steps=5", "--resume"]) == 0
+    assert "5 steps" in capsys.readouterr().out
+    assert main(["train", "--data", str(hq_root), "--out", tuned, "--set=train.steps=6", "--resume"]) == 0
+    assert "6 steps" in capsys.readouterr().out
+    assert load_checkpoint(tmp_path / "tuned" / "best").info["began_with"].startswith("best@")
+    assert load_preset(str(tmp_path / "tuned" / "config.yaml")).train.lr == 0.0003
+    assert main([*command, "--resume"]) == 2
+    assert "train.lr was 0.0003 in" in capsys.readouterr().err
+    assert main(["train", "--data", str(hq_root), "--out", str(tmp_path / "absent"), "--resume"]) == 2
+    assert "no run to resume; leave out --resume to start one" in capsys.readouterr().err
 
 
 def test_prepare_then_train_from_the_pack(hq_root, tmp_path, capsys):
