@@ -147,8 +147,7 @@ def add_page_arguments(parser: argparse.ArgumentParser) -> None:
 def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``train``."""
     parser.add_argument(
-        "--preset",
-        help=f"{', '.join(PRESETS)}, or a .yaml file; with --init or --resume the checkpoint's or run's own by default",
+        "--preset", help=f"{', '.join(PRESETS)}, or a .yaml file; default: that of --init, or of the run to resume"
     )
     _add_data_argument(parser)
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder of the run")
@@ -159,9 +158,7 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--max-minutes", type=float, metavar="M", help="end this call after M minutes, with a checkpoint"
     )
-    parser.add_argument(
-        "--resume", action="store_true", help="resume the run in --out, by default with its own settings"
-    )
+    parser.add_argument("--resume", action="store_true", help="resume the run in --out")
     parser.add_argument("--init", metavar="CHECKPOINT", help="begin with these weights: a name that ships, or a folder")
     parser.add_argument("--device", default="cpu", help="cpu (default) or cuda")
     parser.add_argument("--threads", type=int, metavar="N", help="processor threads")
