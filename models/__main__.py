@@ -13,6 +13,7 @@ python -m models corrupt --data MUSDB18-HQ --kind label-noise --out dirty --seed
 python -m models clean --data dirty --checkpoint runs/first/best --out cleaned
 python -m models refine --preset tiny --data dirty --out runs/refined --minutes 60
 python -m models render --midi MIDI --soundfont FluidR3_GM.sf2 --out rendered
+python -m models sing --voices VOICE_BANKS --midi MIDI --out sung
 python -m models import weights/separator.ckpt --out oBSRNN-SIMO
 """
 
@@ -21,6 +22,7 @@ import sys
 from pathlib import Path
 
 from models import arguments as command_arguments
+from models import rendering_arguments
 from models.running.console import run_command
 
 INSTALLED = "bandsplit"
@@ -46,7 +48,8 @@ def main(arguments: list[str] | None = None) -> int:
         ("corrupt", "make a data set's stems dirty", command_arguments.add_corrupt_arguments, _corrupt),
         ("clean", "find and mend dirty stems in a data set", command_arguments.add_clean_arguments, _clean),
         ("refine", "train, clean by what was learnt, train again", command_arguments.add_refine_arguments, _refine),
-        ("render", "render MIDI songs into stems for training", command_arguments.add_render_arguments, _render),
+        ("render", "render MIDI songs into stems for training", rendering_arguments.add_render_arguments, _render),
+        ("sing", "sing MIDI melodies with voice banks for training", rendering_arguments.add_sing_arguments, _sing),
         ("list", "list the installed checkpoints", command_arguments.add_list_arguments, _list),
         ("import", "make a checkpoint of public BSRNN weights", command_arguments.add_import_arguments, _import),
         ("catalog", "list public BSRNN weights", command_arguments.add_catalog_arguments, _catalog),
@@ -118,6 +121,12 @@ def _refine(args: argparse.Namespace) -> int:
 
 def _render(args: argparse.Namespace) -> int:
     from models.commands.render import run
+
+    return run(args)
+
+
+def _sing(args: argparse.Namespace) -> int:
+    from models.commands.sing import run
 
     return run(args)
 

@@ -226,18 +226,6 @@ def add_refine_arguments(parser: argparse.ArgumentParser) -> None:
     _add_strictness_arguments(parser)
 
 
-def add_render_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments of ``render``."""
-    parser.add_argument("--midi", required=True, nargs="+", type=Path, metavar="DIR", help="folders of MIDI files")
-    parser.add_argument(
-        "--soundfont", required=True, nargs="+", type=Path, metavar="SF2", help="soundfonts; each track draws one"
-    )
-    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder of the track folders")
-    parser.add_argument("--variations", type=int, default=1, metavar="N", help="tracks of each song (default 1)")
-    parser.add_argument("--seed", type=int, default=0, help="of the variations (default 0)")
-    parser.add_argument("--jobs", type=int, metavar="N", help="tracks at a time (default: one for each processor)")
-
-
 def add_import_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``import``."""
     parser.add_argument(

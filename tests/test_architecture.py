@@ -33,6 +33,7 @@ ORDER = {
         "tracks",
         "unlabelled_arguments",
         "arguments",
+        "rendering_arguments",
         "metrics",
         "presets",
         "macs",
@@ -51,6 +52,7 @@ ORDER = {
         "cleaning",
         "importing",
         "rendering",
+        "singing",
         "commands",
         "__main__",
     ),
@@ -202,7 +204,8 @@ def test_help_loads_no_heavy_package():
     assert result.returncode == 0, result.stderr
     *commands, modules = result.stdout.splitlines()
     assert commands == [
-        "models separate export page ensemble train prepare corrupt clean refine render list import catalog download",
+        "models separate export page ensemble train prepare corrupt clean refine render sing list import catalog"
+        " download",
         "benchmark run separate score compare speed training-speed scorer-speed install report",
         "tuning run report merge promote ablate",
         "submission check evaluate package",
