@@ -58,7 +58,8 @@ def run(args: argparse.Namespace) -> int:
     """Sing all lines that do not exist yet."""
     for option, value, least in (("lines", args.lines, 1), ("seed", args.seed, 0), ("recordings", args.recordings, 1)):
         check_at_least(option, value, least)
-    banks = [bank for folder in args.voices for bank in find_voice_banks(folder)]
+    found = [bank for folder in args.voices for bank in find_voice_banks(folder)]
+    banks = list({bank.folder.resolve(): bank for bank in found}.values())
     songs = find_midi(args.midi)
     durations_s, sung = [], 0
     with sole_writer(args.out), unfinished_cleared(args.out):

@@ -67,6 +67,8 @@ def test_again_only_what_is_missing_damaged_or_of_other_arguments(place, capsys)
     assert run(place) == 0
     assert "2 sung now" in capsys.readouterr().out and audio_bytes(place / "out") == first
     assert not (place / "out" / ".unfinished").exists()
+    assert run(place, "out", "--voices", str(place / "voices"), str(place / "voices" / "A3")) == 0
+    assert "4 lines of 2 voices" in capsys.readouterr().out  # a folder named twice is one voice
     assert run(place, "out", "--seed", "1") == 0
     assert "4 sung now" in capsys.readouterr().out
     other = audio_bytes(place / "out")
