@@ -8,6 +8,7 @@ python -m models page --runtime npm --out page
 python -m models ensemble --validate MUSDB18-HQ --checkpoint small --checkpoint tiny --out ensemble.yaml
 python -m models train --preset small --data MUSDB18-HQ --out runs/small --max-minutes 60
 python -m models train --init small --unlabelled SONGS --data MUSDB18-HQ --out runs/semi --max-minutes 60
+python -m models average runs/a/last runs/b/last --validate MUSDB18-HQ --out runs/mean
 python -m models prepare --data MUSDB18-HQ --out packs/musdb
 python -m models corrupt --data MUSDB18-HQ --kind label-noise --out dirty --seed 0
 python -m models clean --data dirty --checkpoint runs/first/best --out cleaned
@@ -22,7 +23,7 @@ import sys
 from pathlib import Path
 
 from models import arguments as command_arguments
-from models import rendering_arguments
+from models import checkpoint_arguments, rendering_arguments
 from models.running.console import run_command
 
 INSTALLED = "bandsplit"
@@ -44,16 +45,17 @@ def main(arguments: list[str] | None = None) -> int:
         ("page", "write a web page that separates songs", command_arguments.add_page_arguments, _page),
         ("ensemble", "find the weights of an ensemble", command_arguments.add_ensemble_arguments, _ensemble),
         ("train", "train a preset's network, or resume a run", command_arguments.add_train_arguments, _train),
+        ("average", "average the weights of training runs", checkpoint_arguments.add_average_arguments, _average),
         ("prepare", "decode data folders into a pack for training", command_arguments.add_prepare_arguments, _prepare),
         ("corrupt", "make a data set's stems dirty", command_arguments.add_corrupt_arguments, _corrupt),
         ("clean", "find and mend dirty stems in a data set", command_arguments.add_clean_arguments, _clean),
         ("refine", "train, clean by what was learnt, train again", command_arguments.add_refine_arguments, _refine),
         ("render", "render MIDI songs into stems for training", rendering_arguments.add_render_arguments, _render),
         ("sing", "sing MIDI melodies with voice banks for training", rendering_arguments.add_sing_arguments, _sing),
-        ("list", "list the installed checkpoints", command_arguments.add_list_arguments, _list),
-        ("import", "make a checkpoint of public BSRNN weights", command_arguments.add_import_arguments, _import),
-        ("catalog", "list public BSRNN weights", command_arguments.add_catalog_arguments, _catalog),
-        ("download", "fetch one file of public weights", command_arguments.add_download_arguments, _download),
+        ("list", "list the installed checkpoints", checkpoint_arguments.add_list_arguments, _list),
+        ("import", "make a checkpoint of public BSRNN weights", checkpoint_arguments.add_import_arguments, _import),
+        ("catalog", "list public BSRNN weights", checkpoint_arguments.add_catalog_arguments, _catalog),
+        ("download", "fetch one file of public weights", checkpoint_arguments.add_download_arguments, _download),
     ):
         subparser = subparsers.add_parser(name, help=text, description=text)
         add_arguments(subparser)
@@ -93,6 +95,12 @@ def _train(args: argparse.Namespace) -> int:
     from models.commands.train import run_train
 
     return run_train(args)
+
+
+def _average(args: argparse.Namespace) -> int:
+    from models.commands.average import run
+
+    return run(args)
 
 
 def _prepare(args: argparse.Namespace) -> int:

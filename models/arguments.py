@@ -9,8 +9,6 @@ from models.running.precision import PRECISIONS
 from models.tracks import STEMS
 from models.unlabelled_arguments import add_unlabelled_arguments
 
-LAYOUTS = ("magronp", "crlandsc", "amanteur")
-"""Names of `models.commands.import_weights.LAYOUTS`."""
 PRESETS = sorted(path.stem for path in (Path(__file__).parent / "presets").glob("*.yaml"))
 """Names of the presets that ship."""
 CLIPS = ("rescale", "clamp", "none")
@@ -224,35 +222,6 @@ def add_refine_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="cpu", help="cpu (default) or cuda")
     parser.add_argument("--threads", type=int, metavar="N", help="processor threads of the trainings")
     _add_strictness_arguments(parser)
-
-
-def add_import_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments of ``import``."""
-    parser.add_argument(
-        "paths", nargs="+", type=Path, metavar="PATH", help="checkpoint files of one codebase, or a folder of them"
-    )
-    parser.add_argument(
-        "--out", required=True, metavar="NAME_OR_FOLDER", help="a name (then in checkpoints/), or a folder to make"
-    )
-    parser.add_argument(
-        "--format", default="auto", choices=("auto", *LAYOUTS), help="whose code wrote them (default: auto)"
-    )
-    parser.add_argument("--stems", metavar="A,B", help="names of the stems, if files and their names do not have them")
-
-
-def add_list_arguments(parser: argparse.ArgumentParser) -> None:
-    """``list`` takes none."""
-
-
-def add_catalog_arguments(parser: argparse.ArgumentParser) -> None:
-    """``catalog`` takes none."""
-
-
-def add_download_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments of ``download``."""
-    parser.add_argument("source", metavar="URL|NAME", help="a file, a Zenodo record, or a name of the catalog")
-    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder of the files")
-    parser.add_argument("--file", metavar="NAME", help="of a record, this file only; without it, its files are listed")
 
 
 def _add_data_argument(parser: argparse.ArgumentParser) -> None:

@@ -33,6 +33,7 @@ ORDER = {
         "tracks",
         "unlabelled_arguments",
         "arguments",
+        "checkpoint_arguments",
         "rendering_arguments",
         "metrics",
         "presets",
@@ -204,8 +205,8 @@ def test_help_loads_no_heavy_package():
     assert result.returncode == 0, result.stderr
     *commands, modules = result.stdout.splitlines()
     assert commands == [
-        "models separate export page ensemble train prepare corrupt clean refine render sing list import catalog"
-        " download",
+        "models separate export page ensemble train average prepare corrupt clean refine render sing list import"
+        " catalog download",
         "benchmark run separate score compare speed training-speed scorer-speed install report",
         "tuning run report merge promote ablate",
         "submission check evaluate package",
@@ -214,7 +215,8 @@ def test_help_loads_no_heavy_package():
 
 
 def test_arguments_name_what_there_is():
-    from models.arguments import CLIPS, CORRUPTIONS, LAYOUTS, PRESETS
+    from models.arguments import CLIPS, CORRUPTIONS, PRESETS
+    from models.checkpoint_arguments import LAYOUTS
     from models.commands.import_weights import LAYOUTS as LAYOUTS_READ
     from models.corruption.corrupt import KINDS
     from models.presets.preset import preset_names

@@ -11,11 +11,11 @@ from typing import Any
 
 from tqdm import tqdm
 
-from models.commands.rendered_tracks import find_midi, finished_duration_s, new_track, unfinished_cleared, write_track
 from models.rendering.levels import balance, remove_offset
 from models.rendering.midi import read_messages, split_song, write_midi
 from models.rendering.soundfont import Soundfont, open_soundfont
 from models.rendering.synthesis import SAMPLE_RATE, Synthesizer
+from models.rendering.track_folders import find_midi, finished_duration_s, new_track, unfinished_cleared, write_track
 from models.rendering.variation import draw_soundfont, draw_variation
 from models.running.arguments import check_at_least
 from models.running.folder_lock import sole_writer

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from models.commands.rendered_tracks import find_midi, finished_duration_s, new_track, unfinished_cleared, write_track
+from models.rendering.track_folders import find_midi, finished_duration_s, new_track, unfinished_cleared, write_track
 from models.running.arguments import check_at_least
 from models.running.folder_lock import sole_writer
 from models.running.hashes import names_and_hashes, sha256

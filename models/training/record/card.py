@@ -12,10 +12,11 @@ def model_card(preset: Preset, info: dict[str, Any]) -> str:
     rows = "\n".join(
         f"| {name.replace('_', ' ')} | {_text(value)} |" for name, value in info.items() if name != "valid_sdr"
     )
+    commands = "`python -m models train`" + (", averaged by `python -m models average`" if "mean_of" in info else "")
     return f"""# {info["name"]}
 
 A network of the architecture {preset.architecture} for music source separation ({", ".join(preset.model.stems)}),
-trained by `python -m models train`.
+trained by {commands}.
 
 | | |
 |---|---|
