@@ -37,7 +37,7 @@ VARIANTS = {
     "hop": dataclasses.replace(SMALL, n_fft=60, hop=13, bands="2k:8k,4k:20k"),
     "attention": dataclasses.replace(SMALL, attention_heads=2),
     "tac": dataclasses.replace(SMALL, stereo="tac"),
-    "shipped": dataclasses.replace(SMALL, stereo="spatial", mid_side=True, norm="rms", level_inputs=True),
+    "spatial": dataclasses.replace(SMALL, stereo="spatial", mid_side=True, norm="rms", level_inputs=True),
 }
 
 
